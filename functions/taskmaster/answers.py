@@ -1,0 +1,71 @@
+"""What a caller gets, before it is put into HTTP: an answer, or problem details (RFC 9457) that say what to do."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from taskmaster.tasks import Record, Task
+
+JSON = "application/json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """`reason` is the one sentence of a refusal that KafkaSource passes on to the dead letter sink."""
+
+    status: int
+    body: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    content_type: str = JSON
+    reason: str = ""
+
+    def remembered(self) -> dict[str, Any]:
+        """What the inbox keeps of it, beside the status, for those who ask again."""
+        return {
+            "body": self.body,
+            "headers": self.headers,
+            "content_type": self.content_type,
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def recalled(cls, status: int, remembered: dict[str, Any] | None) -> Self:
+        return cls(status=status, **(remembered or {}))
+
+
+NO_CONTENT = Answer(status=204)
+
+
+def of(result: Record | None, *, status: int = 200) -> Answer:
+    """The result of an operation: a task with its version as ETag, any other record, or nothing."""
+    if result is None:
+        return NO_CONTENT
+    headers = {}
+    if isinstance(result, Task):
+        headers["ETag"] = f'"{result.version}"'
+        if status == 201:
+            headers["Location"] = f"/tasks/{result.task_id}"
+    return Answer(status=status, body=result.model_dump_json(), headers=headers)
+
+
+def problem(status: int, title: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any) -> Answer:
+    """Problem details. `detail` is shown to the caller: no internals, no secrets, nothing of what was sent."""
+    body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail, **more})
+    return Answer(
+        status=status, body=body, headers=headers or {}, content_type="application/problem+json", reason=detail
+    )
+
+
+def invalid(error: ValidationError) -> Answer:
+    """422, with a JSON pointer (RFC 6901) and a sentence for each field that is wrong."""
+    faults = [
+        {
+            "pointer": "".join(f"/{part}" for part in fault["loc"]),
+            "detail": fault["msg"].removeprefix("Value error, "),
+        }
+        for fault in error.errors(include_url=False, include_input=False, include_context=False)[:20]
+    ]
+    detail = "; ".join(f"{fault['pointer'].lstrip('/') or 'the command'}: {fault['detail']}" for fault in faults[:3])
+    return problem(422, "Not a valid command", detail, errors=faults)

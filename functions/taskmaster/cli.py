@@ -1,0 +1,109 @@
+"""``taskmaster``: the commands that prepare a database and a broker, and that sign a token for a laptop.
+
+Every command is safe to repeat. What goes wrong is one sentence on standard error and exit code 1.
+"""
+
+import os
+import sys
+from typing import NoReturn
+
+import click
+
+from taskmaster import log, settings
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Prepare and look after taskmaster functions. The environment says where the database and the broker are."""
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database's schema up to date.
+
+    Needs MIGRATION_DATABASE_URL (the owner, a direct endpoint) and gives the logins of DATABASE_URL and
+    SYSTEM_DATABASE_URL their passwords. Two at once are safe, and so is one after another that was killed.
+    """
+    import psycopg
+
+    from taskmaster import migrations
+
+    configured = _configured("migration_database_url", "database_url", "system_database_url")
+    try:
+        applied = migrations.migrate(
+            configured.migration_database_url.get_secret_value(),
+            configured.database_url.get_secret_value(),
+            configured.system_database_url.get_secret_value(),
+        )
+    except migrations.WrongLogin as error:
+        _fail(str(error))
+    except psycopg.Error as error:
+        _fail(f"the database refused: {_first_line(error)}")
+    click.echo(f"applied {', '.join(applied)}" if applied else "the schema is up to date")
+
+
+@main.command()
+@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+@click.option("--partitions", default=3, show_default=True, type=click.IntRange(1, 1000), help="Of a topic that is made.")
+@click.option("--replication", default=-1, help="Copies of a topic that is made; -1 is the broker's default.")
+def topics(dry_run: bool, partitions: int, replication: int) -> None:
+    """Create the topics, or check those that are there. With --dry-run exit code 2 says that something would change."""
+    from kafka.errors import KafkaError
+
+    from taskmaster.topics import Admin, differences, wanted
+
+    configured = _configured("kafka_bootstrap_servers")
+    names = wanted(configured)
+    try:
+        admin = Admin(configured)
+        changes = differences(names, admin.existing(names), partitions=partitions)
+        if not dry_run:
+            created = [change.topic for change in changes if change.action == "create"]
+            if created:
+                admin.create(created, partitions=partitions, replication=replication)
+            shortened = [change.topic for change in changes if change.action == "retention"]
+            if shortened:
+                admin.set_retention(shortened)
+        admin.close()
+    except (KafkaError, OSError) as error:
+        _fail(f"the broker at {', '.join(configured.kafka_bootstrap_servers)} refused: {_first_line(error)}")
+    for change in changes:
+        done = "would " if dry_run and change.action else ""
+        click.echo(f"{change.topic}: {done}{change.what}")
+    if not changes:
+        click.echo(f"all {len(names)} topics are as they should be")
+    if dry_run and any(change.action for change in changes):
+        sys.exit(2)
+
+
+@main.command()
+@click.argument("user")
+@click.option("--days", default=30, show_default=True, type=click.IntRange(1, 3650), help="How long it holds.")
+def token(user: str, days: int) -> None:
+    """Print a development token that speaks for USER, signed with DEV_TOKEN_SECRET."""
+    from taskmaster.identity import development_token
+
+    secret = _configured("dev_token_secret").dev_token_secret.get_secret_value()
+    try:
+        click.echo(development_token(user, secret=secret, seconds=days * 86_400))
+    except ValueError as error:
+        _fail(str(error))
+
+
+def _configured(*needs: str) -> settings.Settings:
+    configured = settings.read(os.environ, needs=needs)
+    log.configure("WARNING")
+    return configured
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo(f"taskmaster: {message}", err=True)
+    sys.exit(1)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Who is calling: a bearer token says it for people, `userid` only on /events, where nobody but the cluster calls.
+
+The development token is signed, not encrypted, and accepted only where DEV_TOKEN_SECRET is set.
+"""
+
+import time
+from collections.abc import Iterable
+
+from itsdangerous import BadSignature, URLSafeSerializer
+
+_SALT = "taskmaster development token"
+_INTERNAL = (".svc", ".svc.cluster.local")
+USER_ID_LIMIT = 128
+
+
+class NotSignedIn(Exception):
+    """No bearer token, or one that does not hold (401). The text says what to do, never why a signature failed."""
+
+
+def caller(authorization: str | None, *, secret: str) -> str:
+    """The user id that a bearer token speaks for (RFC 6750). Raises NotSignedIn."""
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise NotSignedIn("Send the header 'Authorization: Bearer TOKEN'.")
+    if not secret:
+        raise NotSignedIn("Development tokens are not accepted here.")
+    try:
+        claims = URLSafeSerializer(secret, salt=_SALT).loads(token.strip())
+        user_id, expires_at = str(claims["sub"]), float(claims["exp"])
+    except (BadSignature, KeyError, TypeError, ValueError):
+        raise NotSignedIn("This token is not one of ours.") from None
+    if expires_at < time.time():
+        raise NotSignedIn("This token has expired.")
+    return checked(user_id)
+
+
+def development_token(user_id: str, *, secret: str, seconds: float) -> str:
+    """A token for this user that holds for so many seconds of real time. Raises ValueError for an impossible user id."""
+    if not is_user_id(user_id):
+        raise ValueError(f"a user id has 1 to {USER_ID_LIMIT} printable characters")
+    claims = {"sub": user_id, "exp": int(time.time() + seconds)}
+    return str(URLSafeSerializer(secret, salt=_SALT).dumps(claims))
+
+
+def checked(user_id: str) -> str:
+    if not is_user_id(user_id):
+        raise NotSignedIn(f"A user id has 1 to {USER_ID_LIMIT} printable characters.")
+    return user_id
+
+
+def is_user_id(user_id: str) -> bool:
+    return 0 < len(user_id) <= USER_ID_LIMIT and user_id.isprintable()
+
+
+def is_internal(host: str, *, further: Iterable[str] = ()) -> bool:
+    """Whether a Host header is one that only the cluster's inside can reach, or one that a setting names."""
+    name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+    name = name.lower().rstrip(".")
+    return name.endswith(_INTERNAL) or name in further

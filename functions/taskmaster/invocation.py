@@ -1,0 +1,222 @@
+"""One invocation: the attempt counted, the command handled once, state and events committed together.
+
+The inbox remembers what was answered. Its states are: counted (no status: an attempt was begun), answered (a status: every
+repeat gets that answer). A command whose attempts pass the limit goes to the dead letters and counts as answered.
+"""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from cloudevents.http import CloudEvent
+from pydantic import ValidationError
+
+from taskmaster import answers, clock, events, identity, routes
+from taskmaster.answers import NO_CONTENT, Answer, problem
+from taskmaster.events import Malformed, Origin
+from taskmaster.operation import Operation
+from taskmaster.settings import Settings
+from taskmaster.store import Busy, Database, InboxKey, Receipt, Unavailable
+from taskmaster.tasks import Command, Refused
+from taskmaster.work import Work
+
+log = logging.getLogger(__name__)
+
+KEEP_EVENTS = timedelta(days=8)  # a day longer than the topics keep their records
+KEEP_CALLS = timedelta(hours=24)
+
+
+class Mismatch(Exception):
+    """The id of a command that was handled already, with another command behind it (422)."""
+
+
+def digest(*parts: str | bytes) -> bytes:
+    """What tells one command from another that comes under the same id."""
+    hashed = hashlib.sha256()
+    for part in parts:
+        raw = part.encode() if isinstance(part, str) else part
+        hashed.update(len(raw).to_bytes(8, "big") + raw)
+    return hashed.digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invoker:
+    """What one function of this pack does with commands, whichever way they come."""
+
+    function: str
+    settings: Settings
+    database: Database
+
+    # By call ----------------------------------------------------------------------------------------------------
+
+    def by_call(self, operation: Operation, command: Command, origin: Origin, *, key: InboxKey | None, seal: bytes) -> Answer:
+        """A person's call. With an idempotency key it is handled once and its answer remembered for 24 hours.
+
+        Raises Unavailable, Busy and Mismatch.
+        """
+        new_id = self.database.new_task_id
+        with self.database.as_user(origin.user_id) as transaction:
+            if key is not None:
+                receipt = transaction.claim_inbox(key, seal, KEEP_CALLS)
+                if (first := _first_answer(receipt, seal)) is not None:
+                    return first
+            work = Work(transaction, origin=origin, now=clock.now(), new_task_id=new_id, topic=self.settings.topic)
+            try:
+                answer = answers.of(operation.handler(command, work), status=operation.status)
+            except Refused as refusal:
+                work.discard()
+                answer = problem(refusal.status, refusal.title, refusal.detail)
+            work.flush()
+            if key is not None:
+                transaction.answer_inbox(key, answer.status, answer.remembered())
+        return answer
+
+    # By event ---------------------------------------------------------------------------------------------------
+
+    def by_event(self, operations: Mapping[str, Operation], headers: Mapping[str, str], body: bytes) -> Answer:
+        """An event from the cluster's inside: counted, decoded, handled once. Raises Unavailable and Busy."""
+        attrs = events.attributes(headers.items()) if "ce-specversion" in headers else {}
+        if attrs and attrs.get("type") not in operations and attrs.get("type") != events.WRAPPED:
+            return NO_CONTENT  # somebody else's, on a mailbox that is shared
+        try:
+            arrival = self._arrival(attrs, headers, body)
+            if (settled := self._count(arrival, headers, body)) is not None:
+                return settled
+        except Malformed as error:
+            return _malformed(error)
+        try:
+            return self._handle_once(arrival, operations, headers, body)
+        except (Unavailable, Busy):
+            self._uncount(arrival)
+            raise
+
+    def _arrival(self, attrs: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> InboxKey:
+        """The inbox key as the request's headers give it, before anything is decoded."""
+        if not attrs:  # structured: the attributes are inside
+            attrs = events.decode(headers, body).get_attributes()
+        wrapped = attrs.get("type") == events.WRAPPED
+        identifier = events.place(attrs) if wrapped else attrs.get("id", "")
+        return self._key("" if wrapped else attrs.get("userid", ""), attrs.get("source", ""), identifier, wrapped=wrapped)
+
+    def _key(self, user_id: str, source: str, identifier: str, *, wrapped: bool = False) -> InboxKey:
+        if not wrapped and not identity.is_user_id(user_id):
+            raise Malformed("userid is missing or not a user id")
+        if not source or not identifier or "\x00" in source + identifier or len(source + identifier) > 2048:
+            raise Malformed("source and id must be there, and not too long")
+        return InboxKey(self.function, user_id, source, identifier)
+
+    def _count(self, key: InboxKey, headers: Mapping[str, str], body: bytes) -> Answer | None:
+        """Count an attempt in. An answer where there is nothing left to do."""
+        seal = digest(body)
+        with self.database.as_system() as transaction:
+            transaction.without_flush()
+            receipt = transaction.count_attempt(key, seal, KEEP_EVENTS)
+        try:
+            first = _first_answer(receipt, seal)
+        except Mismatch as error:
+            return problem(422, "Another command came under this id", str(error))
+        if first is None and receipt.attempts > self.settings.max_attempts:
+            return self._park(key, receipt.attempts - 1, headers, body)
+        return first
+
+    def _park(self, key: InboxKey, attempts: int, headers: Mapping[str, str], body: bytes) -> Answer:
+        log.error("an event failed %d times and goes to the dead letters", attempts)
+        letter = events.dead_letter(
+            events.attributes(headers.items()),
+            headers.get("content-type", ""),
+            body,
+            topic=self.settings.topic(routes.DEAD_LETTERS),
+            knativeerrordest=self.function,
+            reason=f"failed {attempts} times",
+        )
+        with self.database.as_system() as transaction:
+            transaction.insert_outbox(letter)
+            transaction.answer_inbox(key, 204, None)
+        return NO_CONTENT
+
+    def _handle_once(
+        self, arrival: InboxKey, operations: Mapping[str, Operation], headers: Mapping[str, str], body: bytes
+    ) -> Answer:
+        try:
+            event = events.decode(headers, body)
+            key = self._key(*(event.get_attributes().get(name, "") for name in ("userid", "source", "id")))
+            operation = operations.get(event["type"])
+            if operation is None:
+                return self._settle(arrival, NO_CONTENT)
+            command = operation.command.model_validate(_without_assigned(operation, event))
+        except Malformed as error:
+            return self._settle(arrival, _malformed(error))
+        except ValidationError as error:
+            return self._settle(arrival, answers.invalid(error))
+        if key != arrival and (settled := self._count(key, headers, body)) is not None:
+            return self._settle(arrival, settled)
+        answer = self._commit(key, operation, command, event)
+        if key != arrival:
+            with self.database.as_system() as transaction:
+                transaction.without_flush()
+                transaction.forget_inbox(arrival)
+        return answer
+
+    def _commit(self, key: InboxKey, operation: Operation, command: Command, event: CloudEvent) -> Answer:
+        attrs = event.get_attributes()
+        origin = Origin(
+            function=self.function,
+            user_id=key.user_id,
+            correlation_id=attrs.get("correlationid") or key.id,
+            traceparent=attrs.get("traceparent"),
+        )
+        new_id = self.database.new_task_id
+        with self.database.as_user(key.user_id) as transaction:
+            receipt = transaction.lock_inbox(key)
+            if receipt is not None and receipt.status is not None:
+                return Answer(status=receipt.status)
+            work = Work(transaction, origin=origin, now=clock.now(), new_task_id=new_id, topic=self.settings.topic)
+            try:
+                operation.handler(command, work)
+            except Refused as refusal:
+                work.reject(event["type"], key.id, refusal)
+            work.flush()
+            transaction.answer_inbox(key, 204, None)
+        return NO_CONTENT
+
+    def _settle(self, key: InboxKey, answer: Answer) -> Answer:
+        """Remember an answer that needed no transaction of the user's."""
+        with self.database.as_system() as transaction:
+            transaction.without_flush()
+            transaction.answer_inbox(key, answer.status, {"reason": answer.reason} if answer.reason else None)
+        return answer
+
+    def _uncount(self, key: InboxKey) -> None:
+        """A known outage is not the event's fault. Where even this cannot be said, the limit leaves room."""
+        try:
+            with self.database.as_system() as transaction:
+                transaction.without_flush()
+                transaction.uncount_attempt(key)
+        except (Unavailable, Busy):
+            pass
+
+
+def _first_answer(receipt: Receipt, seal: bytes) -> Answer | None:
+    if bytes(receipt.digest) != seal:
+        raise Mismatch("This id was used for another command. Use a new id, or send the same command again.")
+    if receipt.status is None:
+        return None
+    return Answer.recalled(receipt.status, receipt.answer)
+
+
+def _malformed(error: Malformed) -> Answer:
+    return problem(400, "Malformed event", str(error))
+
+
+def _without_assigned(operation: Operation, event: CloudEvent) -> Any:
+    """The data of an event; of an original envelope without the fields that the pack assigns itself."""
+    data = event.get_data()
+    if data is None:
+        return {}
+    if "wrapped" in event and isinstance(data, dict):
+        taken = operation.command.model_fields
+        return {name: value for name, value in data.items() if name in taken or name not in Command.assigned}
+    return data

@@ -1,0 +1,34 @@
+"""Logs: one JSON object a line, on standard error, with the ids that tie an invocation together and nothing personal."""
+
+import logging
+import sys
+from contextvars import ContextVar
+
+# What every line of an invocation carries: function, correlation_id, event_id. Never titles, tokens or addresses.
+context: ContextVar[dict[str, str]] = ContextVar("log context", default={})  # noqa: B039, never mutated
+
+
+class _WithContext(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        for name, value in context.get().items():
+            setattr(record, name, value)
+        return True
+
+
+def configure(level: str) -> None:
+    """Write the root logger's lines as JSON. Kafka's client speaks only when something is wrong."""
+    from pythonjsonlogger.json import JsonFormatter
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        JsonFormatter(
+            "{message}{levelname}{name}",
+            style="{",
+            rename_fields={"levelname": "severity", "name": "logger"},
+            timestamp="time",
+        )
+    )
+    handler.addFilter(_WithContext())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for noisy in ("kafka", "waitress", "psycopg.pool", "yoyo"):
+        logging.getLogger(noisy).setLevel("WARNING" if level != "DEBUG" else "DEBUG")

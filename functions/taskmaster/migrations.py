@@ -1,0 +1,67 @@
+"""The schema: numbered SQL files applied once each, safe when two run at once and after one that was killed."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import psycopg
+from psycopg import sql
+
+log = logging.getLogger(__name__)
+
+FOLDER = Path(__file__).parent / "sql" / "migrations"
+_LOCK = 7_461_736_721  # our advisory lock's number; any other program's choice would do
+_LOGINS = ("taskmaster_user", "taskmaster_system")
+
+
+class WrongLogin(ValueError):
+    """A DATABASE_URL does not name the login that the functions must use."""
+
+
+def migrate(owner_url: str, user_url: str, system_url: str) -> list[str]:
+    """Apply what is missing and give the two logins the passwords of their URLs. The names of what was applied.
+
+    Raises WrongLogin, and psycopg's errors when the database refuses.
+    """
+    passwords = dict(map(_credentials, (user_url, system_url), _LOGINS))
+    with _alone(owner_url) as connection:
+        applied = _apply(owner_url)
+        for login, password in passwords.items():
+            if password:
+                connection.execute(
+                    sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(login), sql.Literal(password))
+                )
+    return applied
+
+
+def _apply(url: str) -> list[str]:
+    import yoyo
+
+    backend = yoyo.get_backend(urlunsplit(urlsplit(url)._replace(scheme="postgresql+psycopg")))
+    migrations = yoyo.read_migrations(str(FOLDER))
+    # Whoever holds the advisory lock is alone: a lock row that is there was left by a migrator that died.
+    backend.break_lock()
+    with backend.lock():
+        missing = backend.to_apply(migrations)
+        backend.apply_migrations(missing)
+    return [migration.id for migration in missing]
+
+
+@contextmanager
+def _alone(url: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """A session that holds the advisory lock: it goes with the session, however that ends. Needs a direct endpoint."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        while not connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone() == (True,):
+            log.info("another migration is running; waiting for it")
+            time.sleep(0.5)
+        yield connection
+
+
+def _credentials(url: str, login: str) -> tuple[str, str]:
+    parts = urlsplit(url)
+    if unquote(parts.username or "") != login:
+        raise WrongLogin(f"the URL for {login} names the user {parts.username!r}; it must be {login}")
+    return login, unquote(parts.password or "")

@@ -1,0 +1,54 @@
+"""What an operation is: the commands it takes, where they come from, and the rule that handles them."""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from taskmaster.tasks import Command
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One thing that can be asked of the pack."""
+
+    name: str
+    handler: Callable[[Any, Any], Any]  # (command, work) -> a record to answer with, or None
+    command: type[Command]
+    types: tuple[str, ...]  # the event types that carry its command
+    http: tuple["Route", ...]
+    status: int  # of a person's call that succeeds
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method and a path such as /tasks/{task_id}; its parameters are fields of the command."""
+
+    method: str
+    pattern: re.Pattern[str]
+
+    @classmethod
+    def parse(cls, text: str) -> "Route":
+        method, path = text.split()
+        expression = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path))
+        return cls(method, re.compile(expression))
+
+    def match(self, path: str) -> Mapping[str, str] | None:
+        found = self.pattern.fullmatch(path)
+        return found.groupdict() if found else None
+
+
+def described(
+    handler: Callable[[Any, Any], Any], *, types: tuple[str, ...], http: tuple[str, ...], status: int
+) -> Operation:
+    """An operation by its handler, whose first parameter's annotation is the command."""
+    first = next(iter(inspect.signature(handler, eval_str=True).parameters.values()))
+    return Operation(
+        name=handler.__name__.replace("_", "-"),
+        handler=handler,
+        command=first.annotation,
+        types=types,
+        http=tuple(map(Route.parse, http)),
+        status=status,
+    )

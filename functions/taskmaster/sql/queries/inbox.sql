@@ -1,0 +1,26 @@
+-- name: count_attempt
+-- Before anything is decoded, in a transaction of its own that needs no flush: an attempt that crashes counts too.
+INSERT INTO inbox AS i (function, user_id, source, id, digest, expires_at)
+VALUES (%(function)s, %(user_id)s, %(source)s, %(id)s, %(digest)s, now() + %(keep)s)
+ON CONFLICT (function, user_id, source, id) DO UPDATE SET attempts = i.attempts + (i.status IS NULL)::int
+RETURNING attempts, status, answer, digest
+
+-- name: uncount_attempt
+-- A known outage is nobody's fault.
+UPDATE inbox SET attempts = greatest(attempts - 1, 0)
+ WHERE function = %(function)s AND user_id = %(user_id)s AND source = %(source)s AND id = %(id)s AND status IS NULL
+
+-- name: lock_inbox
+SELECT attempts, status, answer, digest FROM inbox
+ WHERE function = %(function)s AND user_id = %(user_id)s AND source = %(source)s AND id = %(id)s FOR UPDATE
+
+-- name: answer_inbox
+UPDATE inbox SET status = %(status)s, answer = %(answer)s
+ WHERE function = %(function)s AND user_id = %(user_id)s AND source = %(source)s AND id = %(id)s
+
+-- name: forget_inbox
+DELETE FROM inbox
+ WHERE function = %(function)s AND user_id = %(user_id)s AND source = %(source)s AND id = %(id)s
+
+-- name: purge_inbox
+DELETE FROM inbox WHERE ctid = ANY (ARRAY(SELECT ctid FROM inbox WHERE expires_at < now() LIMIT %(batch)s FOR UPDATE SKIP LOCKED))

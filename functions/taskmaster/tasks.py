@@ -1,0 +1,144 @@
+"""The rules of a task: what one is, what may be asked of it, and what follows. Pure: no clock, no I/O.
+
+Every moment is an aware datetime in UTC; every day is a date in the task's own time zone.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any, ClassVar, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+MAX_ID = 2**63 - 1
+MAX_VERSION = 2**31 - 1
+
+Priority = Literal["low", "medium", "high", "urgent"]
+
+
+def _storable(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("must not contain the character U+0000")
+    return text
+
+
+def _written(value: Any) -> Any:
+    if value is not None and not isinstance(value, str):
+        raise ValueError("must be text, such as 2026-11-24T09:00:00+01:00 for a moment or 2026-11-24 for a day")
+    return value
+
+
+def _in_range(moment: datetime) -> datetime:
+    if not 1970 <= moment.year <= 9000:
+        raise ValueError("must lie between the years 1970 and 9000")
+    return moment.astimezone(UTC)
+
+
+def _day_in_range(day: date) -> date:
+    if not 1970 <= day.year <= 9000:
+        raise ValueError("must lie between the years 1970 and 9000")
+    return day
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError("must be the name of an IANA time zone, such as Europe/Zurich") from None
+    return name
+
+
+Text = Annotated[str, AfterValidator(_storable)]
+Title = Annotated[Text, Field(min_length=1, max_length=500)]
+Description = Annotated[Text, Field(max_length=10_000)]
+Tag = Annotated[Text, Field(min_length=1, max_length=50)]
+Tags = Annotated[list[Tag], Field(max_length=50), AfterValidator(lambda tags: list(dict.fromkeys(tags)))]
+TaskId = Annotated[int, Field(ge=1, le=MAX_ID)]
+Version = Annotated[int, Field(ge=1, le=MAX_VERSION)]
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_written), AfterValidator(_in_range)]
+Day = Annotated[date, Field(strict=False), BeforeValidator(_written), AfterValidator(_day_in_range)]
+TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_known_zone)]
+Pattern = Annotated[Text, Field(min_length=1, max_length=500)]
+RecurrenceFrom = Literal["due", "completion"]
+
+
+class Refused(Exception):
+    """A rule said no. `status` is what a person's HTTP call gets (RFC 9110); an event gets task.command.rejected."""
+
+    def __init__(self, status: int, title: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.title, self.detail = status, title, detail
+
+
+def not_found(task_id: int) -> Refused:
+    return Refused(404, "No such task", f"There is no task {task_id} among yours.")
+
+
+def version_conflict(task: "Task", expected: int) -> Refused:
+    return Refused(
+        412, "Version conflict", f"Task {task.task_id} is at version {task.version}, not {expected}. Read it again."
+    )
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Task(Record):
+    """A task as people and events see it: the body of an answer and the data of a task.* event."""
+
+    task_id: int
+    title: str
+    description: str | None = None
+    completed: bool = False
+    priority: Priority = "medium"
+    tags: list[str] = []
+    due_at: datetime | None = None
+    due_on: date | None = None
+    time_zone: str = "UTC"
+    recurrence_pattern: str | None = None
+    recurrence_from: RecurrenceFrom = "due"
+    series_id: int | None = None
+    occurrence: int | None = None
+    version: int = 1
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None = None
+
+    @property
+    def partition_key(self) -> str:
+        """Facts of a series carry the key of the task that began it, so that they stay in order."""
+        return str(self.series_id or self.task_id)
+
+    @property
+    def due(self) -> datetime | date | None:
+        return self.due_at or self.due_on
+
+    @property
+    def deadline(self) -> datetime | None:
+        """The moment from which the task is overdue: due_at, or the end of due_on in its zone. Aware, UTC."""
+        if self.due_on is None:
+            return self.due_at
+        midnight = datetime.combine(self.due_on + timedelta(days=1), datetime.min.time(), ZoneInfo(self.time_zone))
+        return midnight.astimezone(UTC)
+
+    def changed(self, *, at: datetime, **changes: Any) -> Self:
+        """The next version of this task."""
+        return self.model_copy(update={**changes, "version": self.version + 1, "updated_at": at})
+
+    def complete(self, *, at: datetime) -> Self:
+        return self.changed(at=at, completed=True, completed_at=at)
+
+    def reopen(self, *, at: datetime) -> Self:
+        return self.changed(at=at, completed=False, completed_at=None)
+
+
+class Command(Record):
+    """What may be asked of the pack. `expected_version` is If-Match for those who come by event."""
+
+    # Fields of the original JSON envelope that the pack assigns itself: taken off an envelope, refused anywhere else.
+    assigned: ClassVar[frozenset[str]] = frozenset({"created_at", "updated_at", "completed", "completed_at", "version"})
+
+
+class TaskCommand(Command):
+    task_id: TaskId
+    expected_version: Version | None = None

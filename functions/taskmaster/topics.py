@@ -1,0 +1,108 @@
+"""The topics: what the pack needs on the broker, what is there, and what would have to change."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from taskmaster import routes
+from taskmaster.broker import connection_settings
+from taskmaster.settings import Settings
+
+if TYPE_CHECKING:
+    from kafka import KafkaAdminClient
+
+RETENTION_MS = 7 * 24 * 3600 * 1000  # a day less than the inbox remembers: a replay of all there is has no effect
+_RETENTION = "retention.ms"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """A topic as the broker has it. `retention_ms` is None where the broker does not tell, -1 for ever."""
+
+    partitions: int
+    retention_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One difference between a topic as it is and as it should be. `action` is None where only a person may act."""
+
+    topic: str
+    what: str
+    action: str | None = None  # "create" or "retention"
+
+
+def wanted(settings: Settings) -> list[str]:
+    """The topics' names on this broker, each once: several of ours may share one."""
+    return list(dict.fromkeys(map(settings.topic, routes.TOPICS)))
+
+
+def differences(names: Iterable[str], existing: Mapping[str, Topic], *, partitions: int) -> list[Change]:
+    """What to do so that every name exists with at least these partitions and keeps records no longer than 7 days."""
+    changes = []
+    for name in names:
+        topic = existing.get(name)
+        if topic is None:
+            changes.append(Change(topic=name, action="create", what=f"create it: {partitions} partitions, records kept 7 days"))
+            continue
+        if topic.partitions < partitions:
+            what = f"has {topic.partitions} partitions, not {partitions}: left alone, since more would move keys"
+            changes.append(Change(topic=name, what=what))
+        if topic.retention_ms is not None and not 0 <= topic.retention_ms <= RETENTION_MS:
+            kept = "for ever" if topic.retention_ms < 0 else f"for {topic.retention_ms / 86_400_000:.1f} days"
+            what = f"keeps records {kept}, longer than the inbox remembers them: set 7 days"
+            changes.append(Change(topic=name, action="retention", what=what))
+    return changes
+
+
+class Admin:
+    """The broker's side of it, through Kafka's admin protocol. Raises kafka's errors when the broker refuses."""
+
+    def __init__(self, settings: Settings) -> None:
+        from kafka import KafkaAdminClient
+
+        self._client: KafkaAdminClient = KafkaAdminClient(**connection_settings(settings))
+
+    def existing(self, names: Iterable[str]) -> dict[str, Topic]:
+        """Those of the names that the broker has."""
+        asked = set(names)
+        partitions = {t["name"]: len(t["partitions"]) for t in self._client.describe_topics() if t["name"] in asked}
+        retention = self._retention(list(partitions)) if partitions else {}
+        return {
+            name: Topic(partitions=count, retention_ms=retention.get(name)) for name, count in partitions.items()
+        }
+
+    def create(self, names: Iterable[str], *, partitions: int, replication: int) -> None:
+        options = {
+            "num_partitions": partitions,
+            "replication_factor": replication,
+            "configs": {_RETENTION: str(RETENTION_MS)},
+        }
+        self._client.create_topics({name: options for name in names}, wait_for_metadata=True)
+
+    def set_retention(self, names: Iterable[str]) -> None:
+        self._client.alter_configs([self._resource(name, {_RETENTION: str(RETENTION_MS)}) for name in names])
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _retention(self, names: list[str]) -> dict[str, int]:
+        from kafka.errors import KafkaError
+
+        try:
+            found = self._client.describe_configs(
+                [self._resource(name, [_RETENTION]) for name in names], config_filter="all"
+            )
+        except KafkaError:  # not every broker, nor every user's ACL, lets configurations be read
+            return {}
+        return {name: int(configs[_RETENTION]["value"]) for name, configs in _by_topic(found) if _RETENTION in configs}
+
+    @staticmethod
+    def _resource(name: str, configs: Any) -> Any:
+        from kafka.admin import ConfigResource, ConfigResourceType
+
+        return ConfigResource(ConfigResourceType.TOPIC, name, configs)
+
+
+def _by_topic(described: Any) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    return described.get("topic", {}).items() if isinstance(described, Mapping) else ()
