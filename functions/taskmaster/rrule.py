@@ -1,53 +1,41 @@
-"""Reading a recurrence pattern: named patterns and RFC 5545 rules become one checked record.
+"""A recurrence rule and the days it falls on: the calendar arithmetic of RFC 5545, without time or zone.
 
-Whatever a task cannot follow is refused here, with the part that is wrong and what to write instead. Nothing is
-searched and no date is needed, so the answer comes at once whatever the text says.
+Days are proleptic ordinals (`date.toordinal`) and come a whole year at a time, so that whoever has to pass
+over decades counts years instead of visiting days. The calendar repeats itself: years of the same length
+that begin on the same weekday are alike, so at most fourteen of them are ever worked out.
 """
 
-import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import Literal, TypeVar, cast, get_args
+from calendar import isleap, monthrange
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import MAXYEAR, date, datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
+from typing import Literal
 
 Frequency = Literal["DAILY", "WEEKLY", "MONTHLY", "YEARLY"]
 Skip = Literal["OMIT", "BACKWARD", "FORWARD"]
 
-#: In the order of `date.weekday`, so that an index is a weekday.
-WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
-LONGEST_PATTERN = 500
-LARGEST_NUMBER = 9999
-
-_T = TypeVar("_T")
-
-
-class RuleError(ValueError):
-    """A pattern that cannot be followed.
-
-    `part` is the rule part at fault ("BYDAY", "FREQ", ...), or "pattern" where the text as a whole is; `detail` is a
-    sentence for the person who wrote it: what is wrong, and what to write instead.
-    """
-
-    def __init__(self, part: str, detail: str) -> None:
-        super().__init__(f"{part}: {detail}")
-        self.part = part
-        self.detail = detail
+# The Gregorian calendar begins anew, weekdays included, after this many years: a rule silent for as long is
+# silent for good, or as good as that.
+CYCLE_YEARS = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A recurrence rule, every part checked (RFC 5545 section 3.3.10, RFC 7529 section 4.1).
+    """A recurrence rule with every part checked (RFC 5545 section 3.3.10, RFC 7529 section 4).
 
-    A BYxxx part that was not given is empty: what it leaves open comes from the start of the series.
+    A BYxxx part that was not given is empty: what it leaves open is taken from the start of the series.
     """
 
     # The pattern as it was given, in one spelling: "monthly", "every 3 days", "FREQ=WEEKLY;BYDAY=MO,WE".
     text: str
     freq: Frequency
+    # How many days, weeks, months or years from one period to the next.
     interval: int = 1
-    # Occurrences in all, the first one and skipped ones included; None: no end.
+    # Occurrences in all, the first and the skipped ones included; None: no end.
     count: int | None = None
-    # The last moment or day that may still be an occurrence: aware (UTC), naive (wall time) or a date.
+    # The last moment or day that can be an occurrence: aware (UTC), naive (wall time) or a local date.
     until: datetime | date | None = None
     # (ordinal, weekday): (0, 0) is every Monday, (-1, 4) the last Friday of the month or year.
     by_day: frozenset[tuple[int, int]] = frozenset()
@@ -56,65 +44,183 @@ class Rule:
     by_week_no: frozenset[int] = frozenset()
     by_month: frozenset[int] = frozenset()
     by_set_pos: frozenset[int] = frozenset()
-    # The wall time where the rule names one; None: that of the start.
+    # The wall time, where the rule itself names one.
     by_hour: int | None = None
     by_minute: int | None = None
     by_second: int | None = None
-    # The weekday that weeks begin on, 0 for Monday.
+    # The weekday on which weeks begin, 0 for Monday.
     wkst: int = 0
     # What becomes of 31 April: left out, 30 April, or 1 May.
     skip: Skip = "OMIT"
 
 
-def read(pattern: str) -> Rule:
-    """The rule that a pattern stands for; RuleError names the part that is wrong."""
-    if len(pattern) > LONGEST_PATTERN:
-        raise RuleError("pattern", f"is longer than {LONGEST_PATTERN} characters; write a shorter rule")
-    text = pattern.strip()
-    if "=" in text or ":" in text:
-        return _rrule(text.upper())
-    return _named(" ".join(text.lower().split()))
+def days_by_year(rule: Rule, start: date) -> Iterator[tuple[int, list[int]]]:
+    """The days of a rule from about the start to the year 9999, as (first day of the year, offsets from it).
+
+    The offsets ascend and may be none. The first years reach back before the start, and a day moved by SKIP can
+    end one year and begin the next: the caller takes what is new to it. Ends early after 400 years of nothing.
+    """
+    rule = anchored(rule, start)
+    anchor = _period_number(rule, start)
+    alike: dict[tuple[int, bool], list[tuple[int, int]]] = {}
+    every: dict[tuple[int, bool], list[int]] = {}
+    silent = 0
+    for year in range(start.year - 1, MAXYEAR + 1):
+        kind = (_january_1(year) % 7, isleap(year))
+        if kind not in alike:
+            # Worked out in a year amid the calendar, where no neighbour falls out of it.
+            alike[kind] = _days_of_year(rule, 2000 + year % CYCLE_YEARS)
+            every[kind] = _offsets(alike[kind])
+        days = every[kind]
+        if rule.interval > 1:
+            phase = _periods_before(rule, year) - anchor
+            days = _offsets(pair for pair in alike[kind] if (phase + pair[0]) % rule.interval == 0)
+        yield _first_day(rule, year), days
+        silent = 0 if days else silent + 1
+        if silent > CYCLE_YEARS:
+            return
 
 
-_UNITS: dict[str, Frequency] = {"day": "DAILY", "week": "WEEKLY", "month": "MONTHLY", "year": "YEARLY"}
-_NAMES: dict[str, Frequency] = {
-    "daily": "DAILY",
-    "weekly": "WEEKLY",
-    "monthly": "MONTHLY",
-    "yearly": "YEARLY",
-}
-_DAY_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-_MONDAY_TO_FRIDAY = frozenset((0, day) for day in range(5))
-_EVERY = re.compile(r"every (?:(?P<n>[0-9]+|other) )?(?P<unit>day|week|month|year)(?P<plural>s?)")
+def _offsets(pairs: Iterable[tuple[int, int]]) -> list[int]:
+    """The days alone, each once: moved forward, 31 April is 1 May, which the rule may have as well."""
+    return sorted({day for _, day in pairs})
 
 
-def _named(text: str) -> Rule:
-    if text in _NAMES:
-        # Clamping: a monthly task from the 31st falls on the last day of a shorter month, and never drifts.
-        return Rule(text=text, freq=_NAMES[text], skip="BACKWARD")
-    if text in ("weekdays", "every weekday"):
-        return Rule(text=text, freq="WEEKLY", by_day=_MONDAY_TO_FRIDAY)
-    if every := _EVERY.fullmatch(text):
-        number = every["n"] or "1"
-        interval = 2 if number == "other" else _number("INTERVAL", number, 1, LARGEST_NUMBER)
-        return Rule(text=text, freq=_UNITS[every["unit"]], interval=interval, skip="BACKWARD")
-    if text.startswith("every "):
-        days = re.split(r", and |, | and ", text.removeprefix("every "))
-        if all(day in _DAY_NAMES for day in days):
-            by_day = frozenset((0, _DAY_NAMES.index(day)) for day in days)
-            return Rule(text=text, freq="WEEKLY", by_day=by_day)
-    raise RuleError(
-        "pattern",
-        "is not a pattern; write daily, weekdays, weekly, monthly, yearly, 'every 3 days', 'every other week', "
-        "'every monday', or an RFC 5545 rule such as FREQ=MONTHLY;BYDAY=-1FR",
-    )
+def anchored(rule: Rule, start: date) -> Rule:
+    """The rule with what it leaves open taken from the start, as RFC 5545 section 3.3.10 has it."""
+    if rule.freq == "DAILY" or rule.by_day or rule.by_month_day or rule.by_year_day:
+        return rule
+    if rule.freq == "WEEKLY" or rule.by_week_no:
+        return replace(rule, by_day=frozenset({(0, start.weekday())}))
+    by_month = rule.by_month
+    if rule.freq == "YEARLY" and not by_month:
+        by_month = frozenset({start.month})
+    return replace(rule, by_month=by_month, by_month_day=frozenset({start.day}))
 
 
-def _rrule(text: str) -> Rule:
-    raise RuleError("pattern", "RFC 5545 rules are read from the next commit on")
+def unfulfillable_part(rule: Rule) -> str | None:
+    """The name of the part that keeps a rule from falling on any day, whatever its start; None if it can."""
+    if _can_fall(rule):
+        return None
+    without = {
+        "BYSETPOS": replace(rule, by_set_pos=frozenset()),
+        "BYDAY": replace(rule, by_day=frozenset()),
+        "BYMONTHDAY": replace(rule, by_month_day=frozenset()),
+    }
+    return next((part for part, rest in without.items() if rest != rule and _can_fall(rest)), "pattern")
 
 
-def _number(part: str, text: str, low: int, high: int) -> int:
-    if not re.fullmatch(r"[+-]?[0-9]{1,9}", text) or not low <= int(text) <= high:
-        raise RuleError(part, f"is a whole number from {low} to {high}")
-    return int(text)
+def _can_fall(rule: Rule) -> bool:
+    # 28 years in a row have a year of every kind; the first of a month is a day that none lacks.
+    rule = anchored(rule, date(2000, 1, 1))
+    return any(_days_of_year(rule, year) for year in range(2000, 2028))
+
+
+def _days_of_year(rule: Rule, year: int) -> list[tuple[int, int]]:
+    """The days of a year that a rule has but for INTERVAL, as (period, day), both counted from the first.
+
+    A period is what FREQ counts: a day, a week, a month or the year. To expand a period and to limit it is
+    the same when all its days are there to choose from, so the table of RFC 5545 section 3.3.10 needs no
+    cases; its order of parts is kept, and SKIP has its place in it (RFC 7529 section 4.1).
+    """
+    first, end = _first_day(rule, year), _first_day(rule, year + 1)
+    days = [date.fromordinal(ordinal) for ordinal in range(first, end)]
+    if rule.by_month:
+        days = [day for day in days if day.month in rule.by_month]
+    if rule.by_week_no:
+        weeks = (end - first) // 7
+        days = [d for d in days if _is_numbered(rule.by_week_no, 1 + (d.toordinal() - first) // 7, weeks)]
+    if rule.by_year_day:
+        days = [d for d in days if _is_numbered(rule.by_year_day, *_place_in_year(d))]
+    if rule.by_month_day:
+        lengths = [0, *(monthrange(year, month)[1] for month in range(1, 13))]
+        days = [d for d in days if _is_numbered(rule.by_month_day, d.day, lengths[d.month])]
+    found = [(_period(rule, day, first), day) for day in days]
+    if rule.skip != "OMIT" and rule.freq in ("MONTHLY", "YEARLY"):
+        found = sorted({*found, *_moved(rule, year)})
+    if rule.by_day:
+        every = {weekday for ordinal, weekday in rule.by_day if not ordinal}
+        found = [pair for pair in found if pair[1].weekday() in every or _is_nth_weekday(rule, pair[1])]
+    if rule.by_set_pos:
+        periods = [list(pairs) for _, pairs in groupby(found, itemgetter(0))]
+        found = [
+            pair
+            for pairs in periods
+            for place, pair in enumerate(pairs, 1)
+            if _is_numbered(rule.by_set_pos, place, len(pairs))
+        ]
+    return [(period, day.toordinal() - first) for period, day in found]
+
+
+def _moved(rule: Rule, year: int) -> Iterator[tuple[int, date]]:
+    """Where SKIP puts the days that a month lacks, in the period of that month (RFC 7529 section 4.1)."""
+    for month in rule.by_month or range(1, 13):
+        last = date(year, month, monthrange(year, month)[1])
+        if any(number > last.day for number in rule.by_month_day):
+            moved = last if rule.skip == "BACKWARD" else last + timedelta(days=1)
+            yield _period(rule, last, _january_1(year)), moved
+
+
+def _is_nth_weekday(rule: Rule, day: date) -> bool:
+    """Whether an ordinal of BYDAY means this day: in its month; in a yearly rule without BYMONTH, its year."""
+    ordinals = {ordinal for ordinal, weekday in rule.by_day if ordinal and weekday == day.weekday()}
+    if not ordinals:
+        return False
+    in_year = rule.freq == "YEARLY" and not rule.by_month
+    place, length = _place_in_year(day) if in_year else (day.day, monthrange(day.year, day.month)[1])
+    return 1 + (place - 1) // 7 in ordinals or -1 - (length - place) // 7 in ordinals
+
+
+def _is_numbered(numbers: frozenset[int], place: int, length: int) -> bool:
+    """Whether the numbers have a place from 1 to `length`, counted from the front or (negative) the back."""
+    return place in numbers or place - length - 1 in numbers
+
+
+def _place_in_year(day: date) -> tuple[int, int]:
+    return day.toordinal() - _january_1(day.year) + 1, 365 + isleap(day.year)
+
+
+def _period_number(rule: Rule, day: date) -> int:
+    """The number of the day, week, month or year that a day is in: what INTERVAL takes every n-th of."""
+    ordinal = day.toordinal()
+    year = next(y for y in (day.year + 1, day.year, day.year - 1) if _first_day(rule, y) <= ordinal)
+    return _periods_before(rule, year) + _period(rule, day, _first_day(rule, year))
+
+
+def _periods_before(rule: Rule, year: int) -> int:
+    match rule.freq:
+        case "DAILY":
+            return _first_day(rule, year)
+        case "WEEKLY":
+            return _first_day(rule, year) // 7
+        case "MONTHLY":
+            return 12 * year
+        case "YEARLY":
+            return year
+
+
+def _period(rule: Rule, day: date, first: int) -> int:
+    """Which period of its year a day is in, from 0; `first` is the ordinal of the year's first day."""
+    match rule.freq:
+        case "DAILY":
+            return day.toordinal() - first
+        case "WEEKLY":
+            return (day.toordinal() - first) // 7
+        case "MONTHLY":
+            return day.month - 1
+        case "YEARLY":
+            return 0
+
+
+def _first_day(rule: Rule, year: int) -> int:
+    """The ordinal of a year's first day. Where weeks count, years are whole weeks (RFC 5545, BYWEEKNO)."""
+    if rule.freq != "WEEKLY" and not rule.by_week_no:
+        return _january_1(year)
+    january_4 = _january_1(year) + 3  # always in week 1
+    return january_4 - (january_4 - 1 - rule.wkst) % 7
+
+
+def _january_1(year: int) -> int:
+    """The ordinal of 1 January, also for the years just outside those that `date` knows."""
+    before = year - 1
+    return 365 * before + before // 4 - before // 100 + before // 400 + 1
