@@ -82,9 +82,7 @@ def _bound(record: Record) -> CloudEvent:
     content_type = headers.get("content-type")
     if content_type and content_type.partition(";")[0].strip().lower() == "application/cloudevents+json":
         return _structured(record.value or b"")
-    attributes = {
-        name[3:].lower(): value for name, value in headers.items() if name.lower().startswith("ce_")
-    }
+    attributes = {name[3:].lower(): value for name, value in headers.items() if name.lower().startswith("ce_")}
     return _valid(CloudEvent(attributes, content_type, record.value or b""))
 
 

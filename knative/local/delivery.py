@@ -77,9 +77,7 @@ class Dispatcher:
                 _described(answer),
             )
             return Outcome.DEAD_LETTERED
-        return self._drop(
-            event, f"{_described(answer)}, and {dead_letter_sink} failed too: {_described(last)}"
-        )
+        return self._drop(event, f"{_described(answer)}, and {dead_letter_sink} failed too: {_described(last)}")
 
     def _send(self, url: str, event: CloudEvent, stopping: threading.Event) -> Answer | None:
         """The first answer that is not to be retried, or the last one; None if the last attempt had none."""

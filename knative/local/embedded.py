@@ -125,15 +125,11 @@ def _initialise(home: Path, binaries: Path, user: int | None, *, durable: bool) 
         check=False,
     )
     if done.returncode:
-        raise EmbeddedError(
-            f"initdb could not make a PostgreSQL cluster in {data}: {_last_line(done.stderr)}"
-        )
+        raise EmbeddedError(f"initdb could not make a PostgreSQL cluster in {data}: {_last_line(done.stderr)}")
     return password_file.read_text().strip()
 
 
-def _start_postgres(
-    server: Server, binaries: Path, user: int | None, *, durable: bool
-) -> subprocess.Popen[bytes]:
+def _start_postgres(server: Server, binaries: Path, user: int | None, *, durable: bool) -> subprocess.Popen[bytes]:
     data, log = server.directory / "data", server.directory / "postgres.log"
     settings = {
         "listen_addresses": server.host,
@@ -190,9 +186,7 @@ def _reachable_home(directory: Path, user: int | None) -> Path:
 
 def _reachable(path: Path, user: int) -> bool:
     """Whether another user may pass through every folder down to this one."""
-    return all(
-        folder.stat().st_mode & 0o001 or folder.stat().st_uid == user for folder in (path, *path.parents)
-    )
+    return all(folder.stat().st_mode & 0o001 or folder.stat().st_uid == user for folder in (path, *path.parents))
 
 
 def _own(home: Path, user: int | None) -> None:
@@ -200,9 +194,7 @@ def _own(home: Path, user: int | None) -> None:
     home.parent.mkdir(parents=True, exist_ok=True)
     home.mkdir(mode=0o700, exist_ok=True)
     if home.is_symlink() or home.stat().st_uid not in {os.geteuid(), os.geteuid() if user is None else user}:
-        raise EmbeddedError(
-            f"{home} belongs to someone else: remove it, or set TMPDIR to a directory of your own"
-        )
+        raise EmbeddedError(f"{home} belongs to someone else: remove it, or set TMPDIR to a directory of your own")
     home.chmod(0o700)
     if user is not None:
         os.chown(home, user, user)

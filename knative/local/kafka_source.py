@@ -51,9 +51,7 @@ class KafkaSourceAdapter:
         session_timeout: float = 6.0,
     ) -> None:
         self.source = source
-        self.dispatcher = Dispatcher(
-            name=source.name, destination=source.sink, delivery=source.delivery, sink=sink
-        )
+        self.dispatcher = Dispatcher(name=source.name, destination=source.sink, delivery=source.delivery, sink=sink)
         # Set as soon as partitions are assigned.
         self.assigned = threading.Event()
         self._client = client
@@ -125,7 +123,7 @@ class KafkaSourceAdapter:
             consumer.pause(*(full - paused))
         if paused - full:
             consumer.resume(*(paused - full))
-            # kafka-python 3.0.12 parks what it has fetched for a paused partition and takes it up again only if
+            # kafka-python 3.0.12 parks what it fetched for a paused partition, and takes it up again only if
             # this slot is None: a drained batch left in it would block the partition for good.
             fetcher = consumer._fetcher
             if not fetcher._next_partition_records:
@@ -202,9 +200,7 @@ class _Lane:
 
     def _dispatch(self, record: Record) -> Outcome:
         source = self._source
-        event = from_record(
-            record, namespace=source.namespace, name=source.name, extensions=source.extensions
-        )
+        event = from_record(record, namespace=source.namespace, name=source.name, extensions=source.extensions)
         return self._dispatcher.dispatch(event, self.stopping)
 
     def _accept(self, record: Record) -> None:

@@ -85,9 +85,7 @@ def _documents(directories: tuple[Path, ...]) -> Iterator[Field]:
     for directory in directories:
         files = sorted(directory.glob("*.yaml"))
         if not files:
-            raise ManifestError(
-                f"{directory}: holds no *.yaml: run this from the project, or name its directory"
-            )
+            raise ManifestError(f"{directory}: holds no *.yaml: run this from the project, or name its directory")
         for file in files:
             yield from documents(file)
 
@@ -104,8 +102,7 @@ def _service(document: Field) -> Service:
         window=annotations["autoscaling.knative.dev/window"].go_duration("60s"),
         min_scale=annotations["autoscaling.knative.dev/min-scale"].integer(0),
         max_scale=annotations["autoscaling.knative.dev/max-scale"].integer(0),
-        cluster_local=document["metadata"]["labels"]["networking.knative.dev/visibility"].value
-        == "cluster-local",
+        cluster_local=document["metadata"]["labels"]["networking.knative.dev/visibility"].value == "cluster-local",
     )
 
 
@@ -192,9 +189,7 @@ def _routes(document: Field) -> Iterator[Route]:
         service = _backend(rule)
         for match in rule["matches"]:
             yield Route(
-                path_type=match["path"]["type"].text(
-                    "PathPrefix", among=("Exact", "PathPrefix", "RegularExpression")
-                ),
+                path_type=match["path"]["type"].text("PathPrefix", among=("Exact", "PathPrefix", "RegularExpression")),
                 path=match["path"]["value"].text("/"),
                 method=match["method"].text() if match["method"] else None,
                 service=service,
@@ -222,6 +217,4 @@ def _check_references(found: Manifests) -> None:
     targets += [(f"the route {route.method or 'any'} {route.path}", route.service) for route in found.routes]
     for who, target in targets:
         if target is not None and target not in found.services:
-            raise ManifestError(
-                f"{who} leads to the Service {target}, which no manifest declares: add it or fix it"
-            )
+            raise ManifestError(f"{who} leads to the Service {target}, which no manifest declares: add it or fix it")

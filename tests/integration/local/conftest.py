@@ -28,8 +28,6 @@ def topic(bootstrap_servers: str) -> str:
 
 @pytest.fixture(scope="session")
 def producer(bootstrap_servers: str) -> Iterator[KafkaProducer]:
-    producer = KafkaProducer(
-        bootstrap_servers=bootstrap_servers, acks="all", enable_idempotence=False, batch_size=0
-    )
+    producer = KafkaProducer(bootstrap_servers=bootstrap_servers, acks="all", enable_idempotence=False, batch_size=0)
     yield producer
     producer.close()
