@@ -1,8 +1,20 @@
 """create-task: a task begins; one with a recurrence pattern begins a series."""
 
 from taskmaster.door import operation
-from taskmaster.series import Series, checked
-from taskmaster.tasks import Command, Day, Description, Moment, Pattern, Priority, RecurrenceFrom, Tags, Task, TimeZone, Title
+from taskmaster.series import Series, begun, checked
+from taskmaster.tasks import (
+    Command,
+    Day,
+    Description,
+    Moment,
+    Pattern,
+    Priority,
+    RecurrenceFrom,
+    Tags,
+    Task,
+    TimeZone,
+    Title,
+)
 from taskmaster.work import Work
 
 
@@ -21,7 +33,7 @@ class CreateTask(Command):
 @operation("task.create", http=["POST /", "POST /tasks"], status=201)
 def create_task(command: CreateTask, work: Work) -> Task:
     task = Task(task_id=work.new_task_id(), created_at=work.now, updated_at=work.now, **command.model_dump())
-    if checked(task).recurrence_pattern:
-        task = task.model_copy(update={"series_id": task.task_id, "occurrence": 1})
+    task = begun(checked(task))
+    if task.recurrence_pattern:
         work.begin(Series.begun_by(task))
     return work.create(task)

@@ -54,7 +54,11 @@ def problem(status: int, title: str, detail: str, *, headers: dict[str, str] | N
     """Problem details. `detail` is shown to the caller: no internals, no secrets, nothing of what was sent."""
     body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail, **more})
     return Answer(
-        status=status, body=body, headers=headers or {}, content_type="application/problem+json", reason=detail
+        status=status,
+        body=body,
+        headers=headers or {},
+        content_type="application/problem+json",
+        reason=detail,
     )
 
 
@@ -69,3 +73,11 @@ def invalid(error: ValidationError) -> Answer:
     ]
     detail = "; ".join(f"{fault['pointer'].lstrip('/') or 'the command'}: {fault['detail']}" for fault in faults[:3])
     return problem(422, "Not a valid command", detail, errors=faults)
+
+
+class Turned(Exception):
+    """A request that goes no further; the answer says why."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.reason)
+        self.answer = answer

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from taskmaster.events import Outgoing
 from taskmaster.settings import Settings
 
 if TYPE_CHECKING:
@@ -50,6 +51,12 @@ class Broker:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._producer: KafkaProducer | None = None
+
+    def deliver(self, event: Outgoing, *, to: str) -> None:
+        """Send one event to a topic and wait for the acknowledgement. Raises BrokerUnavailable or Unsendable."""
+        _, failed = self.send([(0, (to, event.key, event.headers, event.value))])
+        if failed:
+            raise failed[0]
 
     def send(self, records: Iterable[tuple[int, Record]]) -> tuple[set[int], dict[int, Exception]]:
         """Send records, each under a number; several may share one. Waits for every acknowledgement.

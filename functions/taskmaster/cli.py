@@ -44,7 +44,13 @@ def migrate() -> None:
 
 @main.command()
 @click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
-@click.option("--partitions", default=3, show_default=True, type=click.IntRange(1, 1000), help="Of a topic that is made.")
+@click.option(
+    "--partitions",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="Of a topic that is made.",
+)
 @click.option("--replication", default=-1, help="Copies of a topic that is made; -1 is the broker's default.")
 def topics(dry_run: bool, partitions: int, replication: int) -> None:
     """Create the topics, or check those that are there. With --dry-run exit code 2 says that something would change."""

@@ -1,7 +1,8 @@
 """CloudEvents on the wire: binary and structured HTTP in, binary Kafka out, and the original JSON envelope.
 
-The binding is written against CloudEvents 1.0.2 (HTTP and Kafka protocol bindings) and against what Knative's KafkaSource
-was seen to send. The cloudevents package keeps the type; its own binding loses datacontenttype and non-ASCII attributes.
+The binding is written against CloudEvents 1.0.2 (HTTP and Kafka protocol bindings) and against what Knative's
+KafkaSource was seen to send. The cloudevents package gives the type; its own binding loses datacontenttype and
+non-ASCII attributes.
 """
 
 import re
@@ -15,9 +16,11 @@ from cloudevents.http import CloudEvent
 from pydantic_core import from_json
 
 from taskmaster.ids import new_id
+from taskmaster.routes import DEAD_LETTERS
 
 JSON = "application/json"
 STRUCTURED = "application/cloudevents+json"
+PING = "dev.knative.sources.ping"
 WRAPPED = "dev.knative.kafka.event"  # how KafkaSource hands over a record that is no CloudEvent
 
 # The envelope of the original schema, field by field, as CloudEvents attributes.
@@ -49,9 +52,7 @@ def media_type(headers: Mapping[str, str]) -> str:
 
 def attributes(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The ce-* headers of a binary event, names without the prefix, percent-decoded (HTTP binding 3.1.3.2)."""
-    return {
-        name[3:].lower(): unquote(_utf8(value)) for name, value in headers if name[:3].lower() == "ce-"
-    }
+    return {name[3:].lower(): unquote(_utf8(value)) for name, value in headers if name[:3].lower() == "ce-"}
 
 
 def _utf8(value: str) -> str:
@@ -184,7 +185,14 @@ class Origin:
 
 
 def outgoing(
-    event_type: str, data: bytes, *, origin: Origin, at: datetime, key: str, topics: tuple[str, ...], subject: str | None = None
+    event_type: str,
+    data: bytes,
+    *,
+    origin: Origin,
+    at: datetime,
+    key: str,
+    topics: tuple[str, ...],
+    subject: str | None = None,
 ) -> Outgoing:
     """A new event in Kafka's binary mode. `data` is JSON; `at` is business time."""
     headers = {
@@ -206,10 +214,10 @@ def outgoing(
     return Outgoing(key=key, topics=topics, headers=headers, value=data)
 
 
-def dead_letter(attrs: Mapping[str, str], content_type: str, body: bytes, *, topic: str, **why: str) -> Outgoing:
+def dead_letter(attrs: Mapping[str, str], content_type: str, body: bytes, **why: str) -> Outgoing:
     """The event as it came, with why it failed as further attributes, on its way to the dead letters."""
     headers = {f"ce_{name}": value for name, value in {**attrs, **why}.items()}
     if content_type:
         headers["content-type"] = content_type
     key = attrs.get("partitionkey") or attrs.get("userid") or attrs.get("id", "")
-    return Outgoing(key=key, topics=(topic,), headers=headers, value=body)
+    return Outgoing(key=key, topics=(DEAD_LETTERS,), headers=headers, value=body)

@@ -35,7 +35,7 @@ def caller(authorization: str | None, *, secret: str) -> str:
 
 
 def development_token(user_id: str, *, secret: str, seconds: float) -> str:
-    """A token for this user that holds for so many seconds of real time. Raises ValueError for an impossible user id."""
+    """A token for this user that holds for so many seconds of real time. Raises ValueError for a wrong user id."""
     if not is_user_id(user_id):
         raise ValueError(f"a user id has 1 to {USER_ID_LIMIT} printable characters")
     claims = {"sub": user_id, "exp": int(time.time() + seconds)}

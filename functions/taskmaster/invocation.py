@@ -1,20 +1,20 @@
 """One invocation: the attempt counted, the command handled once, state and events committed together.
 
-The inbox remembers what was answered. Its states are: counted (no status: an attempt was begun), answered (a status: every
-repeat gets that answer). A command whose attempts pass the limit goes to the dead letters and counts as answered.
+The inbox remembers what was answered. A row without a status was counted: an attempt was begun. A row with one was
+answered: every repeat gets that answer. A command whose attempts pass the limit goes to the dead letters, answered.
 """
 
 import hashlib
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from cloudevents.http import CloudEvent
 from pydantic import ValidationError
 
-from taskmaster import answers, clock, events, identity, routes
+from taskmaster import answers, clock, events, identity
 from taskmaster.answers import NO_CONTENT, Answer, problem
 from taskmaster.events import Malformed, Origin
 from taskmaster.operation import Operation
@@ -52,7 +52,9 @@ class Invoker:
 
     # By call ----------------------------------------------------------------------------------------------------
 
-    def by_call(self, operation: Operation, command: Command, origin: Origin, *, key: InboxKey | None, seal: bytes) -> Answer:
+    def by_call(
+        self, operation: Operation, command: Command, origin: Origin, *, key: InboxKey | None, seal: bytes
+    ) -> Answer:
         """A person's call. With an idempotency key it is handled once and its answer remembered for 24 hours.
 
         Raises Unavailable, Busy and Mismatch.
@@ -99,7 +101,9 @@ class Invoker:
             attrs = events.decode(headers, body).get_attributes()
         wrapped = attrs.get("type") == events.WRAPPED
         identifier = events.place(attrs) if wrapped else attrs.get("id", "")
-        return self._key("" if wrapped else attrs.get("userid", ""), attrs.get("source", ""), identifier, wrapped=wrapped)
+        return self._key(
+            "" if wrapped else attrs.get("userid", ""), attrs.get("source", ""), identifier, wrapped=wrapped
+        )
 
     def _key(self, user_id: str, source: str, identifier: str, *, wrapped: bool = False) -> InboxKey:
         if not wrapped and not identity.is_user_id(user_id):
@@ -128,10 +132,10 @@ class Invoker:
             events.attributes(headers.items()),
             headers.get("content-type", ""),
             body,
-            topic=self.settings.topic(routes.DEAD_LETTERS),
             knativeerrordest=self.function,
             reason=f"failed {attempts} times",
         )
+        letter = replace(letter, topics=tuple(map(self.settings.topic, letter.topics)))
         with self.database.as_system() as transaction:
             transaction.insert_outbox(letter)
             transaction.answer_inbox(key, 204, None)

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, on standard error, with the ids that tie an invocation together and nothing personal."""
+"""Logs: one JSON object a line on standard error, with what ties an invocation together and nothing personal."""
 
 import logging
 import sys

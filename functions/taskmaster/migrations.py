@@ -54,7 +54,7 @@ def _apply(url: str) -> list[str]:
 def _alone(url: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
     """A session that holds the advisory lock: it goes with the session, however that ends. Needs a direct endpoint."""
     with psycopg.connect(url, autocommit=True) as connection:
-        while not connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone() == (True,):
+        while connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone() != (True,):
             log.info("another migration is running; waiting for it")
             time.sleep(0.5)
         yield connection

@@ -1,8 +1,8 @@
 """Publishing: every committed event goes to its topics at least once, those of one task in commit order.
 
-Every publisher runs the same loop: claim the oldest row of each key, hold those row locks until the broker acknowledges,
-delete what was acknowledged, commit. Whoever dies half-way leaves its rows to the next. A row that cannot be sent holds
-up its own key, and nobody else's.
+Every publisher runs the same loop: claim the oldest row of each key, hold those row locks until the broker
+acknowledges, delete what was acknowledged, commit. Whoever dies half-way leaves its rows to the next. A row that cannot
+be sent holds up its own key, and nobody else's.
 """
 
 import logging

@@ -55,9 +55,7 @@ class Next:
     skipped: int
 
 
-def occurrences(
-    rule: Rule, start: datetime | date, zone: ZoneInfo, *, first: int = 1
-) -> Iterator[Occurrence]:
+def occurrences(rule: Rule, start: datetime | date, zone: ZoneInfo, *, first: int = 1) -> Iterator[Occurrence]:
     """The occurrences from position `first` on, in order, each later than the one before.
 
     `start` is local: a naive datetime, the wall time in `zone`, for a task due at a moment; a date for one
@@ -158,7 +156,7 @@ def _local(
 
 
 def _years(rule: Rule, start: datetime | date, zone: ZoneInfo) -> Iterator[tuple[int, list[int]]]:
-    """`days_by_year` as the zone lived them: the occurrences after the first, each once, and no year without."""
+    """`days_by_year` as the zone lived them: the occurrences after the first, each once; no empty year."""
     left_out = _days_left_out(zone)
     wall_time = _wall_time(rule, start)
     last = start.toordinal()

@@ -1,16 +1,15 @@
 """A recurrence rule and the days it falls on: the calendar arithmetic of RFC 5545, without time or zone.
 
 Days are proleptic ordinals (`date.toordinal`) and come a whole year at a time, so that whoever has to pass
-over decades counts years instead of visiting days. The calendar repeats itself: years of the same length
-that begin on the same weekday are alike, so at most fourteen of them are ever worked out.
+over decades counts years instead of visiting days. Only fourteen kinds of year exist, and no more are ever
+worked out.
 """
 
 from calendar import isleap, monthrange
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import MAXYEAR, date, datetime, timedelta
-from itertools import groupby
-from operator import itemgetter
+from functools import cache, partial
 from typing import Literal
 
 Frequency = Literal["DAILY", "WEEKLY", "MONTHLY", "YEARLY"]
@@ -19,6 +18,16 @@ Skip = Literal["OMIT", "BACKWARD", "FORWARD"]
 # The Gregorian calendar begins anew, weekdays included, after this many years: a rule silent for as long is
 # silent for good, or as good as that.
 CYCLE_YEARS = 400
+
+
+def _january_1(year: int) -> int:
+    """The ordinal of 1 January, also for the years just outside those that `date` knows."""
+    before = year - 1
+    return 365 * before + before // 4 - before // 100 + before // 400 + 1
+
+
+# Years of the same length that begin on the same weekday are alike, and 28 in a row have one of every kind.
+_MODELS = {(_january_1(year) % 7, isleap(year)): year for year in range(2000, 2028)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,35 +64,31 @@ class Rule:
 
 
 def days_by_year(rule: Rule, start: date) -> Iterator[tuple[int, list[int]]]:
-    """The days of a rule from about the start to the year 9999, as (first day of the year, offsets from it).
+    """The days of a rule from about the start to the year 9999, as (first day of a year, offsets from it).
 
     The offsets ascend and may be none. The first years reach back before the start, and a day moved by SKIP can
-    end one year and begin the next: the caller takes what is new to it. Ends early after 400 years of nothing.
+    end one year and begin the next: the caller takes what is new to it. Ends after 400 years of nothing.
     """
     rule = anchored(rule, start)
     anchor = _period_number(rule, start)
-    alike: dict[tuple[int, bool], list[tuple[int, int]]] = {}
-    every: dict[tuple[int, bool], list[int]] = {}
+    periods_of = cache(partial(_days_by_period, rule))
+
+    @cache
+    def days_of(model: int, lead: int) -> list[int]:
+        periods = periods_of(model)
+        chosen = (periods.get(number, ()) for number in range(lead, 366, rule.interval))
+        # Each day once: moved forward, 31 April is 1 May, which the rule may have as well.
+        return sorted({day for days in chosen for day in days})
+
     silent = 0
     for year in range(start.year - 1, MAXYEAR + 1):
-        kind = (_january_1(year) % 7, isleap(year))
-        if kind not in alike:
-            # Worked out in a year amid the calendar, where no neighbour falls out of it.
-            alike[kind] = _days_of_year(rule, 2000 + year % CYCLE_YEARS)
-            every[kind] = _offsets(alike[kind])
-        days = every[kind]
-        if rule.interval > 1:
-            phase = _periods_before(rule, year) - anchor
-            days = _offsets(pair for pair in alike[kind] if (phase + pair[0]) % rule.interval == 0)
+        model = _MODELS[_january_1(year) % 7, isleap(year)]
+        lead = (anchor - _periods_before(rule, year)) % rule.interval
+        days = days_of(model, lead)
         yield _first_day(rule, year), days
         silent = 0 if days else silent + 1
-        if silent > CYCLE_YEARS:
+        if silent == CYCLE_YEARS:
             return
-
-
-def _offsets(pairs: Iterable[tuple[int, int]]) -> list[int]:
-    """The days alone, each once: moved forward, 31 April is 1 May, which the rule may have as well."""
-    return sorted({day for _, day in pairs})
 
 
 def anchored(rule: Rule, start: date) -> Rule:
@@ -106,18 +111,19 @@ def unfulfillable_part(rule: Rule) -> str | None:
         "BYSETPOS": replace(rule, by_set_pos=frozenset()),
         "BYDAY": replace(rule, by_day=frozenset()),
         "BYMONTHDAY": replace(rule, by_month_day=frozenset()),
+        "BYYEARDAY": replace(rule, by_year_day=frozenset()),
+        "BYWEEKNO": replace(rule, by_week_no=frozenset()),
     }
     return next((part for part, rest in without.items() if rest != rule and _can_fall(rest)), "pattern")
 
 
 def _can_fall(rule: Rule) -> bool:
-    # 28 years in a row have a year of every kind; the first of a month is a day that none lacks.
-    rule = anchored(rule, date(2000, 1, 1))
-    return any(_days_of_year(rule, year) for year in range(2000, 2028))
+    rule = anchored(rule, date(2000, 1, 1))  # the first of a month is a day that none lacks
+    return any(_days_by_period(rule, model) for model in _MODELS.values())
 
 
-def _days_of_year(rule: Rule, year: int) -> list[tuple[int, int]]:
-    """The days of a year that a rule has but for INTERVAL, as (period, day), both counted from the first.
+def _days_by_period(rule: Rule, year: int) -> dict[int, list[int]]:
+    """The days of a year that a rule has but for INTERVAL, by period, both counted from the year's first.
 
     A period is what FREQ counts: a day, a week, a month or the year. To expand a period and to limit it is
     the same when all its days are there to choose from, so the table of RFC 5545 section 3.3.10 needs no
@@ -141,15 +147,16 @@ def _days_of_year(rule: Rule, year: int) -> list[tuple[int, int]]:
     if rule.by_day:
         every = {weekday for ordinal, weekday in rule.by_day if not ordinal}
         found = [pair for pair in found if pair[1].weekday() in every or _is_nth_weekday(rule, pair[1])]
-    if rule.by_set_pos:
-        periods = [list(pairs) for _, pairs in groupby(found, itemgetter(0))]
-        found = [
-            pair
-            for pairs in periods
-            for place, pair in enumerate(pairs, 1)
-            if _is_numbered(rule.by_set_pos, place, len(pairs))
-        ]
-    return [(period, day.toordinal() - first) for period, day in found]
+    periods: dict[int, list[int]] = {}
+    for period, day in found:
+        periods.setdefault(period, []).append(day.toordinal() - first)
+    if not rule.by_set_pos:
+        return periods
+    chosen = {
+        period: [day for place, day in enumerate(days, 1) if _is_numbered(rule.by_set_pos, place, len(days))]
+        for period, days in periods.items()
+    }
+    return {period: days for period, days in chosen.items() if days}
 
 
 def _moved(rule: Rule, year: int) -> Iterator[tuple[int, date]]:
@@ -162,7 +169,7 @@ def _moved(rule: Rule, year: int) -> Iterator[tuple[int, date]]:
 
 
 def _is_nth_weekday(rule: Rule, day: date) -> bool:
-    """Whether an ordinal of BYDAY means this day: in its month; in a yearly rule without BYMONTH, its year."""
+    """Whether an ordinal of BYDAY means this day: in its month or, yearly without BYMONTH, its year."""
     ordinals = {ordinal for ordinal, weekday in rule.by_day if ordinal and weekday == day.weekday()}
     if not ordinals:
         return False
@@ -218,9 +225,3 @@ def _first_day(rule: Rule, year: int) -> int:
         return _january_1(year)
     january_4 = _january_1(year) + 3  # always in week 1
     return january_4 - (january_4 - 1 - rule.wkst) % 7
-
-
-def _january_1(year: int) -> int:
-    """The ordinal of 1 January, also for the years just outside those that `date` knows."""
-    before = year - 1
-    return 365 * before + before // 4 - before // 100 + before // 400 + 1

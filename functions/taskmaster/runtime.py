@@ -1,6 +1,6 @@
-"""What one process of a function holds: its settings, the database's pools and the publisher. Made at the first request.
+"""What one process of a function holds: its settings, the database's pools and the publisher.
 
-Nothing of this exists while a module is imported: the server may fork after that.
+Made at the first request. Nothing of it exists while a module is imported: the server may fork after that.
 """
 
 import atexit

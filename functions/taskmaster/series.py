@@ -1,17 +1,29 @@
-"""A series: what a recurring task repeats, and how far it has come. Pure; the rules of dates are in recurrence."""
+"""A series: what a recurring task repeats, how far it has come, and what an edit does to it. Pure.
 
+Which dates a rule falls on is in recurrence; here is what completing, reopening and editing mean for the series.
+"""
+
+from dataclasses import replace
 from datetime import date, datetime
-from typing import Any, Self
+from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from taskmaster import recurrence
 from taskmaster.tasks import Record, RecurrenceFrom, Refused, Task
 
-_TEMPLATE = ("title", "description", "priority", "tags")
+_TEMPLATE = frozenset({"title", "description", "priority", "tags"})
+_RULE = frozenset({"recurrence_pattern", "recurrence_from"})
+_DATE = frozenset({"due_at", "due_on", "time_zone"})
+
+Scope = Literal["this", "following"]
 
 
 class Series(Record):
-    """The truth about a recurring task; events only trigger. `head` is its open, or last completed, occurrence."""
+    """The truth about a recurring task; events only trigger. `head` is its open, or last completed, occurrence.
+
+    Positions number the dates of the rule, those jumped over included: they are what COUNT counts. `anchor` is the
+    position of the start, which is later than 1 after the dates of all following occurrences were moved.
+    """
 
     series_id: int
     recurrence_pattern: str
@@ -19,69 +31,169 @@ class Series(Record):
     time_zone: str
     starts_at: datetime | None  # naive: wall time in time_zone
     starts_on: date | None
+    anchor: int
     template: dict[str, Any]
     head: int
     position: int
+    previous_position: int  # of the occurrence before the head: where a withdrawn head leaves the series
     paused_at: datetime | None = None
     ended_at: datetime | None = None
 
     @classmethod
     def begun_by(cls, task: Task) -> Self:
-        """The series that a task with a pattern begins. Its first occurrence is the task itself."""
-        zone = ZoneInfo(task.time_zone)
+        """The series in which this task is the open occurrence and the first date of its pattern."""
+        assert task.series_id is not None
+        assert task.occurrence is not None
+        assert task.recurrence_pattern is not None
         return cls(
-            series_id=task.task_id,
-            recurrence_pattern=task.recurrence_pattern or "",
+            series_id=task.series_id,
+            recurrence_pattern=task.recurrence_pattern,
             recurrence_from=task.recurrence_from,
-            time_zone=task.time_zone,
-            starts_at=task.due_at.astimezone(zone).replace(tzinfo=None) if task.due_at else None,
-            starts_on=task.due_on,
-            template=template_of(task),
-            head=1,
+            **_start(task),
+            anchor=1,
+            template=_template(task),
+            head=task.occurrence,
             position=1,
+            previous_position=1,
         )
 
     @property
     def start(self) -> datetime | date:
         """Local: a naive wall time in `time_zone`, or a day."""
         start = self.starts_at or self.starts_on
-        assert start is not None  # the table's check
+        assert start is not None  # a check of the table
         return start
 
-    def next(self, *, completed_at: datetime) -> recurrence.Next | None:
-        """What follows the head, or None when COUNT or UNTIL has ended the series.
+    def continues_after(self, task: Task) -> bool:
+        """Whether the completion of this occurrence is answered by another one."""
+        return self.ended_at is None and self.paused_at is None and self.head == task.occurrence
 
-        From the due date: the next of the rule that lies after the completion. From the completion: the rule counted
-        anew from the local day on which it was completed.
+    def next(self, after: Task) -> recurrence.Next | None:
+        """The date that follows a completed head, or None where COUNT or UNTIL has ended the series.
+
+        From the due date: the first date of the rule later than the completion and than the date completed. From the
+        completion: the rule begun anew on the local day of the completion, at the wall time of the start.
         """
-        rule = recurrence.parse(self.recurrence_pattern)
+        assert after.completed_at is not None
         zone = ZoneInfo(self.time_zone)
-        local = completed_at.astimezone(zone)
-        after = completed_at if self.starts_at else local.date()
-        return recurrence.next_occurrence(rule, self.start, zone, position=self.position, after=after)
+        rule = recurrence.parse(self.recurrence_pattern)
+        done = after.completed_at if self.starts_at else after.completed_at.astimezone(zone).date()
+        start, anchor = self.start, self.anchor
+        later_than: datetime | date | None = done
+        if self.recurrence_from == "completion":
+            start, anchor = _on_day(after.completed_at.astimezone(zone).date(), self.start), self.position
+            later_than = None
+        elif isinstance(after.due, datetime) == isinstance(done, datetime):
+            later_than = max(done, after.due)  # type: ignore[type-var]
+        if rule.count is not None:
+            rule = replace(rule, count=rule.count - anchor + 1)
+        found = recurrence.next_occurrence(rule, start, zone, position=self.position - anchor + 1, after=later_than)
+        return found and replace(found, position=found.position + anchor - 1)
 
-    def advanced(self, to: recurrence.Next) -> Self:
-        return self.model_copy(update={"head": self.head + 1, "position": to.position})
+    def occurrence(self, following: recurrence.Next, *, task_id: int, at: datetime) -> Task:
+        """The task that is the next occurrence. `at` is business time."""
+        moment = following.due if isinstance(following.due, datetime) else None
+        return Task(
+            **self.template,
+            task_id=task_id,
+            due_at=moment,
+            due_on=None if moment else following.due,
+            time_zone=self.time_zone,
+            recurrence_pattern=self.recurrence_pattern,
+            recurrence_from=self.recurrence_from,
+            series_id=self.series_id,
+            occurrence=self.head + 1,
+            created_at=at,
+            updated_at=at,
+        )
+
+    def advanced(self, *, to: recurrence.Next) -> Self:
+        return self._with(head=self.head + 1, position=to.position, previous_position=self.position)
 
     def ended(self, *, at: datetime) -> Self:
-        return self.model_copy(update={"ended_at": at})
+        return self._with(ended_at=at)
+
+    def is_exhausted_by(self, task: Task) -> bool:
+        """Whether it was the completion of this occurrence that left no date to follow."""
+        return self.ended_at is not None and self.head == task.occurrence and task.recurrence_pattern is not None
+
+    def resumed(self) -> Self:
+        return self._with(ended_at=None)
+
+    def withdrawn(self) -> Self:
+        """Back to the occurrence before the head, as if the head had never been made."""
+        return self._with(head=self.head - 1, position=self.previous_position, ended_at=None)
+
+    def edited(self, task: Task, *, was: Task, scope: Scope | None) -> Self:
+        """What an edit of the head means for those that follow.
+
+        A pattern counts anew from here. Without a scope, new contents hold from here on and a new date for this one
+        alone, which keeps the anchor; "this" and "following" say so for both.
+        """
+        changed = {name for name in type(task).model_fields if getattr(task, name) != getattr(was, name)}
+        if changed & _RULE:
+            return self.ended(at=task.updated_at) if task.recurrence_pattern is None else self.begun_by(task)
+        edited = self
+        if changed & _DATE and scope == "following":
+            edited = edited._with(**_start(task), anchor=self.position)
+        if changed & _TEMPLATE and scope != "this":
+            edited = edited._with(template=_template(task))
+        return edited
+
+    def _with(self, **changes: Any) -> Self:
+        return self.model_copy(update=changes)
 
 
-def template_of(task: Task) -> dict[str, Any]:
-    """What every further occurrence is made with."""
-    return task.model_dump(mode="json", include=set(_TEMPLATE))
+class Followed(Task):
+    """Data of task.recurring.next: the new occurrence, the task it follows, and how many dates were jumped over."""
+
+    follows: int
+    skipped: int
+
+    @classmethod
+    def of(cls, successor: Task, task: Task, skipped: int) -> Self:
+        return cls(**successor.model_dump(), follows=task.task_id, skipped=skipped)
 
 
-def checked(task: Task) -> Task:
-    """The task, if its dates and its pattern go together. Raises Refused (422)."""
+def begun(task: Task) -> Task:
+    """The task as the first occurrence of a series, if it has a pattern."""
+    if task.recurrence_pattern is None:
+        return task
+    return task.model_copy(update={"series_id": task.task_id, "occurrence": 1})
+
+
+def checked(task: Task, *, rule: bool = True) -> Task:
+    """The task, if its dates go together and, with `rule`, if its pattern is one. Raises Refused (422)."""
     if task.due_at and task.due_on:
         raise Refused(422, "Due twice", "A task is due at a moment (due_at) or on a day (due_on), not both.")
     if task.recurrence_pattern is None:
         return task
-    try:
-        recurrence.parse(task.recurrence_pattern)
-    except recurrence.RuleError as error:
-        raise Refused(422, "Not a recurrence", f"recurrence_pattern, {error.part}: {error.detail}") from None
     if task.due is None:
         raise Refused(422, "Nothing to recur from", "A recurrence_pattern needs due_at or due_on to start from.")
+    if rule:
+        _check_rule(task.recurrence_pattern, task)
     return task
+
+
+def _check_rule(pattern: str, task: Task) -> None:
+    start = _start(task)
+    try:
+        recurrence.check(recurrence.parse(pattern), start["starts_at"] or start["starts_on"], ZoneInfo(task.time_zone))
+    except recurrence.RuleError as error:
+        raise Refused(422, "Not a recurrence", f"recurrence_pattern, {error.part}: {error.detail}") from None
+
+
+def _on_day(day: date, start: datetime | date) -> datetime | date:
+    """The start moved to another day, its wall time kept."""
+    return datetime.combine(day, start.time()) if isinstance(start, datetime) else day
+
+
+def _start(task: Task) -> dict[str, Any]:
+    """The due date as a local start: a naive wall time in the task's zone, or a day."""
+    local = task.due_at.astimezone(ZoneInfo(task.time_zone)).replace(tzinfo=None) if task.due_at else None
+    return {"time_zone": task.time_zone, "starts_at": local, "starts_on": task.due_on}
+
+
+def _template(task: Task) -> dict[str, Any]:
+    """What every further occurrence is made with."""
+    return task.model_dump(include=set(_TEMPLATE))

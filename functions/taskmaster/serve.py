@@ -28,10 +28,10 @@ def main() -> None:
     import functions_framework
     from waitress.server import create_server
 
-    app = functions_framework.create_app(target, source, "http")
+    app = functions_framework.create_app(target, source, "http")  # type: ignore[no-untyped-call]
     server = create_server(
         app,
-        host=os.environ.get("HOST", "0.0.0.0"),
+        host=os.environ.get("HOST", "0.0.0.0"),  # noqa: S104, a pod is reached from outside
         port=int(os.environ.get("PORT", "8080")),
         threads=int(os.environ.get("THREADS", THREADS)),
         channel_timeout=60,

@@ -5,25 +5,33 @@ writes. Nothing is prepared on the server and no session state is kept, so that 
 """
 
 import select
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
 import psycopg
-from psycopg import Connection, errors
-from psycopg.rows import kwargs_row, namedtuple_row
-from psycopg.types.json import Json, Jsonb
+from psycopg import Connection, errors, sql
+from psycopg.rows import kwargs_row
+from psycopg.types.json import Jsonb
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from taskmaster.events import Outgoing
+from taskmaster.pages import Mark, Sort
 from taskmaster.queries import named
 from taskmaster.series import Series
 from taskmaster.tasks import Task
 
 _TASKS, _INBOX, _OUTBOX = named("tasks.sql"), named("inbox.sql"), named("outbox.sql")
 _IDS_AHEAD = 16
+_SORT_KEYS: dict[str, LiteralString] = {
+    "created_at": "created_at",
+    "updated_at": "updated_at",
+    "due": "coalesce(deadline, 'infinity')",
+    "priority": "array_position(ARRAY['low', 'medium', 'high', 'urgent'], priority) - 1",
+    "title": "title",
+}
 
 
 class Unavailable(Exception):
@@ -71,19 +79,29 @@ class UserTransaction:
         connection.execute(_TASKS["as_user"], {"user_id": user_id})
 
     def read_task(self, task_id: int) -> Task | None:
-        return self._one(Task.model_construct, _TASKS["read_task"], task_id=task_id)
+        return self._task("read_task", task_id=task_id)
 
     def lock_task(self, task_id: int) -> Task | None:
-        return self._one(Task.model_construct, _TASKS["lock_task"], task_id=task_id)
+        return self._task("lock_task", task_id=task_id)
 
-    def lock_occurrence(self, series_id: int, occurrence: int) -> Task | None:
-        return self._one(
-            Task.model_construct, _TASKS["lock_occurrence"], series_id=series_id, occurrence=occurrence
+    def lock_latest_after(self, series_id: int, occurrence: int) -> Task | None:
+        return self._task("lock_latest_after", series_id=series_id, occurrence=occurrence)
+
+    def list_tasks(self, filters: Mapping[str, Any], sort: Sort, beyond: Mark | None, limit: int) -> list[Task]:
+        descending = sort.startswith("-")
+        query = sql.SQL(_TASKS["list_tasks"]).format(
+            key=sql.SQL(_SORT_KEYS[sort.lstrip("-")]),
+            direction=sql.SQL("DESC" if descending else "ASC"),
+            beyond=sql.SQL("<" if descending else ">"),
         )
+        mark = {"mark_key": beyond.key if beyond else None, "mark_id": beyond.task_id if beyond else None}
+        rows = self._connection.cursor(row_factory=kwargs_row(Task.model_construct))
+        return rows.execute(query, {**filters, **mark, "limit": limit}).fetchall()
 
     def lock_series(self, series_id: int) -> Series | None:
         """Take a series. Lock order: the task first, then its series."""
-        return self._one(Series.model_construct, _TASKS["lock_series"], series_id=series_id)
+        rows = self._connection.cursor(row_factory=kwargs_row(Series.model_construct))
+        return rows.execute(_TASKS["lock_series"], {"series_id": series_id}).fetchone()
 
     def insert_task(self, task: Task) -> None:
         self._connection.execute(_TASKS["insert_task"], self._row(task))
@@ -93,6 +111,8 @@ class UserTransaction:
 
     def delete_task(self, task: Task) -> None:
         self._connection.execute(_TASKS["delete_task"], {"task_id": task.task_id})
+        if task.series_id is not None:
+            self._connection.execute(_TASKS["delete_empty_series"], {"series_id": task.series_id})
 
     def insert_series(self, series: Series) -> None:
         self._connection.execute(_TASKS["insert_series"], self._series_row(series))
@@ -108,13 +128,15 @@ class UserTransaction:
         return _count_attempt(self._connection, key, digest, keep)
 
     def lock_inbox(self, key: InboxKey) -> Receipt | None:
-        return _fetch(self._connection, Receipt._make, _INBOX["lock_inbox"], key._asdict())
+        row = self._connection.execute(_INBOX["lock_inbox"], key._asdict()).fetchone()
+        return Receipt._make(row) if row else None
 
     def answer_inbox(self, key: InboxKey, status: int, answer: dict[str, Any] | None) -> None:
         _answer_inbox(self._connection, key, status, answer)
 
-    def _one(self, make: Any, query: Any, **parameters: Any) -> Any:
-        return self._connection.cursor(row_factory=kwargs_row(make)).execute(query, parameters).fetchone()
+    def _task(self, name: str, **parameters: Any) -> Task | None:
+        rows = self._connection.cursor(row_factory=kwargs_row(Task.model_construct))
+        return rows.execute(_TASKS[name], parameters).fetchone()
 
     def _row(self, task: Task) -> dict[str, Any]:
         return {**task.__dict__, "user_id": self._user_id, "deadline": task.deadline}
@@ -227,17 +249,28 @@ def _transaction(pool: ConnectionPool[Connection[Any]]) -> Iterator[Connection[A
         with pool.connection() as connection, connection.pipeline():
             yield connection
             connection.commit()
-    except (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation) as error:
+    except (
+        errors.LockNotAvailable,
+        errors.DeadlockDetected,
+        errors.SerializationFailure,
+        errors.UniqueViolation,
+    ) as error:
         raise Busy(type(error).__name__) from error
-    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, PoolClosed, TooManyRequests) as error:
+    except (
+        psycopg.OperationalError,
+        psycopg.InterfaceError,
+        PoolTimeout,
+        PoolClosed,
+        TooManyRequests,
+    ) as error:
         raise Unavailable(type(error).__name__) from error
 
 
 def _count_attempt(connection: Connection[Any], key: InboxKey, digest: bytes, keep: timedelta) -> Receipt:
     parameters = {**key._asdict(), "digest": digest, "keep": keep}
-    receipt = _fetch(connection, Receipt._make, _INBOX["count_attempt"], parameters)
-    assert receipt is not None
-    return receipt
+    row = connection.execute(_INBOX["count_attempt"], parameters).fetchone()
+    assert row is not None
+    return Receipt._make(row)
 
 
 def _answer_inbox(connection: Connection[Any], key: InboxKey, status: int, answer: dict[str, Any] | None) -> None:
@@ -248,10 +281,10 @@ def _answer_inbox(connection: Connection[Any], key: InboxKey, status: int, answe
 def _insert_outbox(connection: Connection[Any], event: Outgoing) -> None:
     connection.execute(
         _OUTBOX["insert_outbox"],
-        {"key": event.key, "topics": list(event.topics), "headers": Jsonb(event.headers), "value": event.value},
+        {
+            "key": event.key,
+            "topics": list(event.topics),
+            "headers": Jsonb(event.headers),
+            "value": event.value,
+        },
     )
-
-
-def _fetch(connection: Connection[Any], make: Any, query: Any, parameters: dict[str, Any]) -> Any:
-    row = connection.execute(query, parameters).fetchone()
-    return None if row is None else make(row)

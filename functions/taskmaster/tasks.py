@@ -75,7 +75,9 @@ def not_found(task_id: int) -> Refused:
 
 def version_conflict(task: "Task", expected: int) -> Refused:
     return Refused(
-        412, "Version conflict", f"Task {task.task_id} is at version {task.version}, not {expected}. Read it again."
+        412,
+        "Version conflict",
+        f"Task {task.task_id} is at version {task.version}, not {expected}. Read it again.",
     )
 
 
@@ -121,6 +123,15 @@ class Task(Record):
         midnight = datetime.combine(self.due_on + timedelta(days=1), datetime.min.time(), ZoneInfo(self.time_zone))
         return midnight.astimezone(UTC)
 
+    @property
+    def rule(self) -> tuple[str | None, RecurrenceFrom]:
+        return self.recurrence_pattern, self.recurrence_from
+
+    @property
+    def is_touched(self) -> bool:
+        """Whether anybody did anything to it since it was made."""
+        return self.version > 1
+
     def changed(self, *, at: datetime, **changes: Any) -> Self:
         """The next version of this task."""
         return self.model_copy(update={**changes, "version": self.version + 1, "updated_at": at})
@@ -137,6 +148,12 @@ class Command(Record):
 
     # Fields of the original JSON envelope that the pack assigns itself: taken off an envelope, refused anywhere else.
     assigned: ClassVar[frozenset[str]] = frozenset({"created_at", "updated_at", "completed", "completed_at", "version"})
+
+
+class Fact(Record):
+    """What happened, as an event tells it: only the fields that matter here are read, the others may grow."""
+
+    model_config = ConfigDict(extra="ignore")
 
 
 class TaskCommand(Command):

@@ -9,7 +9,7 @@ from taskmaster.broker import connection_settings
 from taskmaster.settings import Settings
 
 if TYPE_CHECKING:
-    from kafka import KafkaAdminClient
+    pass
 
 RETENTION_MS = 7 * 24 * 3600 * 1000  # a day less than the inbox remembers: a replay of all there is has no effect
 _RETENTION = "retention.ms"
@@ -43,7 +43,13 @@ def differences(names: Iterable[str], existing: Mapping[str, Topic], *, partitio
     for name in names:
         topic = existing.get(name)
         if topic is None:
-            changes.append(Change(topic=name, action="create", what=f"create it: {partitions} partitions, records kept 7 days"))
+            changes.append(
+                Change(
+                    topic=name,
+                    action="create",
+                    what=f"create it: {partitions} partitions, records kept 7 days",
+                )
+            )
             continue
         if topic.partitions < partitions:
             what = f"has {topic.partitions} partitions, not {partitions}: left alone, since more would move keys"
@@ -68,9 +74,7 @@ class Admin:
         asked = set(names)
         partitions = {t["name"]: len(t["partitions"]) for t in self._client.describe_topics() if t["name"] in asked}
         retention = self._retention(list(partitions)) if partitions else {}
-        return {
-            name: Topic(partitions=count, retention_ms=retention.get(name)) for name, count in partitions.items()
-        }
+        return {name: Topic(partitions=count, retention_ms=retention.get(name)) for name, count in partitions.items()}
 
     def create(self, names: Iterable[str], *, partitions: int, replication: int) -> None:
         options = {
@@ -78,7 +82,7 @@ class Admin:
             "replication_factor": replication,
             "configs": {_RETENTION: str(RETENTION_MS)},
         }
-        self._client.create_topics({name: options for name in names}, wait_for_metadata=True)
+        self._client.create_topics(dict.fromkeys(names, options), wait_for_metadata=True)
 
     def set_retention(self, names: Iterable[str]) -> None:
         self._client.alter_configs([self._resource(name, {_RETENTION: str(RETENTION_MS)}) for name in names])

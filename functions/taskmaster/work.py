@@ -3,12 +3,13 @@
 Writes are kept until the operation has returned: one that refuses half-way leaves nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from taskmaster import routes
 from taskmaster.events import Origin, Outgoing, outgoing
+from taskmaster.pages import Mark, Sort
 from taskmaster.series import Series
 from taskmaster.tasks import Record, Refused, Task, not_found, version_conflict
 
@@ -18,7 +19,8 @@ class Transaction(Protocol):
 
     def read_task(self, task_id: int) -> Task | None: ...
     def lock_task(self, task_id: int) -> Task | None: ...
-    def lock_occurrence(self, series_id: int, occurrence: int) -> Task | None: ...
+    def lock_latest_after(self, series_id: int, occurrence: int) -> Task | None: ...
+    def list_tasks(self, filters: Mapping[str, Any], sort: Sort, beyond: Mark | None, limit: int) -> list[Task]: ...
     def lock_series(self, series_id: int) -> Series | None: ...
     def insert_task(self, task: Task) -> None: ...
     def update_task(self, task: Task) -> None: ...
@@ -48,7 +50,7 @@ class Work:
         self._writes: list[Callable[[], None]] = []
 
     def task(self, task_id: int, *, expecting: int | None = None) -> Task:
-        """A task of this user, locked. Refused: 404 when there is none, 412 when its version is not the expected one."""
+        """A task of this user, locked. Refused: 404 when there is none, 412 when it has another version."""
         task = self._transaction.lock_task(task_id)
         if task is None:
             raise not_found(task_id)
@@ -64,11 +66,22 @@ class Work:
         """The series of a task that is locked already, locked."""
         return self._transaction.lock_series(task.series_id) if task.series_id else None
 
-    def successor_of(self, task: Task) -> Task | None:
-        """The occurrence after this one, locked, or None."""
+    def latest_after(self, task: Task) -> Task | None:
+        """The latest occurrence of its series that came after this one, locked, or None."""
         if task.series_id is None or task.occurrence is None:
             return None
-        return self._transaction.lock_occurrence(task.series_id, task.occurrence + 1)
+        return self._transaction.lock_latest_after(task.series_id, task.occurrence)
+
+    def look_up(self, task_id: int) -> Task:
+        """A task of this user, not locked. Refused: 404 when there is none."""
+        task = self._transaction.read_task(task_id)
+        if task is None:
+            raise not_found(task_id)
+        return task
+
+    def tasks(self, filters: Mapping[str, Any], *, sort: Sort, beyond: Mark | None, limit: int) -> list[Task]:
+        """Tasks of this user in an order, those beyond a mark."""
+        return self._transaction.list_tasks(filters, sort, beyond, limit)
 
     def create(self, task: Task, *, event: str = "task.created") -> Task:
         self._writes.append(lambda: self._transaction.insert_task(task))
@@ -97,7 +110,7 @@ class Work:
             (data or about).model_dump_json().encode(),
             key=about.partition_key,
             subject=f"tasks/{about.task_id}",
-            recurs=about.series_id is not None,
+            recurs=about.recurrence_pattern is not None,
         )
 
     def reject(self, command_type: str, command_id: str, refusal: Refused) -> None:
@@ -121,11 +134,11 @@ class Work:
     def discard(self) -> None:
         self._writes.clear()
 
-    def _emit(self, event_type: str, data: bytes, *, key: str, subject: str | None = None, recurs: bool = False) -> None:
+    def _emit(
+        self, event_type: str, data: bytes, *, key: str, subject: str | None = None, recurs: bool = False
+    ) -> None:
         topics = tuple(map(self._topic, routes.topics_of(event_type, recurs=recurs)))
-        event = outgoing(
-            event_type, data, origin=self._origin, at=self.now, key=key, topics=topics, subject=subject
-        )
+        event = outgoing(event_type, data, origin=self._origin, at=self.now, key=key, topics=topics, subject=subject)
         self._writes.append(lambda: self._transaction.insert_outbox(event))
 
 
@@ -137,5 +150,3 @@ class Rejection(Record):
     status: int
     title: str
     detail: str
-
-

@@ -13,9 +13,11 @@ CREATE TABLE series (
   time_zone          text NOT NULL,
   starts_at          timestamp,                -- wall time in time_zone, for tasks due at a moment
   starts_on          date,                     -- for tasks due on a day
+  anchor             integer NOT NULL,         -- position of that start in the rule
   template           jsonb NOT NULL,           -- what each occurrence is made with
   head               integer NOT NULL,         -- number of the open, or last completed, occurrence
   position           integer NOT NULL,         -- of the head in the rule, jumped ones included: what COUNT counts
+  previous_position  integer NOT NULL,         -- where a withdrawn head leaves the series
   paused_at          timestamptz,
   ended_at           timestamptz,
   CHECK (num_nonnulls(starts_at, starts_on) = 1)

@@ -17,11 +17,6 @@ SELECT task_id, title, description, completed, priority, tags, due_at, due_on, t
        recurrence_from, series_id, occurrence, version, created_at, updated_at, completed_at
   FROM task WHERE task_id = %(task_id)s FOR UPDATE
 
--- name: lock_occurrence
-SELECT task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, recurrence_pattern,
-       recurrence_from, series_id, occurrence, version, created_at, updated_at, completed_at
-  FROM task WHERE series_id = %(series_id)s AND occurrence = %(occurrence)s FOR UPDATE
-
 -- name: insert_task
 INSERT INTO task (task_id, user_id, title, description, completed, priority, tags, due_at, due_on, time_zone, deadline,
                   recurrence_pattern, recurrence_from, series_id, occurrence, version, created_at, updated_at, completed_at)
@@ -40,17 +35,45 @@ UPDATE task SET title = %(title)s, description = %(description)s, completed = %(
 DELETE FROM task WHERE task_id = %(task_id)s
 
 -- name: lock_series
-SELECT series_id, recurrence_pattern, recurrence_from, time_zone, starts_at, starts_on, template, head, position, paused_at, ended_at
+SELECT series_id, recurrence_pattern, recurrence_from, time_zone, starts_at, starts_on, anchor, template, head, position,
+       previous_position, paused_at, ended_at
   FROM series WHERE series_id = %(series_id)s FOR UPDATE
 
 -- name: insert_series
-INSERT INTO series (series_id, user_id, recurrence_pattern, recurrence_from, time_zone, starts_at, starts_on, template, head,
-                    position, paused_at, ended_at)
+INSERT INTO series (series_id, user_id, recurrence_pattern, recurrence_from, time_zone, starts_at, starts_on, anchor, template,
+                    head, position, previous_position, paused_at, ended_at)
 VALUES (%(series_id)s, %(user_id)s, %(recurrence_pattern)s, %(recurrence_from)s, %(time_zone)s, %(starts_at)s, %(starts_on)s,
-        %(template)s, %(head)s, %(position)s, %(paused_at)s, %(ended_at)s)
+        %(anchor)s, %(template)s, %(head)s, %(position)s, %(previous_position)s, %(paused_at)s, %(ended_at)s)
 
 -- name: update_series
 UPDATE series SET recurrence_pattern = %(recurrence_pattern)s, recurrence_from = %(recurrence_from)s, time_zone = %(time_zone)s,
-                  starts_at = %(starts_at)s, starts_on = %(starts_on)s, template = %(template)s, head = %(head)s,
-                  position = %(position)s, paused_at = %(paused_at)s, ended_at = %(ended_at)s
+                  starts_at = %(starts_at)s, starts_on = %(starts_on)s, anchor = %(anchor)s, template = %(template)s,
+                  head = %(head)s, position = %(position)s, previous_position = %(previous_position)s, paused_at = %(paused_at)s, ended_at = %(ended_at)s
  WHERE series_id = %(series_id)s
+
+-- name: list_tasks
+-- One page: {key} and {direction} are the order, {beyond} is > or <; they come from a closed table, all else is a parameter.
+SELECT task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, recurrence_pattern,
+       recurrence_from, series_id, occurrence, version, created_at, updated_at, completed_at
+  FROM task
+ WHERE user_id = taskmaster_caller()
+   AND (%(completed)s::boolean IS NULL OR completed = %(completed)s)
+   AND (%(overdue_at)s::timestamptz IS NULL OR deadline <= %(overdue_at)s)
+   AND (%(priorities)s::text[] IS NULL OR priority = ANY (%(priorities)s))
+   AND tags @> %(tags)s::text[]
+   AND (%(from_moment)s::timestamptz IS NULL OR coalesce(due_at, deadline) >= %(from_moment)s)
+   AND (%(to_moment)s::timestamptz IS NULL OR coalesce(due_at, deadline) <= %(to_moment)s)
+   AND (%(from_day)s::date IS NULL OR coalesce(due_on, (due_at AT TIME ZONE time_zone)::date) >= %(from_day)s)
+   AND (%(to_day)s::date IS NULL OR coalesce(due_on, (due_at AT TIME ZONE time_zone)::date) <= %(to_day)s)
+   AND (%(text)s = '' OR strpos(lower(title || ' ' || coalesce(description, '')), lower(%(text)s)) > 0)
+   AND (%(mark_id)s::bigint IS NULL OR ({key}, task_id) {beyond} (%(mark_key)s, %(mark_id)s))
+ ORDER BY {key} {direction}, task_id {direction} LIMIT %(limit)s
+
+-- name: lock_latest_after
+-- The latest occurrence behind this one, if there is any.
+SELECT task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, recurrence_pattern,
+       recurrence_from, series_id, occurrence, version, created_at, updated_at, completed_at
+  FROM task WHERE series_id = %(series_id)s AND occurrence > %(occurrence)s ORDER BY occurrence DESC LIMIT 1 FOR UPDATE
+
+-- name: delete_empty_series
+DELETE FROM series s WHERE series_id = %(series_id)s AND NOT EXISTS (SELECT FROM task t WHERE t.series_id = s.series_id)

@@ -1,0 +1,17 @@
+"""complete-task: a task is done; if it recurs, the event brings its next occurrence."""
+
+from taskmaster.door import operation
+from taskmaster.tasks import Task, TaskCommand
+from taskmaster.work import Work
+
+
+class CompleteTask(TaskCommand):
+    pass
+
+
+@operation("task.complete", http=["POST /{task_id}", "POST /tasks/{task_id}/complete"])
+def complete_task(command: CompleteTask, work: Work) -> Task:
+    task = work.task(command.task_id, expecting=command.expected_version)
+    if task.completed:
+        return task  # completing twice is one completion
+    return work.save(task.complete(at=work.now), event="task.completed")

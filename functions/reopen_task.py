@@ -1,0 +1,30 @@
+"""reopen-task: a completed task is open again; a successor that nobody has touched is withdrawn."""
+
+from taskmaster.door import operation
+from taskmaster.tasks import Refused, Task, TaskCommand
+from taskmaster.work import Work
+
+
+class ReopenTask(TaskCommand):
+    pass
+
+
+@operation("task.reopen", http=["POST /{task_id}", "POST /tasks/{task_id}/reopen"])
+def reopen_task(command: ReopenTask, work: Work) -> Task:
+    task = work.task(command.task_id, expecting=command.expected_version)
+    if not task.completed:
+        return task
+    successor = work.latest_after(task)
+    if successor and successor.is_touched:
+        raise Refused(
+            409,
+            "The series has moved on",
+            f"Its later occurrence, task {successor.task_id}, was changed or completed since. Reopen that one.",
+        )
+    series = work.series_of(task)
+    if successor and series:
+        work.delete(successor)
+        work.keep(series.withdrawn())
+    elif series and series.is_exhausted_by(task):
+        work.keep(series.resumed())
+    return work.save(task.reopen(at=work.now))

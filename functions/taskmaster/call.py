@@ -1,0 +1,143 @@
+"""A person's call: who it is, which operation it asks for, and the command in its path, query, headers and body."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flask import Request
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from taskmaster import answers, events, identity
+from taskmaster.answers import Answer, Turned, problem
+from taskmaster.events import Malformed, Origin
+from taskmaster.ids import new_id
+from taskmaster.invocation import Invoker, digest
+from taskmaster.operation import Operation
+from taskmaster.store import InboxKey
+
+_MERGE_PATCH = "application/merge-patch+json"
+
+
+def answer_call(
+    invoker: Invoker,
+    operations: Sequence[Operation],
+    request: Request,
+    headers: Mapping[str, str],
+    body: bytes,
+) -> Answer:
+    """Handle a call on behalf of whom its bearer token speaks for. Raises Turned, and what the invoker raises."""
+    user_id = _caller(headers, invoker.settings.dev_token_secret.get_secret_value())
+    origin = _origin(invoker.function, user_id, headers)
+    if events.is_event(headers):
+        return _answer_event(invoker, operations, origin, headers, body)
+    chosen, parameters = _route(operations, request.method, request.path)
+    fields = {**_fields(request, headers, body), **parameters, **_expected_version(chosen, headers)}
+    try:
+        command = chosen.command.model_validate(fields)
+    except ValidationError as error:
+        return answers.invalid(error)
+    key = _idempotency_key(invoker.function, user_id, headers) if chosen.types else None
+    seal = digest(request.method, request.path, headers.get("if-match", ""), body) if key else b""
+    return invoker.by_call(chosen, command, origin, key=key, seal=seal)
+
+
+def _answer_event(
+    invoker: Invoker, operations: Sequence[Operation], origin: Origin, headers: Mapping[str, str], body: bytes
+) -> Answer:
+    """A CloudEvent from a person: its ce-userid is not looked at, its id makes it safe to repeat."""
+    by_type = {event_type: each for each in operations for event_type in each.types}
+    try:
+        event = events.decode(headers, body)
+        chosen = by_type.get(event["type"])
+        if chosen is None:
+            takes = ", ".join(by_type) or "no events"
+            return problem(422, "Not for this function", f"{invoker.function} takes {takes}.")
+        data = event.get_data()
+        command = chosen.command.model_validate({} if data is None else data)
+    except Malformed as error:
+        return problem(400, "Malformed event", str(error))
+    except ValidationError as error:
+        return answers.invalid(error)
+    key = InboxKey(invoker.function, origin.user_id, event["source"], event["id"])
+    return invoker.by_call(chosen, command, origin, key=key, seal=digest(body))
+
+
+def _caller(headers: Mapping[str, str], secret: str) -> str:
+    try:
+        return identity.caller(headers.get("authorization"), secret=secret)
+    except identity.NotSignedIn as error:
+        raise Turned(problem(401, "Not signed in", str(error), headers={"WWW-Authenticate": "Bearer"})) from None
+
+
+def _route(operations: Sequence[Operation], method: str, path: str) -> tuple[Operation, Mapping[str, int]]:
+    asked = "GET" if method == "HEAD" else method
+    allowed = set()
+    for each in operations:
+        for route in each.http:
+            if (parameters := route.match(path)) is None:
+                continue
+            if route.method == asked:
+                return each, _ids(parameters)
+            allowed.add(route.method)
+    if allowed:
+        allow = ", ".join(sorted(allowed))
+        raise Turned(problem(405, "Method not allowed", f"Use {allow} here.", headers={"Allow": allow}))
+    raise Turned(problem(404, "Not found", "There is nothing at this path."))
+
+
+def _ids(parameters: Mapping[str, str]) -> dict[str, int]:
+    """Path parameters are ids. What is no number is no id of ours."""
+    if not all(text.isascii() and text.isdigit() and len(text) < 20 for text in parameters.values()):
+        raise Turned(problem(404, "Not found", "There is nothing at this path."))
+    return {name: int(text) for name, text in parameters.items()}
+
+
+def _fields(request: Request, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    """What was sent: a query string, or a JSON object, which for PATCH is a merge patch (RFC 7396)."""
+    if request.method in ("GET", "HEAD"):
+        return {name: values if len(values) > 1 else values[0] for name, values in request.args.lists()}
+    if not body.strip():
+        return {}
+    accepted = (events.JSON, _MERGE_PATCH) if request.method == "PATCH" else (events.JSON,)
+    if events.media_type(headers) not in accepted:
+        raise Turned(problem(415, "Unsupported media type", f"Send {' or '.join(accepted)}."))
+    try:
+        fields = from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise Turned(problem(400, "Not JSON", str(error))) from None
+    if not isinstance(fields, dict):
+        raise Turned(problem(422, "Not a valid command", "The body must be a JSON object."))
+    return fields
+
+
+def _expected_version(chosen: Operation, headers: Mapping[str, str]) -> dict[str, int]:
+    """If-Match (RFC 9110, 13.1.1): the ETag of one version, or * for whatever is there."""
+    given = headers.get("if-match", "*").strip()
+    if given == "*" or "expected_version" not in chosen.command.model_fields:
+        return {}
+    number = given[1:-1] if given[:1] == given[-1:] == '"' else given
+    if not (number.isascii() and number.isdigit() and len(number) < 10):
+        raise Turned(problem(400, "Not a version", 'If-Match takes the ETag of a task, such as "3".'))
+    return {"expected_version": int(number)}
+
+
+def _idempotency_key(function: str, user_id: str, headers: Mapping[str, str]) -> InboxKey | None:
+    given = headers.get("idempotency-key")
+    if given is None:
+        return None
+    if not 0 < len(given) <= 255:
+        raise Turned(problem(400, "Not an idempotency key", "Idempotency-Key has 1 to 255 characters."))
+    return InboxKey(function, user_id, "idempotency-key", given)
+
+
+def _origin(function: str, user_id: str, headers: Mapping[str, str]) -> Origin:
+    """What events inherit from this call: its correlation id, or a new one, and its trace (W3C Trace Context)."""
+    correlation = headers.get("x-correlation-id") or headers.get("x-request-id") or ""
+    trace = headers.get("traceparent", "")
+    usable = 0 < len(correlation) <= 128 and correlation.isascii() and correlation.isprintable()
+    return Origin(
+        function=function,
+        user_id=user_id,
+        correlation_id=correlation if usable else new_id(),
+        traceparent=trace if events.is_traceparent(trace) else None,
+    )

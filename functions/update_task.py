@@ -1,0 +1,65 @@
+"""update-task: fields of a task change, by JSON Merge Patch (RFC 7396): an absent field stays, null clears.
+
+In a series, a new title, description, priority or tags hold from this occurrence on and a new date for this one alone;
+`scope` says otherwise. A new pattern counts from this occurrence.
+"""
+
+from typing import Any
+
+from taskmaster.door import operation
+from taskmaster.series import Scope, Series, begun, checked
+from taskmaster.tasks import (
+    Day,
+    Description,
+    Moment,
+    Pattern,
+    Priority,
+    RecurrenceFrom,
+    Refused,
+    Tags,
+    Task,
+    TaskCommand,
+    TimeZone,
+    Title,
+)
+from taskmaster.work import Work
+
+
+class UpdateTask(TaskCommand):
+    title: Title = ""  # may be left out, but not cleared
+    description: Description | None = None
+    priority: Priority | None = None
+    tags: Tags | None = None
+    due_at: Moment | None = None
+    due_on: Day | None = None
+    time_zone: TimeZone | None = None
+    recurrence_pattern: Pattern | None = None
+    recurrence_from: RecurrenceFrom | None = None
+    scope: Scope | None = None
+
+    def changes(self, task: Task) -> dict[str, Any]:
+        """The fields that were sent and differ; a cleared one takes its default."""
+        sent = self.model_fields_set - {"task_id", "expected_version", "scope"}
+        defaults = {"priority": "medium", "tags": [], "time_zone": "UTC", "recurrence_from": "due"}
+        values = {name: getattr(self, name) for name in sent}
+        values = {name: defaults.get(name) if value is None else value for name, value in values.items()}
+        return {name: value for name, value in values.items() if value != getattr(task, name)}
+
+
+@operation("task.update", http=["PATCH /{task_id}", "PATCH /tasks/{task_id}"])
+def update_task(command: UpdateTask, work: Work) -> Task:
+    task = work.task(command.task_id, expecting=command.expected_version)
+    changes = command.changes(task)
+    if not changes:
+        return task
+    changed = task.changed(at=work.now, **changes)
+    checked(changed, rule=changed.rule != task.rule or command.scope == "following")
+    series = work.series_of(task)
+    if series is None and changed.recurrence_pattern:
+        changed = begun(changed)
+        work.begin(Series.begun_by(changed))
+    elif series and series.head == task.occurrence:
+        work.keep(series.edited(changed, was=task, scope=command.scope))
+    elif series and changed.rule != task.rule:
+        raise Refused(409, "The series has moved on", "Change the pattern at the open occurrence of the series.")
+    return work.save(changed)
