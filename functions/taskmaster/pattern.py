@@ -117,10 +117,13 @@ _PARTS = _DAY_PARTS | _TIME_PARTS | {"FREQ", "INTERVAL", "COUNT", "UNTIL", "BYSE
 
 def _split(text: str) -> tuple[str, dict[str, str]]:
     """The rule without "RRULE:" and blanks, and its parts by name."""
-    for line in text.splitlines():
-        other = re.match(r"(?!RRULE:)[A-Z-]+(?=[:;])", line)
-        if other:
-            raise RuleError(other[0][:20], f"{_quoted(other[0])} is no rule; write the rule alone, such as FREQ=DAILY.")
+    lines = text.splitlines()
+    for line in lines:
+        if other := re.match(r"(?!RRULE:)[A-Z-]+(?=[:;])", line):
+            detail = f"{_quoted(other[0])} is no rule; write the rule alone, such as FREQ=DAILY."
+            raise RuleError(other[0][:20], detail)
+    if len(lines) > 1:
+        raise RuleError("pattern", "A task follows one rule on one line; write a single one.")
     rule = text.removeprefix("RRULE:").replace(" ", "").rstrip(";")
     parts: dict[str, str] = {}
     for part in rule.split(";"):
