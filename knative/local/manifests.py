@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+from knative.local import cron
 from knative.local.fields import Field, ManifestError, documents
 from knative.local.resources import (
     Container,
@@ -25,7 +26,7 @@ from knative.local.resources import (
     service_of,
 )
 
-__all__ = ["ManifestError", "read"]
+__all__ = ["ManifestError", "ping_source", "read"]
 
 _CLUSTER_ONLY = {
     "Namespace",
@@ -57,7 +58,7 @@ def read(*directories: Path) -> Manifests:
             case "KafkaSource", "sources.knative.dev/v1":
                 kafka_sources.append(_kafka_source(document))
             case "PingSource", "sources.knative.dev/v1":
-                ping_sources.append(_ping_source(document))
+                ping_sources.append(ping_source(document))
             case "HTTPRoute", "gateway.networking.k8s.io/v1":
                 routes.extend(_routes(document))
             case "Job", "batch/v1":
@@ -145,9 +146,14 @@ def _kafka_source(document: Field) -> KafkaSource:
     )
 
 
-def _ping_source(document: Field) -> PingSource:
+def ping_source(document: Field) -> PingSource:
+    """Read a PingSource, from a file or patched; ManifestError says what is wrong."""
     spec, namespace = document["spec"], document["metadata"]["namespace"].text("default")
     data = spec["data"].text() if spec["data"] else ""
+    try:
+        cron.parse(spec["schedule"].text(), spec["timezone"].text("UTC"))
+    except ValueError as error:
+        raise ManifestError(f"{document.file}: spec.schedule: {error}") from None
     return PingSource(
         name=document["metadata"]["name"].text(),
         namespace=namespace,
@@ -157,6 +163,7 @@ def _ping_source(document: Field) -> PingSource:
         data=data.encode(),
         sink=_destination(spec["sink"], namespace),
         extensions=spec["ceOverrides"]["extensions"].mapping(),
+        manifest=document.value,
     )
 
 

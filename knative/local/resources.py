@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,8 @@ class PingSource:
     data: bytes = b""
     sink: str
     extensions: dict[str, str] = field(default_factory=dict)
+    # The manifest as it was read: what a patch is merged into.
+    manifest: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -137,9 +137,7 @@ def test_120_linear_retries_of_a_second_outlast_two_hours() -> None:
 
 def test_a_stop_ends_the_wait_for_a_retry() -> None:
     delivery = Delivery(retry=5, backoff_delay=timedelta(hours=1), dead_letter_sink=DEAD)
-    dispatcher = Dispatcher(
-        name="hello", destination=FUNCTION, delivery=delivery, sink=ScriptedSink(function=[503])
-    )
+    dispatcher = Dispatcher(name="hello", destination=FUNCTION, delivery=delivery, sink=ScriptedSink(function=[503]))
     stopping = threading.Event()
     threading.Timer(0.05, stopping.set).start()
     started = time.monotonic()

@@ -1,0 +1,176 @@
+"""The way in from outside: one address, that leads to the functions by the HTTPRoute's paths or by their own hosts.
+
+    http://localhost:8080/tasks               by method and path, as the HTTPRoute says
+    http://create-task.localhost:8080/        the function itself, as Knative's ingress does
+    http://localhost:8080/-/status            what runs, for the one who runs it
+
+A Service that is cluster-local, and every host that only the inside of a cluster knows (.svc), is a 404 here: that is
+what keeps a stranger from posing as a KafkaSource.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from knative.local.pod import Request, Response, UnavailableError
+from knative.local.resources import Route
+from knative.local.serving import Serving
+from knative.local.web import Environ, StartResponse
+
+# RFC 9110, section 7.6.1: they belong to one connection and are not passed on.
+_HOP_BY_HOP = {
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+}
+_CLUSTER_HOST = re.compile(r"\.svc(\.|:|,|\s|$)", re.IGNORECASE)
+_LOOPBACK = {"localhost", "127.0.0.1"}
+
+# Answers a request below /-/; None where there is nothing.
+Admin = Callable[[str, str, bytes], tuple[int, dict[str, Any]] | None]
+
+
+class Gateway:
+    """A WSGI application. `admin` is asked with method, path and body."""
+
+    def __init__(self, serving: Serving, routes: Sequence[Route], *, admin: Admin | None = None) -> None:
+        self._serving = serving
+        self._routes = sorted(routes, key=_precedence)
+        self._admin = admin
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        host = environ.get("HTTP_HOST", "")
+        name = host.partition(":")[0].lower().rstrip(".")
+        # As the client wrote it: %2F is no slash to a route.
+        method, path = environ["REQUEST_METHOD"], _target(environ).partition("?")[0]
+        if _CLUSTER_HOST.search(host):
+            return _problem(start_response, 404, "This host is reached from inside the cluster alone.")
+        if path.startswith("/-/"):
+            return self._administer(environ, name, start_response)
+        service = self._service_of(name) or self._route(method, path)
+        if service is None or self._serving.service(service).cluster_local:
+            return _problem(start_response, 404, f"Nothing is served at {method} {path} of {host}.")
+        try:
+            response = self._serving.handle(service, _forwarded(environ, service))
+        except UnavailableError as error:
+            return _problem(start_response, error.status, str(error))
+        return _answer(response, start_response)
+
+    def _service_of(self, name: str) -> str | None:
+        label, dot, _ = name.partition(".")
+        return label if dot and label in self._serving else None
+
+    def _route(self, method: str, path: str) -> str | None:
+        return next((route.service for route in self._routes if _matches(route, method, path)), None)
+
+    def _administer(self, environ: Environ, name: str, start_response: StartResponse) -> Iterable[bytes]:
+        method = environ["REQUEST_METHOD"]
+        # A web page elsewhere could make a browser send a plain POST here; JSON it could not.
+        if method != "GET" and environ.get("CONTENT_TYPE", "").partition(";")[0] != "application/json":
+            return _problem(start_response, 415, "Send application/json.")
+        if name not in _LOOPBACK or self._admin is None:
+            return _problem(start_response, 404, "This is served on localhost alone.")
+        length = min(int(environ.get("CONTENT_LENGTH") or 0), 10_000)
+        answer = self._admin(method, environ["PATH_INFO"], environ["wsgi.input"].read(length))
+        if answer is None:
+            return _problem(start_response, 404, "There are GET /-/status and POST /-/travel.")
+        status, content = answer
+        return _json(start_response, status, content, "application/json")
+
+
+def _precedence(route: Route) -> tuple[int, int, bool]:
+    """Gateway API: exact paths first, then the longest prefix, then those with a method; expressions in between."""
+    kind = ("Exact", "RegularExpression", "PathPrefix").index(route.path_type)
+    return kind, -len(route.path), route.method is None
+
+
+def _matches(route: Route, method: str, path: str) -> bool:
+    if route.method not in {None, method}:
+        return False
+    if route.path_type == "Exact":
+        return path == route.path
+    if route.path_type == "RegularExpression":
+        return re.fullmatch(route.path, path) is not None
+    # A prefix is one of whole segments: /tasks matches /tasks/7 and not /tasksheet.
+    prefix = route.path.rstrip("/")
+    return path == prefix or path.startswith(prefix + "/")
+
+
+def _forwarded(environ: Environ, service: str) -> Request:
+    headers = [
+        (name[5:].replace("_", "-").lower(), value)
+        for name, value in environ.items()
+        if name.startswith("HTTP_") and name not in {"HTTP_HOST", "HTTP_EXPECT"}
+    ]
+    named = {token.strip().lower() for token in environ.get("HTTP_CONNECTION", "").split(",")}
+    headers = [(name, value) for name, value in headers if name not in _HOP_BY_HOP | named]
+    # The host is rewritten as the HTTPRoute does it on a cluster; no host that a client made up gets through.
+    headers += [
+        ("host", f"{service}.localhost:{environ['SERVER_PORT']}"),
+        ("x-forwarded-host", environ.get("HTTP_HOST", "")),
+        ("x-forwarded-for", environ.get("REMOTE_ADDR", "")),
+        ("x-forwarded-proto", environ["wsgi.url_scheme"]),
+    ]
+    if content_type := environ.get("CONTENT_TYPE"):
+        headers.append(("content-type", content_type))
+    length = environ.get("CONTENT_LENGTH")
+    if length:
+        headers.append(("content-length", length))
+    body = environ["wsgi.input"] if length and length != "0" else b""
+    return Request(environ["REQUEST_METHOD"], _target(environ), headers, body)
+
+
+def _target(environ: Environ) -> str:
+    """The path and query as the client wrote them, without the scheme and host of a request to a proxy."""
+    uri: str = environ["REQUEST_URI"]
+    target = re.sub(r"^[A-Za-z][A-Za-z0-9+.-]*://[^/?]*", "", uri)
+    return target if target.startswith("/") else "/" + target
+
+
+def _answer(response: Response, start_response: StartResponse) -> Iterable[bytes]:
+    headers = [(name, value) for name, value in response.headers if name.lower() not in _HOP_BY_HOP]
+    start_response(f"{response.status} {_phrase(response.status)}", headers)
+    return _Body(response)
+
+
+class _Body:
+    """Passed on as it comes; WSGI calls close, whether the client stayed to the end or not."""
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._response.body
+
+    def close(self) -> None:
+        self._response.close()
+
+
+def _problem(start_response: StartResponse, status: int, detail: str) -> Iterable[bytes]:
+    """RFC 9457."""
+    content = {"title": _phrase(status), "status": status, "detail": detail}
+    return _json(start_response, status, content, "application/problem+json")
+
+
+def _json(start_response: StartResponse, status: int, content: dict[str, Any], media: str) -> Iterable[bytes]:
+    body = json.dumps(content, ensure_ascii=False).encode()
+    headers = [("Content-Type", media), ("Content-Length", str(len(body)))]
+    start_response(f"{status} {_phrase(status)}", headers)
+    return [body]
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"

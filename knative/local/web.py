@@ -1,0 +1,55 @@
+"""A WSGI application on a loopback port, served by waitress from a thread of its own."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from waitress import wasyncore
+from waitress.server import create_server
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., object]
+Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+
+class PortInUseError(RuntimeError):
+    """Another program listens there; the message says which port and what to do."""
+
+
+class WebServer:
+    """Serves from construction to `stop`; port 0 takes a free one."""
+
+    def __init__(self, application: Application, *, port: int = 0, threads: int = 4) -> None:
+        # A request that waits for its function holds a thread: a queue here is no news.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        try:
+            self._server = create_server(
+                application,
+                host="127.0.0.1",
+                port=port,
+                threads=threads,
+                ident=None,
+                clear_untrusted_proxy_headers=True,
+            )
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise PortInUseError(f"port {port} is in use: stop what uses it, or choose another port") from None
+        self.port = int(self._server.effective_port)
+        self._thread = threading.Thread(target=self._server.run, name=f"web-{self.port}", daemon=True)
+        self._thread.start()
+
+    def stop(self, grace: float = 5.0) -> None:
+        """Accept nothing more, let the answers under way go out for up to `grace` seconds, close."""
+        self._in_loop(lambda: wasyncore.dispatcher.close(self._server))
+        self._server.task_dispatcher.shutdown(cancel_pending=False, timeout=grace)
+        self._in_loop(lambda: wasyncore.close_all(self._server._map, ignore_all=True))
+        self._thread.join(grace)
+
+    def _in_loop(self, action: Callable[[], object]) -> None:
+        """waitress's sockets belong to the thread of its loop, which ends when none is left."""
+        self._server.trigger.pull_trigger(action)

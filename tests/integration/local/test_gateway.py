@@ -1,0 +1,145 @@
+"""The one address: routes as the HTTPRoute and Knative's ingress have them, and no way in for an internal host."""
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from knative.local.gateway import Gateway
+from knative.local.resources import Route
+from knative.local.serving import Serving
+from knative.local.web import PortInUseError, WebServer
+
+from .fixture_functions import DIRECTORY, service
+
+ROUTES = [
+    Route(path_type="PathPrefix", path="/tasks", method="GET", service="echo"),
+    Route(path_type="Exact", path="/tasks", method="POST", service="echo"),
+    Route(path_type="RegularExpression", path="/tasks/[^/]+/complete", method="POST", service="fail"),
+    Route(path_type="PathPrefix", path="/inside", method=None, service="hello"),
+    Route(path_type="PathPrefix", path="/broken", method=None, service="crash"),
+]
+
+
+def admin(method: str, path: str, body: bytes) -> tuple[int, dict[str, Any]] | None:
+    return (200, {"method": method, "body": body.decode()}) if path == "/-/status" else None
+
+
+@pytest.fixture(scope="module")
+def gateway() -> Iterator[WebServer]:
+    services = [service("echo"), service("fail"), service("crash"), service("hello", cluster_local=True)]
+    with Serving(services, cwd=DIRECTORY) as serving:
+        server = WebServer(Gateway(serving, ROUTES, admin=admin), threads=8)
+        yield server
+        server.stop()
+
+
+def ask(gateway: WebServer, method: str, path: str, host: str | None = None, **options: Any) -> requests.Response:
+    headers = {**({"host": host} if host else {}), **options.pop("headers", {})}
+    url = f"http://127.0.0.1:{gateway.port}{path}"
+    return requests.request(method, url, headers=headers, timeout=30, allow_redirects=False, **options)
+
+
+def test_a_path_leads_to_its_function_with_target_and_body_untouched(gateway: WebServer) -> None:
+    seen = ask(gateway, "POST", "/tasks?b=%C3%BC&a=1", data=b"body").json()
+    assert (seen["method"], seen["target"], seen["body"]) == ("POST", "/tasks?b=%C3%BC&a=1", "body")
+    assert ask(gateway, "GET", "/tasks/7").json()["target"] == "/tasks/7"
+
+
+def test_a_functions_own_host_leads_to_it(gateway: WebServer) -> None:
+    assert ask(gateway, "PUT", "/anything", host="echo.localhost:8080").json()["target"] == "/anything"
+    assert ask(gateway, "GET", "/", host="echo.default.example.com").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/"), ("GET", "/tasksheet"), ("PUT", "/tasks"), ("POST", "/tasks/1/2/complete"), ("GET", "/inside")],
+)
+def test_what_no_route_matches_is_a_404_problem(gateway: WebServer, method: str, path: str) -> None:
+    answer = ask(gateway, method, path)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_an_expression_matches_the_whole_path(gateway: WebServer) -> None:
+    answer = ask(gateway, "POST", "/tasks/7/complete")
+    assert (answer.status_code, answer.headers["kne-reason"]) == (422, "always")
+    assert ask(gateway, "POST", "/tasks/7/complete/more").status_code == 404
+
+
+def test_an_escaped_slash_does_not_end_a_segment(gateway: WebServer) -> None:
+    assert ask(gateway, "POST", "/tasks/1%2F2/complete").status_code == 422
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "echo.default.svc",
+        "echo.default.svc.cluster.local",
+        "ECHO.default.SVC:8080",
+        "echo.default.svc.",
+        "echo.default.svc.cluster.local:80",
+        "localhost:echo.default.svc",
+        "echo.localhost, echo.default.svc",
+    ],
+)
+def test_an_internal_host_is_not_served(gateway: WebServer, host: str) -> None:
+    assert ask(gateway, "POST", "/events", host=host).status_code == 404
+
+
+def test_a_cluster_local_function_is_not_served(gateway: WebServer) -> None:
+    assert ask(gateway, "GET", "/", host="hello.localhost").status_code == 404
+
+
+def test_no_host_of_the_clients_making_reaches_a_function(gateway: WebServer) -> None:
+    forged = {"X-Forwarded-Host": "echo.default.svc", "Forwarded": "host=echo.default.svc"}
+    seen = ask(gateway, "GET", "/tasks", headers=forged).json()
+    assert seen["headers"]["Host"] == f"echo.localhost:{gateway.port}"
+    assert ".svc" not in json.dumps(seen["headers"])
+
+
+def test_hop_by_hop_headers_stay_behind(gateway: WebServer) -> None:
+    headers = {"Connection": "X-Mine", "X-Mine": "1", "TE": "trailers", "X-Yours": "2"}
+    seen = ask(gateway, "GET", "/tasks", headers=headers).json()["headers"]
+    assert seen["X-Yours"] == "2"
+    assert "X-Mine" not in seen
+    assert "Te" not in seen
+
+
+def test_a_chunked_body_arrives(gateway: WebServer) -> None:
+    assert ask(gateway, "POST", "/tasks", data=iter([b"one", b"two"])).json()["body"] == "onetwo"
+
+
+def test_a_body_of_megabytes_arrives(gateway: WebServer) -> None:
+    assert ask(gateway, "POST", "/tasks", data=b"x" * 5_000_000).json()["size"] == 5_000_000
+
+
+def test_a_function_that_does_not_start_is_a_503_that_says_why(gateway: WebServer) -> None:
+    answer = ask(gateway, "GET", "/broken")
+    assert answer.status_code == 503
+    assert "No module named 'no_such_module'" in answer.json()["detail"]
+
+
+def test_the_admin_area_is_on_localhost_alone(gateway: WebServer) -> None:
+    assert ask(gateway, "GET", "/-/status", host="localhost:8080").json()["method"] == "GET"
+    assert ask(gateway, "GET", "/-/status", host="evil.example").status_code == 404
+    assert ask(gateway, "GET", "/-/other").status_code == 404
+
+
+def test_a_web_page_cannot_post_to_the_admin_area(gateway: WebServer) -> None:
+    assert ask(gateway, "POST", "/-/status", data="x", headers={"content-type": "text/plain"}).status_code == 415
+    assert ask(gateway, "POST", "/-/status", json={}).json()["body"] == "{}"
+
+
+def test_a_request_without_a_host_is_answered(gateway: WebServer) -> None:
+    with socket.create_connection(("127.0.0.1", gateway.port)) as connection:
+        connection.sendall(b"GET /nothing HTTP/1.0\r\n\r\n")
+        assert b"404" in connection.recv(1000)
+
+
+def test_a_port_in_use_is_said(gateway: WebServer) -> None:
+    with pytest.raises(PortInUseError, match=f"port {gateway.port} is in use"):
+        WebServer(lambda environ, start_response: [], port=gateway.port)
