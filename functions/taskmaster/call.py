@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flask import Request
 from pydantic import ValidationError
 from pydantic_core import from_json
 
@@ -13,25 +12,21 @@ from taskmaster.events import Malformed, Origin
 from taskmaster.ids import new_id
 from taskmaster.invocation import Invoker, digest
 from taskmaster.operation import Operation
+from taskmaster.request import Request
 from taskmaster.store import InboxKey
 
 _MERGE_PATCH = "application/merge-patch+json"
 
 
-def answer_call(
-    invoker: Invoker,
-    operations: Sequence[Operation],
-    request: Request,
-    headers: Mapping[str, str],
-    body: bytes,
-) -> Answer:
+def answer_call(invoker: Invoker, operations: Sequence[Operation], request: Request, body: bytes) -> Answer:
     """Handle a call on behalf of whom its bearer token speaks for. Raises Turned, and what the invoker raises."""
+    headers = request.headers
     user_id = _caller(headers, invoker.settings.dev_token_secret.get_secret_value())
     origin = _origin(invoker.function, user_id, headers)
     if events.is_event(headers):
         return _answer_event(invoker, operations, origin, headers, body)
     chosen, parameters = _route(operations, request.method, request.path)
-    fields = {**_fields(request, headers, body), **parameters, **_expected_version(chosen, headers)}
+    fields = {**_fields(request, body), **parameters, **_expected_version(chosen, headers)}
     try:
         command = chosen.command.model_validate(fields)
     except ValidationError as error:
@@ -92,14 +87,14 @@ def _ids(parameters: Mapping[str, str]) -> dict[str, int]:
     return {name: int(text) for name, text in parameters.items()}
 
 
-def _fields(request: Request, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
+def _fields(request: Request, body: bytes) -> dict[str, Any]:
     """What was sent: a query string, or a JSON object, which for PATCH is a merge patch (RFC 7396)."""
     if request.method in ("GET", "HEAD"):
-        return {name: values if len(values) > 1 else values[0] for name, values in request.args.lists()}
+        return request.arguments()
     if not body.strip():
         return {}
     accepted = (events.JSON, _MERGE_PATCH) if request.method == "PATCH" else (events.JSON,)
-    if events.media_type(headers) not in accepted:
+    if events.media_type(request.headers) not in accepted:
         raise Turned(problem(415, "Unsupported media type", f"Send {' or '.join(accepted)}."))
     try:
         fields = from_json(body, allow_inf_nan=False)

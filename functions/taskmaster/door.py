@@ -6,10 +6,8 @@ userid; every other path is a person's, whose bearer token says who they are.
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
-
-from flask import Request, Response
 
 from taskmaster import events, identity, log, runtime, settings
 from taskmaster.answers import NO_CONTENT, Answer, Turned, problem
@@ -17,16 +15,17 @@ from taskmaster.broker import BrokerUnavailable
 from taskmaster.call import answer_call
 from taskmaster.invocation import Invoker, Mismatch
 from taskmaster.operation import Operation, described
+from taskmaster.request import Request
 from taskmaster.runtime import Runtime
-from taskmaster.store import Busy, Unavailable
+from taskmaster.session import Busy, Unavailable
 
 logger = logging.getLogger(__name__)
 
 EVENTS = "/events"
 _NEEDS = ("database_url", "system_database_url", "kafka_bootstrap_servers")
 
-Function = Callable[[Request], Response]
-Headers = Mapping[str, str]
+Response = tuple[str, int, dict[str, str]]  # body, status, headers: as Flask takes them, and our own server
+Function = Callable[[Any], Response]
 Handler = Callable[..., Any]
 
 
@@ -56,12 +55,12 @@ def function(target: str, *operations: Operation) -> Function:
     by_type = {event_type: each for each in operations for event_type in each.types}
     name = target.replace("_", "-")
 
-    def answer(here: Runtime, request: Request, headers: Headers, body: bytes) -> Answer:
+    def answer(here: Runtime, request: Request, body: bytes) -> Answer:
         invoker = Invoker(function=name, settings=here.settings, database=here.database)
         if request.path != EVENTS:
-            return answer_call(invoker, operations, request, headers, body)
-        _expect_event(here, request, headers)
-        return invoker.by_event(by_type, headers, body)
+            return answer_call(invoker, operations, request, body)
+        _expect_event(here, request)
+        return invoker.by_event(by_type, request.headers, body)
 
     return _served(target, answer, publishes=True)
 
@@ -69,9 +68,9 @@ def function(target: str, *operations: Operation) -> Function:
 def tick(handler: Callable[[Runtime], None]) -> Function:
     """Make a handler a function that a PingSource wakes. Ticks are not remembered: each looks at all there is."""
 
-    def answer(here: Runtime, request: Request, headers: Headers, body: bytes) -> Answer:
-        _expect_event(here, request, headers)
-        if headers.get("ce-type") == events.PING:
+    def answer(here: Runtime, request: Request, body: bytes) -> Answer:
+        _expect_event(here, request)
+        if request.headers.get("ce-type") == events.PING:
             handler(here)
         return NO_CONTENT
 
@@ -81,10 +80,10 @@ def tick(handler: Callable[[Runtime], None]) -> Function:
 def dead_letter_sink(handler: Callable[[events.Outgoing, Runtime], None]) -> Function:
     """Make a handler a function that is given what could not be handled, as it came."""
 
-    def answer(here: Runtime, request: Request, headers: Headers, body: bytes) -> Answer:
-        _expect_event(here, request, headers)
-        attrs = events.attributes(headers.items())
-        handler(events.dead_letter(attrs, headers.get("content-type", ""), body), here)
+    def answer(here: Runtime, request: Request, body: bytes) -> Answer:
+        _expect_event(here, request)
+        attrs = events.attributes(request.headers.items())
+        handler(events.dead_letter(attrs, request.headers.get("content-type", ""), body), here)
         return NO_CONTENT
 
     return _served(handler.__name__, answer, needs=("kafka_bootstrap_servers",))
@@ -92,21 +91,24 @@ def dead_letter_sink(handler: Callable[[events.Outgoing, Runtime], None]) -> Fun
 
 def _served(
     target: str,
-    answer: Callable[[Runtime, Request, Headers, bytes], Answer],
+    answer: Callable[[Runtime, Request, bytes], Answer],
     *,
     needs: tuple[str, ...] = _NEEDS,
     publishes: bool = False,
 ) -> Function:
-    """A function as functions-framework wants it: (flask request) -> flask response, whatever happens."""
+    """A function as functions-framework wants it: a request of Flask's in, what Flask takes as a response out."""
     if os.environ.get("FUNCTION_TARGET") == target:  # being served, not only imported: wrong settings end it here
         settings.read(os.environ, needs=needs)
 
-    def serve(request: Request) -> Response:
-        headers = {name.lower(): value for name, value in request.headers.items()}
+    def serve(flask_request: Any) -> Response:
         token = log.context.set({"function": target.replace("_", "-")})
         try:
             here = runtime.current()
-            given = answer(here, request, headers, _body(request, here.settings.max_body_bytes))
+            limit = here.settings.max_body_bytes
+            request = Request.read(flask_request.environ, limit=limit)
+            if request.body is None:
+                raise Turned(problem(413, "Too large", f"A request has at most {limit} bytes."))
+            given = answer(here, request, request.body)
             if publishes and request.method not in ("GET", "HEAD"):
                 here.publisher.wake()
         except Exception as error:
@@ -136,28 +138,18 @@ def _answer_to(error: Exception) -> Answer:
             return problem(500, "Failed", "Something went wrong here. The log has it.")
 
 
-def _expect_event(here: Runtime, request: Request, headers: Headers) -> None:
+def _expect_event(here: Runtime, request: Request) -> None:
     """Raises Turned for what does not come from the cluster's inside, or is no event at /events."""
     if request.path != EVENTS or not identity.is_internal(request.host, further=here.settings.event_hosts):
         raise Turned(problem(404, "Not found", "There is nothing at this path."))
     if request.method != "POST":
         raise Turned(problem(405, "Method not allowed", "Events are POSTed.", headers={"Allow": "POST"}))
-    if not events.is_event(headers):
+    if not events.is_event(request.headers):
         raise Turned(problem(400, "Malformed event", "Send one CloudEvent 1.0, in binary or structured mode."))
 
 
-def _body(request: Request, limit: int) -> bytes:
-    body = request.stream.read(limit + 1) if (request.content_length or 0) <= limit else None
-    if body is None or len(body) > limit:
-        raise Turned(problem(413, "Too large", f"A request has at most {limit} bytes."))
-    return bytes(body)
-
-
 def _response(answer: Answer) -> Response:
-    response = Response(answer.body, status=answer.status, content_type=answer.content_type)
-    response.headers.extend(answer.headers)
+    headers = {"Content-Type": answer.content_type, **answer.headers}
     if answer.reason:
-        response.headers["kne-reason"] = answer.reason.encode("ascii", "replace").decode()
-    if answer.status == 204:
-        del response.headers["Content-Type"]
-    return response
+        headers["kne-reason"] = answer.reason.encode("ascii", "replace").decode().replace("\n", " ")
+    return answer.body, answer.status, headers

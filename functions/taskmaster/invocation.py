@@ -18,8 +18,9 @@ from taskmaster import answers, clock, events, identity
 from taskmaster.answers import NO_CONTENT, Answer, problem
 from taskmaster.events import Malformed, Origin
 from taskmaster.operation import Operation
+from taskmaster.session import Busy, Unavailable
 from taskmaster.settings import Settings
-from taskmaster.store import Busy, Database, InboxKey, Receipt, Unavailable
+from taskmaster.store import Database, InboxKey, Receipt
 from taskmaster.tasks import Command, Refused
 from taskmaster.work import Work
 
@@ -62,7 +63,7 @@ class Invoker:
         new_id = self.database.new_task_id
         with self.database.as_user(origin.user_id) as transaction:
             if key is not None:
-                receipt = transaction.claim_inbox(key, seal, KEEP_CALLS)
+                receipt = transaction.count_attempt(key, seal, KEEP_CALLS)
                 if (first := _first_answer(receipt, seal)) is not None:
                     return first
             work = Work(transaction, origin=origin, now=clock.now(), new_task_id=new_id, topic=self.settings.topic)

@@ -1,55 +1,75 @@
-"""What one process of a function holds: its settings, the database's pools and the publisher.
+"""What one process of a function holds: its settings, the database's connections, the broker and the publisher.
 
 Made at the first request. Nothing of it exists while a module is imported: the server may fork after that.
 """
 
 import atexit
-from functools import cache, cached_property
+from threading import Lock
 
 from taskmaster import log, settings
-from taskmaster.broker import Broker
-from taskmaster.outbox import Publisher
+from taskmaster.broker import Broker, BrokerUnavailable
+from taskmaster.outbox import publish
+from taskmaster.publisher import ForkedPublisher, Publisher, ThreadPublisher
+from taskmaster.session import Busy, Unavailable
 from taskmaster.store import Database
 
 DRAIN_SECONDS = 20.0
 
 
 class Runtime:
-    """One process's connections. Each is made when it is first needed."""
+    """One process's connections. None is opened before it is used."""
 
-    def __init__(self, configured: settings.Settings) -> None:
+    def __init__(self, configured: settings.Settings, publisher: Publisher | None = None) -> None:
         self.settings = configured
-
-    @cached_property
-    def database(self) -> Database:
-        return Database(
-            user_url=self.settings.database_url.get_secret_value(),
-            system_url=self.settings.system_database_url.get_secret_value(),
-            pool_size=self.settings.database_pool_size,
-            timeout=self.settings.database_timeout,
+        self.database = Database(
+            user_url=configured.database_url.get_secret_value(),
+            system_url=configured.system_database_url.get_secret_value(),
+            pool_size=configured.database_pool_size,
+            timeout=configured.database_timeout,
         )
+        self.broker = Broker(configured)
+        self.publisher = publisher or self.publishing_thread()
 
-    @cached_property
-    def broker(self) -> Broker:
-        return Broker(self.settings)
-
-    @cached_property
-    def publisher(self) -> Publisher:
-        return Publisher(self.database, self.broker)
+    def publishing_thread(self) -> Publisher:
+        """The publish loop in a thread of this process."""
+        return ThreadPublisher(
+            lambda: publish(self.database, self.broker), later=(BrokerUnavailable, Unavailable, Busy)
+        )
 
     def close(self) -> None:
         """Publish what is waiting, then let go of everything. For a process that was told to stop."""
-        if "publisher" in self.__dict__:
-            self.publisher.drain(DRAIN_SECONDS)
-        if "database" in self.__dict__:
-            self.database.close()
+        self.publisher.drain(DRAIN_SECONDS)
+        self.broker.close()
+        self.database.close()
 
 
-@cache
+_making = Lock()
+_made: Runtime | None = None
+_forked: Publisher | None = None
+
+
 def current() -> Runtime:
     """This process's runtime."""
-    configured = settings.current()
-    log.configure(configured.log_level)
-    runtime = Runtime(configured)
-    atexit.register(runtime.close)
-    return runtime
+    global _made
+    with _making:
+        if _made is None:
+            configured = settings.current()
+            log.configure(configured.log_level)
+            _made = Runtime(configured, _forked)
+            atexit.register(close)
+        return _made
+
+
+def close() -> None:
+    """Let go of this process's runtime, if there is one."""
+    global _made
+    with _making:
+        made, _made = _made, None
+    if made is not None:
+        made.close()
+
+
+def fork_publisher() -> None:
+    """Publish in a process of its own. To be called while this process has neither threads nor connections."""
+    global _forked
+    _forked = ForkedPublisher(lambda: current().publisher, instead=lambda: current().publishing_thread())

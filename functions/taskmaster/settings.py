@@ -73,7 +73,7 @@ class Settings(BaseModel):
     )
     event_hosts: Words = Field(
         (),
-        description="hosts that /events believes beside *.svc and *.svc.cluster.local: localhost, for a plain local run",
+        description="hosts that /events believes beside *.svc and *.svc.cluster.local; localhost, for a plain run",
     )
 
     max_attempts: int = Field(10, ge=1, le=1000, description="attempts at one event before it goes to the dead letters")

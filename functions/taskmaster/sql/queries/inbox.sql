@@ -1,3 +1,6 @@
+-- name: without_flush
+SELECT set_config('synchronous_commit', 'off', true)
+
 -- name: count_attempt
 -- Before anything is decoded, in a transaction of its own that needs no flush: an attempt that crashes counts too.
 INSERT INTO inbox AS i (function, user_id, source, id, digest, expires_at)

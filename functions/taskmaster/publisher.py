@@ -1,0 +1,134 @@
+"""Who runs the publish loop behind a function's answers: a forked process, or a thread where nobody forked one.
+
+Publishing costs as much of the interpreter as handling does, so in its own process it holds up no answer. That process
+is forked before there are threads, connections or Kafka's client, sleeps until the first commit, and ends with its
+parent.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+log = logging.getLogger(__name__)
+
+_GATHER_SECONDS = 0.005  # a burst shares one claim
+_RETRY_AFTER = (0.2, 0.5, 1, 2, 5, 10)  # seconds between tries while the broker or the database is away
+
+
+class Publisher(Protocol):
+    """Somebody who publishes when woken."""
+
+    def wake(self) -> None:
+        """There may be something to publish. Returns at once."""
+
+    def drain(self, timeout: float) -> None:
+        """Publish what was woken for, then end; at most so many seconds. What is left stays in the outbox."""
+
+
+class ThreadPublisher:
+    """The loop in a thread, started when first woken. `publish` raises what `later` names when it must wait."""
+
+    def __init__(self, publish: Callable[[], object], *, later: tuple[type[Exception], ...]) -> None:
+        self._publish = publish
+        self._later = later
+        self._work = threading.Event()
+        self._leaving = threading.Event()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def wake(self) -> None:
+        self._work.set()
+        if self._thread is None:
+            with self._starting:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+                    self._thread.start()
+
+    def drain(self, timeout: float) -> None:
+        self._leaving.set()
+        self._work.set()
+        if self._thread is not None:
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        failures = 0
+        while self._work.wait():
+            if not self._leaving.is_set():
+                time.sleep(_GATHER_SECONDS)
+            self._work.clear()
+            try:
+                self._publish()
+                failures = 0
+            except self._later as error:
+                log.warning("publishing waits: %s", error)
+                if not self._leaving.is_set():
+                    self._leaving.wait(_RETRY_AFTER[min(failures, len(_RETRY_AFTER) - 1)])
+                    failures += 1
+                    self._work.set()
+                    continue
+            except Exception:
+                log.exception("publishing failed; the events stay in the outbox")
+            if self._leaving.is_set():
+                return
+
+
+class ForkedPublisher:
+    """The loop in a child, woken by a byte on a pipe. When the child is gone, `instead` takes over."""
+
+    def __init__(self, child: Callable[[], Publisher], *, instead: Callable[[], Publisher]) -> None:
+        """Fork. `child` makes the publisher in the child, when it is first woken."""
+        reader, self._writer = os.pipe()
+        self._instead = instead
+        self._successor: Publisher | None = None
+        self._pid = os.fork()
+        if self._pid == 0:
+            os.close(self._writer)
+            _be_the_child(reader, child)
+        os.close(reader)
+        os.set_blocking(self._writer, False)
+
+    def wake(self) -> None:
+        if self._successor is None:
+            try:
+                os.write(self._writer, b".")
+                return
+            except BlockingIOError:
+                return  # the pipe is full of wakes already
+            except OSError:
+                log.warning("the publisher's process is gone; a thread goes on")
+                self._successor = self._instead()
+        self._successor.wake()
+
+    def drain(self, timeout: float) -> None:
+        os.close(self._writer)  # the child reads the end of the file, finishes and ends
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            try:
+                if os.waitpid(self._pid, os.WNOHANG)[0]:
+                    break
+            except ChildProcessError:
+                break
+            time.sleep(0.01)
+        if self._successor is not None:
+            self._successor.drain(max(0.1, deadline - time.monotonic()))
+
+
+def _be_the_child(reader: int, make: Callable[[], Publisher]) -> None:
+    """Sleep until woken, publish, and leave when the parent's end of the pipe closes. Never returns."""
+    signal.signal(
+        signal.SIGTERM, signal.SIG_IGN
+    )  # a pod's processes are told to stop together; the parent decides when
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    publisher = None
+    try:
+        while os.read(reader, 65_536):
+            publisher = publisher or make()
+            publisher.wake()
+        if publisher is not None:
+            publisher.drain(60)
+    finally:
+        os._exit(0)

@@ -1,0 +1,120 @@
+"""Transactions of PostgreSQL in as few messages as they allow, from a pool that opens connections when needed.
+
+Statements wait until somebody reads or the transaction commits, then go out together in one message of the simple
+query protocol. So a create is one round trip and an update two; nothing is prepared on the server and no session state
+is kept, which is what a pooler in transaction mode (PgBouncer, Neon) asks for. The client binds parameters as literals.
+"""
+
+import select
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, LiteralString, TypeVar
+
+import psycopg
+from psycopg import ClientCursor, Connection, errors, sql
+from psycopg.rows import RowFactory, tuple_row
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
+
+Parameters = Mapping[str, Any]
+_Row = TypeVar("_Row")
+Query = LiteralString | sql.Composed
+
+
+class Unavailable(Exception):
+    """The database cannot be had right now: away, starting, overloaded or out of connections. Try again later."""
+
+
+class TooSlow(Unavailable):
+    """A statement ran into its time limit."""
+
+
+class Busy(Exception):
+    """Somebody else holds what this transaction needs. Try again at once."""
+
+
+class Session:
+    """One transaction. What `later` is given goes out with the next read, or with the commit."""
+
+    def __init__(self, connection: Connection[Any]) -> None:
+        self._connection = connection
+        self._binder = ClientCursor(connection)
+        self._waiting = ["BEGIN"]
+
+    def later(self, query: Query, parameters: Parameters | None = None) -> None:
+        """Queue a statement whose result nobody reads."""
+        self._waiting.append(self._binder.mogrify(query, parameters))
+
+    def fetch(self, query: Query, parameters: Parameters, rows: RowFactory[_Row]) -> list[_Row]:
+        """The rows of a query, after everything that waits."""
+        self.later(query, parameters)
+        return self._send(rows).fetchall()
+
+    def count(self, query: Query, parameters: Parameters) -> int:
+        """How many rows a statement changed."""
+        self.later(query, parameters)
+        return self._send(tuple_row).rowcount
+
+    def commit(self) -> None:
+        if self._waiting == ["BEGIN"]:
+            return
+        self._waiting.append("COMMIT")
+        self._send(tuple_row)
+
+    def _send(self, rows: RowFactory[Any]) -> psycopg.Cursor[Any]:
+        message, self._waiting = ";\n".join(self._waiting), []
+        cursor = ClientCursor(self._connection, row_factory=rows)
+        cursor.execute(message.encode())
+        while cursor.nextset():
+            pass
+        return cursor
+
+
+class Login:
+    """The connections of one database login."""
+
+    def __init__(self, url: str, *, size: int, timeout: float) -> None:
+        """`timeout` in seconds bounds the wait for a connection. Connects when a transaction needs it, not before."""
+        self._pool: ConnectionPool[Connection[Any]] = ConnectionPool(
+            url,
+            min_size=0,
+            max_size=size,
+            timeout=timeout,
+            max_idle=60,
+            reconnect_timeout=timeout,
+            num_workers=1,
+            check=_expect_open,
+            kwargs={"autocommit": True, "prepare_threshold": None, "connect_timeout": max(2, int(timeout))},
+            open=True,
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """A transaction that commits at the end of the block and rolls back on an exception.
+
+        Raises Unavailable or Busy for what is outside this code, and the driver's errors for what is wrong in it.
+        """
+        try:
+            with self._pool.connection() as connection:
+                session = Session(connection)
+                yield session
+                session.commit()
+        except errors.QueryCanceled as error:
+            raise TooSlow(type(error).__name__) from error
+        except (
+            errors.LockNotAvailable,
+            errors.DeadlockDetected,
+            errors.SerializationFailure,
+            errors.UniqueViolation,  # of keys that only two at once can both choose
+        ) as error:
+            raise Busy(type(error).__name__) from error
+        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, PoolClosed, TooManyRequests) as error:
+            raise Unavailable(type(error).__name__) from error
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+def _expect_open(connection: Connection[Any]) -> None:
+    """A server that hung up on an idle connection has left an end of file to read. Costs no round trip."""
+    if select.select([connection.fileno()], [], [], 0)[0]:
+        raise psycopg.OperationalError("the server closed the connection")
