@@ -84,10 +84,10 @@ def next_occurrence(
 
 
 def check(rule: Rule, start: datetime | date, zone: ZoneInfo) -> None:
-    """Raises RuleError where a rule, from this very start, never comes again: FREQ=DAILY;INTERVAL=7;BYDAY=MO
-    from a Tuesday.
+    """Raises RuleError where a rule, from this very start, never comes again.
 
-    To have ended by its own COUNT of 1 is no error. Arguments as in `occurrences`.
+    FREQ=DAILY;INTERVAL=7;BYDAY=MO from a Tuesday does not. That COUNT=1 ends it is no error. Arguments as in
+    `occurrences`.
     """
     if rule.count == 1 or next_occurrence(rule, start, zone, position=1):
         return
@@ -123,7 +123,7 @@ def _occurrences(
 ) -> Iterator[Occurrence]:
     """The occurrences beyond a position and later than `after`."""
     _require_kinds(start, after)
-    for position, local in _local(rule, start, zone, beyond=beyond, not_before=_day_before(after, zone)):
+    for position, local in _local(rule, start, zone, beyond=beyond, not_before=_day_before(after)):
         if rule.count is not None and position > rule.count:
             return
         try:
@@ -152,7 +152,7 @@ def _local(
             position += 1
             if position > beyond:
                 day = date.fromordinal(first + offset)
-                yield position, datetime.combine(day, wall_time) if wall_time else day
+                yield position, day if wall_time is None else datetime.combine(day, wall_time)
 
 
 def _years(rule: Rule, start: datetime | date, zone: ZoneInfo) -> Iterator[tuple[int, list[int]]]:
@@ -160,7 +160,7 @@ def _years(rule: Rule, start: datetime | date, zone: ZoneInfo) -> Iterator[tuple
     left_out = _days_left_out(zone)
     wall_time = _wall_time(rule, start)
     last = start.toordinal()
-    if isinstance(start, datetime) and wall_time and wall_time > start.time():
+    if isinstance(start, datetime) and wall_time is not None and wall_time > start.time():
         last -= 1  # BYHOUR may put an occurrence on the start's own day and yet after it
     for first, days in days_by_year(rule, start):
         lived = sorted({day + (first + day in left_out) for day in days}) if left_out else days
@@ -196,7 +196,7 @@ def _is_past(until: datetime | date, local: datetime | date, due: datetime | dat
     return local.toordinal() > until.toordinal()
 
 
-def _day_before(after: datetime | date | None, zone: ZoneInfo) -> int:
+def _day_before(after: datetime | date | None) -> int:
     """The ordinal of a day too early to be later than `after`: no zone moves a wall time by two days."""
     if after is None:
         return 0
