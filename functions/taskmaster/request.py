@@ -3,8 +3,9 @@
 Both speak WSGI (PEP 3333), so both are read from the environment they make; Flask itself is never imported here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -20,7 +21,7 @@ class Request:
     body: bytes | None
 
     @classmethod
-    def read(cls, environ: Mapping[str, Any], *, limit: int) -> "Request":
+    def read(cls, environ: MutableMapping[str, Any], *, limit: int) -> "Request":
         """Read a request, and no more than `limit` bytes of its body."""
         headers = {name[5:].replace("_", "-").lower(): value for name, value in environ.items() if name[:5] == "HTTP_"}
         if content_type := environ.get("CONTENT_TYPE"):
@@ -43,11 +44,12 @@ class Request:
         return {name: values if len(values) > 1 else values[0] for name, values in listed.items()}
 
 
-def _body(environ: Mapping[str, Any], limit: int) -> bytes | None:
+def _body(environ: MutableMapping[str, Any], limit: int) -> bytes | None:
     length = environ.get("CONTENT_LENGTH") or ""
-    if length.isdigit():
-        return environ["wsgi.input"].read(int(length)) if int(length) <= limit else None
-    if not environ.get("wsgi.input_terminated"):
+    if not length.isdigit() and not environ.get("wsgi.input_terminated"):
         return b""
-    body: bytes = environ["wsgi.input"].read(limit + 1)  # chunked, and ended by the server
+    if length.isdigit() and int(length) > limit:
+        return None
+    body: bytes = environ["wsgi.input"].read(int(length) if length.isdigit() else limit + 1)
+    environ["wsgi.input"] = BytesIO(body)  # functions-framework reads it once more, behind the answer
     return body if len(body) <= limit else None

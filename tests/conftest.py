@@ -1,0 +1,70 @@
+"""Fixtures: a real PostgreSQL and a real broker, one of each for a test process, and the pack of functions on them."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from knative.local.embedded import Server, broker, postgres
+from tests.pack import FUNCTIONS, Pack
+
+SECRET = "a secret of the tests"
+
+
+@pytest.fixture(scope="session")
+def database_server() -> Iterator[Server]:
+    """PostgreSQL without fsync: what a test process writes needs to survive its functions, not the machine."""
+    with postgres(durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def bootstrap_servers() -> Iterator[str]:
+    with broker() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def environment(database_server: Server) -> dict[str, str]:
+    """What a function is configured with; the schema is there, and no broker."""
+    configured = {
+        "MIGRATION_DATABASE_URL": database_server.url,
+        "DATABASE_URL": database_server.login("taskmaster_user", "user's", "postgres").replace("'", "%27"),
+        "SYSTEM_DATABASE_URL": database_server.login("taskmaster_system", "system's", "postgres").replace("'", "%27"),
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "DEV_TOKEN_SECRET": SECRET,
+    }
+    taskmaster(configured, "migrate")
+    return configured
+
+
+@pytest.fixture(scope="session")
+def connected(environment: dict[str, str], bootstrap_servers: str) -> dict[str, str]:
+    """The same with a broker that has the topics."""
+    configured = {**environment, "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers}
+    taskmaster(configured, "topics")
+    return configured
+
+
+@pytest.fixture
+def pack(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Pack]:
+    """The functions in this process, under functions-framework, on PostgreSQL. Events stay in the outbox to be looked at."""
+    with Pack.served(environment, monkeypatch, user=f"user-{uuid4()}") as served:
+        yield served
+
+
+def taskmaster(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command line as a Job would. Raises CalledProcessError."""
+    return subprocess.run(
+        [sys.executable, "-m", "taskmaster.cli", *arguments],
+        cwd=FUNCTIONS,
+        env={"PATH": os.environ["PATH"], **environment},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
