@@ -104,7 +104,7 @@ def base_environment() -> dict[str, str]:
 
 
 def _tell_watcher(group: int, signum: int) -> None:
-    global _watcher  # noqa: PLW0603 - one watcher for the whole program, started when first needed
+    global _watcher
     with _lock:
         if _watcher is None or _watcher.poll() is not None:
             _watcher = subprocess.Popen(

@@ -20,6 +20,24 @@ class PortInUseError(RuntimeError):
     """Another program listens there; the message says which port and what to do."""
 
 
+class Gate:
+    """Holds a port while what belongs behind it is still being made: 503 until `open`."""
+
+    def __init__(self) -> None:
+        self._application: Application = _not_yet
+
+    def open(self, application: Application) -> None:
+        self._application = application
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        return self._application(environ, start_response)
+
+
+def _not_yet(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    start_response("503 Service Unavailable", [("Content-Type", "text/plain"), ("Retry-After", "1")])
+    return [b"The platform is starting.\n"]
+
+
 class WebServer:
     """Serves from construction to `stop`; port 0 takes a free one."""
 

@@ -1,0 +1,110 @@
+"""The command line of the stand-in: `python -m knative.local up`, and `status` and `travel` for one that runs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import click
+import requests
+
+from knative.local.embedded import EmbeddedError
+from knative.local.fields import ManifestError
+from knative.local.jobs import JobFailedError
+from knative.local.logs import LogStream, StreamHandler
+from knative.local.up import Platform
+from knative.local.web import PortInUseError
+
+_PORT = 8080
+_port_option = click.option("--port", default=_PORT, show_default=True, help="Of the REST address on localhost.")
+_root_option = click.option(
+    "--root",
+    default=".",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The project: the folder with functions/, knative/ and eventing/.",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Knative on this machine: functions at zero pods until a request or a record wakes them."""
+
+
+@main.command()
+@_port_option
+@_root_option
+@click.option("--json", "as_json", is_flag=True, help="Write the logs as JSON lines.")
+def up(port: int, root: Path, as_json: bool) -> None:
+    """Start everything and serve until Ctrl-C."""
+    stream = LogStream(sys.stdout, as_json=as_json)
+    logging.basicConfig(level=logging.INFO, handlers=[StreamHandler(stream)])
+    for noisy in ("kafka", "urllib3", "waitress", "watchfiles"):
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+    # A second Ctrl-C ends the drain too; the watcher of the processes then ends what is left of them.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    platform = Platform(root, port=port, logs=stream)
+    try:
+        with platform:
+            stream.line("knative", f"REST at {platform.url}, each function at http://NAME.localhost:{port or '...'}")
+            stream.line("knative", f"Kafka at {platform.bootstrap_servers}; Ctrl-C drains and ends everything")
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        stream.line("knative", "stopped: nothing is left running")
+    except (EmbeddedError, JobFailedError, ManifestError, PortInUseError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+@main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@_root_option
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(root: Path, command: tuple[str, ...]) -> None:
+    """Run COMMAND with the functions' own settings, such as `run taskmaster token alice`."""
+    file = root / ".local" / "environment.json"
+    if not file.exists():
+        raise click.ClickException("the platform is not running here: start it with `python -m knative.local up`")
+    scripts = str(Path(sys.executable).parent)
+    path = os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)])
+    environment = {**os.environ, "PATH": path, **json.loads(file.read_text())}
+    program = shutil.which(command[0], path=path)
+    if program is None:
+        raise click.ClickException(f"there is no command {command[0]}")
+    os.execve(program, command, environment)  # noqa: S606
+
+
+@main.command()
+@_port_option
+def status(port: int) -> None:
+    """Print what runs, as JSON."""
+    click.echo(json.dumps(_ask("GET", port, "/-/status"), indent=2))
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("by")
+@_port_option
+def travel(by: str, port: int) -> None:
+    """Move business time BY 31d, 1d12h, -2h or PT30M."""
+    click.echo(f"business time is now {_ask('POST', port, '/-/travel', {'by': by})['business_time']}")
+
+
+def _ask(method: str, port: int, path: str, content: dict[str, str] | None = None) -> dict[str, str]:
+    url = f"http://localhost:{port}"
+    try:
+        answer = requests.request(method, url + path, json=content, timeout=10)
+        found: dict[str, str] = answer.json()
+    except (requests.RequestException, ValueError):
+        raise click.ClickException(
+            f"no platform answers at {url}: start it with `python -m knative.local up`, or name its --port"
+        ) from None
+    if answer.status_code >= 400:
+        raise click.ClickException(found.get("detail", "it refused"))
+    return found
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m knative.local")

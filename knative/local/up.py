@@ -1,0 +1,255 @@
+"""The whole platform on one machine: database, broker, and Knative's part of it, from the manifests of a project.
+
+    with Platform(root=Path(".")) as platform:
+        requests.get(platform.url + "/tasks")
+
+DATABASE_URL (the owner of the database) and KAFKA_BOOTSTRAP_SERVERS with its KAFKA_* name running ones to use
+instead of the embedded PostgreSQL and broker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from knative.local import embedded, jobs, manifests, secrets
+from knative.local.clock import Clock, duration
+from knative.local.gateway import Gateway
+from knative.local.kafka_source import KafkaSourceAdapter
+from knative.local.kubernetes_api import KubernetesApi
+from knative.local.logs import LogStream
+from knative.local.ping_source import PingSourceAdapter
+from knative.local.pod import Pod
+from knative.local.processes import free_port
+from knative.local.report import FunctionReport
+from knative.local.serving import ClusterSink, Serving
+from knative.local.watch import watching
+from knative.local.web import Gate, WebServer
+
+_logger = logging.getLogger(__name__)
+
+_GATEWAY_THREADS = 64
+
+
+class Platform:
+    """Runs from `start` (or entering the context) to `stop`.
+
+    `port` 0 takes a free port. `state` is where the database, the passwords and the clock's file lie: `.local` in the
+    project unless given. `session_timeout` (seconds) is that of the consumer groups: joining takes half of it.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        port: int = 0,
+        state: Path | None = None,
+        logs: LogStream | None = None,
+        environ: Mapping[str, str] = os.environ,
+        watch: bool = True,
+        commit_interval: float = 5.0,
+        session_timeout: float = 4.0,
+    ) -> None:
+        self._root = root.resolve()
+        self._port = port
+        self._state = (state or self._root / ".local").resolve()
+        self._on_line = logs.line if logs else lambda name, line: None
+        self._environ = environ
+        self._watch = watch
+        self._commit_interval = commit_interval
+        self._session_timeout = session_timeout
+        self._running = contextlib.ExitStack()
+        self._secrets: secrets.Secrets = {}
+        self._serving: Serving
+        self._sources: list[KafkaSourceAdapter] = []
+        self._pings: list[PingSourceAdapter] = []
+        self.clock: Clock
+
+    def __enter__(self) -> Platform:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Returns when requests are answered and records are about to be; what goes wrong has said why."""
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Drain the sources, then the functions, then end the gateway, the broker and the database."""
+        self._running.close()
+
+    @property
+    def url(self) -> str:
+        """The REST address."""
+        return f"http://localhost:{self._port}"
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return self.secret("taskmaster-kafka")["KAFKA_BOOTSTRAP_SERVERS"]
+
+    @property
+    def database_urls(self) -> dict[str, str]:
+        """By login: owner, user, system."""
+        logins = self.secret("taskmaster-database")
+        return {
+            "owner": self.secret("taskmaster-database-owner")["MIGRATION_DATABASE_URL"],
+            "user": logins["DATABASE_URL"],
+            "system": logins["SYSTEM_DATABASE_URL"],
+        }
+
+    def secret(self, name: str) -> dict[str, str]:
+        """The content of a Secret as the functions get it."""
+        return self._secrets[name]
+
+    def pods(self, function: str) -> list[Pod]:
+        """The function's processes: starting, serving and draining."""
+        return self._serving.pods(function)
+
+    def report(self) -> dict[str, FunctionReport]:
+        return self._serving.report()
+
+    def travel(self, by: timedelta) -> datetime:
+        """Move business time; returns what it is now."""
+        now = self.clock.travel(by)
+        _logger.info("business time is now %s", now.isoformat(timespec="seconds"))
+        return now
+
+    def wait_for_zero(self, timeout: float) -> bool:
+        """Whether every function is at zero pods before `timeout` seconds are over."""
+        return self._wait(timeout, lambda: not any(self.pods(name) for name in self.report()))
+
+    def wait_until_consuming(self, timeout: float) -> bool:
+        """Whether every KafkaSource has its partitions before `timeout` seconds are over."""
+        return self._wait(timeout, lambda: all(source.assigned.is_set() for source in self._sources))
+
+    def status(self) -> dict[str, Any]:
+        """What /-/status answers: no secrets in it."""
+        return {
+            "url": self.url,
+            "bootstrap_servers": self.bootstrap_servers,
+            "business_time": self.clock.now().isoformat(),
+            "clock_offset_seconds": self.clock.offset.total_seconds(),
+            "functions": {
+                name: {
+                    "pods": [
+                        {"pid": pod.pid, "port": pod.port, "ready": pod.ready, "in_flight": pod.in_flight}
+                        for pod in self.pods(name)
+                    ],
+                    **report.as_dict(),
+                }
+                for name, report in self.report().items()
+            },
+            "kafka_sources": {adapter.source.name: dict(adapter.dispatcher.counts) for adapter in self._sources},
+            "ping_sources": {
+                ping.source.name: {"schedule": ping.source.schedule, "ticks": ping.ticks} for ping in self._pings
+            },
+        }
+
+    def _start(self) -> None:
+        found = manifests.read(self._root / "knative", self._root / "eventing")
+        # The port first: to learn after half a minute that it is taken would be a pity.
+        gate = Gate()
+        web = WebServer(gate, port=self._port, threads=_GATEWAY_THREADS)
+        self._running.callback(web.stop)
+        self._port = web.port
+        self._state.mkdir(parents=True, exist_ok=True)
+        self.clock = Clock(self._state / "clock-offset")
+        self.clock.reset()
+        self._secrets = self._made_up_secrets()
+        everything = {**found.config_maps, **self._secrets}
+        functions = self._root / "functions"
+        env = {"CLOCK_OFFSET_FILE": str(self.clock.file)}
+        self._write_environment()
+        jobs.run(found.jobs, cwd=functions, sources=everything, env=env, on_line=self._on_line)
+
+        api_port = free_port()
+        env["KUBERNETES_API_URL"] = f"http://127.0.0.1:{api_port}"
+        self._serving = Serving(
+            found.services.values(), cwd=functions, sources=everything, env=env, on_line=self._on_line
+        )
+        self._running.callback(self._serving.stop)
+        gate.open(Gateway(self._serving, found.routes, admin=self._administer))
+
+        sink = ClusterSink(self._serving)
+        client = secrets.kafka_client(self.secret("taskmaster-kafka"))
+        self._pings = [PingSourceAdapter(ping, sink=sink, clock=self.clock) for ping in found.ping_sources]
+        self._sources = [
+            KafkaSourceAdapter(
+                source,
+                client=client,
+                sink=sink,
+                commit_interval=self._commit_interval,
+                session_timeout=self._session_timeout,
+            )
+            for source in found.kafka_sources
+        ]
+        self._running.callback(WebServer(KubernetesApi(self._pings), port=api_port).stop)
+        self._running.callback(self._stop_sources)
+        for ping in self._pings:
+            ping.start()
+        for source in self._sources:
+            source.start()
+        if self._watch:
+            self._running.enter_context(watching(functions, self._serving.renew))
+
+    def _made_up_secrets(self) -> secrets.Secrets:
+        passwords = secrets.Passwords(self._state / "passwords.json")
+        owner_url = self._environ.get("DATABASE_URL")
+        if not owner_url:
+            server = self._running.enter_context(embedded.postgres(self._state))
+            owner_url = secrets.create_database(server.url, passwords)
+        kafka = {name: value for name, value in self._environ.items() if name.startswith("KAFKA_") and value}
+        if not kafka.get("KAFKA_BOOTSTRAP_SERVERS"):
+            kafka["KAFKA_BOOTSTRAP_SERVERS"] = self._running.enter_context(embedded.broker())
+        return secrets.make_up(owner_url, kafka, passwords)
+
+    def _write_environment(self) -> None:
+        """For the commands that whoever runs this wants to run beside it: the content of the Secrets."""
+        file = self._state / "environment.json"
+        file.touch(mode=0o600)
+        names = ("taskmaster-database", "taskmaster-kafka", "taskmaster-identity")
+        file.write_text(json.dumps({key: value for name in names for key, value in self.secret(name).items()}))
+        self._running.callback(file.unlink, missing_ok=True)
+
+    def _stop_sources(self) -> None:
+        adapters: list[PingSourceAdapter | KafkaSourceAdapter] = [*self._pings, *self._sources]
+        with ThreadPoolExecutor(max(len(adapters), 1)) as pool:
+            for stopped in [pool.submit(adapter.stop) for adapter in adapters]:
+                stopped.result()
+
+    def _administer(self, method: str, path: str, body: bytes) -> tuple[int, dict[str, Any]] | None:
+        if (method, path) == ("GET", "/-/status"):
+            return 200, self.status()
+        if (method, path) == ("POST", "/-/travel"):
+            try:
+                by = duration(json.loads(body)["by"])
+                return 200, {"business_time": self.travel(by).isoformat()}
+            except (ValueError, KeyError, TypeError, OverflowError) as error:
+                return 422, {"title": "Unprocessable", "detail": f'send {{"by": "31d"}}: {error}'}
+        return None
+
+    @staticmethod
+    def _wait(timeout: float, condition: Callable[[], bool]) -> bool:
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+        return True
