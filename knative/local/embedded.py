@@ -178,7 +178,7 @@ def _accepts_connections(data: Path, pid: int) -> bool:
 
 
 def _reachable_home(directory: Path, user: int | None) -> Path:
-    if user is None or _reachable(directory.parent, user):
+    if user is None or _reachable(directory if directory.exists() else directory.parent, user):
         return directory / "postgres"
     key = hashlib.sha256(str(directory).encode()).hexdigest()[:12]
     return Path(tempfile.gettempdir()) / f"taskmaster-postgres-{key}"

@@ -1,0 +1,59 @@
+# Every way in. `make demo` and `make test` need nothing but Python 3.11 to 3.14 and make.
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.14 python3.11 python3; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && echo $$p && exit; \
+	done; echo python3)
+RUN := .venv/bin/python -m
+BY ?= 1d
+PORT ?= 8080
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up travel token test bench lint format lock clean
+
+help: ## Show what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .demo ## Tell the story: functions at zero, woken by requests and records, at zero again
+	@$(RUN) knative.local.demo
+
+up: .demo ## Run everything on http://localhost:8080 until Ctrl-C
+	@$(RUN) knative.local up --port $(PORT)
+
+travel: .demo ## Move business time of what `make up` runs: make travel BY=31d
+	@$(RUN) knative.local travel $(BY) --port $(PORT)
+
+token: .demo ## Print a token for what `make up` runs: make token USER=ada
+	@$(RUN) knative.local run taskmaster token $(USER)
+
+test: .dev ## Run unit, contract and integration tests on a real PostgreSQL and broker
+	@$(RUN) pytest -n auto -q $(ARGS)
+
+bench: .dev ## Measure against the usual design, side by side
+	@$(RUN) tests.bench
+
+lint: .dev ## Check style, types and which way imports run
+	@$(RUN) ruff check .
+	@$(RUN) ruff format --check --quiet .
+	@$(RUN) mypy functions knative tests
+	@.venv/bin/lint-imports --no-cache | tail -n 4
+
+format: .dev ## Put the code in shape
+	@$(RUN) ruff check --fix-only --quiet .
+	@$(RUN) ruff format --quiet .
+
+lock: .dev ## Renew the lock files from pyproject.toml
+	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		pyproject.toml --extra dev -o tests/requirements.txt $(ARGS)
+	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		pyproject.toml --extra demo -c tests/requirements.txt -o knative/local/requirements.txt
+	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		pyproject.toml -c tests/requirements.txt -o functions/requirements.txt
+
+clean: ## Forget the virtual environment and the local database
+	@rm -rf .venv .local
+
+.PHONY: .demo .dev
+.demo:
+	@$(PYTHON) knative/local/install.py demo
+.dev:
+	@$(PYTHON) knative/local/install.py dev

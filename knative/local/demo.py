@@ -1,0 +1,264 @@
+"""`make demo`: the story of the pack, on real requests and records, each claim checked. Exit code 1 if one is not true."""
+
+from __future__ import annotations
+
+import logging
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import requests
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+
+from knative.local.records import Records
+from knative.local.up import Platform
+
+ROOT = Path(__file__).resolve().parents[2]
+USER = "ada"
+
+Json = dict[str, Any]
+
+
+class NotTrue(Exception):
+    """Something in the story did not happen."""
+
+
+class Story:
+    """The platform, somebody who uses it, and the page on which the story is told."""
+
+    def __init__(self, platform: Platform, console: Console) -> None:
+        self.platform = platform
+        self.console = console
+        self.records = Records(platform.bootstrap_servers)
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Bearer {_token(platform)}"
+        self._chapter = 0
+
+    def chapter(self, title: str) -> None:
+        self._chapter += 1
+        self.console.print(f"\n[bold]{self._chapter}. {title}[/bold]")
+
+    def tell(self, line: str) -> None:
+        self.console.print(Padding(line, (0, 0, 0, 3)))
+
+    def call(self, method: str, path: str, body: Json | None = None, **headers: str) -> tuple[Json, float]:
+        """A REST call that succeeds, and how many milliseconds it took."""
+        begun = time.perf_counter()
+        answer = self._session.request(method, self.platform.url + path, json=body, headers=headers, timeout=30)
+        took = (time.perf_counter() - begun) * 1000
+        if answer.status_code >= 300:
+            raise NotTrue(f"{method} {path} was answered {answer.status_code}: {answer.text}")
+        return (answer.json() if answer.content else {}), took
+
+    def tasks(self, **query: str) -> list[Json]:
+        parameters = "&".join(f"{name}={value}" for name, value in query.items())
+        return list(self.call("GET", f"/tasks?limit=100&{parameters}")[0]["tasks"])
+
+    def titled(self, title: str) -> list[Json]:
+        return [task for task in self.tasks() if task["title"] == title]
+
+    def eventually(self, what: str, look: Callable[[], Any], *, within: float = 15) -> tuple[Any, float]:
+        """What `look` finds once it finds something, and after how many milliseconds. Raises NotTrue after `within` s."""
+        begun = time.perf_counter()
+        while not (found := look()):
+            if time.perf_counter() - begun > within:
+                raise NotTrue(f"{what}: not within {within:.0f} s")
+            time.sleep(0.02)
+        return found, (time.perf_counter() - begun) * 1000
+
+    def must(self, truth: bool, what: str) -> None:
+        if not truth:
+            raise NotTrue(what)
+
+
+def everything_at_zero(story: Story) -> None:
+    story.chapter("Nothing runs")
+    functions = list(story.platform.report())
+    story.must(not any(story.platform.pods(name) for name in functions), "a function runs before anybody called it")
+    story.tell(f"{len(functions)} functions, 0 pods: {', '.join(functions)}")
+    story.tell("What does run stands for the cluster: PostgreSQL, a Kafka broker, Knative.")
+
+
+def created_over_rest(story: Story) -> None:
+    story.chapter("A task over REST wakes one function")
+    task, cold = story.call("POST", "/tasks", {"title": "buy oat milk", "priority": "high"})
+    story.tell(f"POST /tasks from zero   {cold:6.0f} ms   task {task['task_id']}, its process started for this request")
+    _, warm = min((story.call("POST", "/tasks", {"title": f"errand {n}"}) for n in range(5)), key=lambda made: made[1])
+    story.tell(f"POST /tasks warm        {warm:6.1f} ms")
+    fact, took = story.eventually("task.created on task-events", lambda: story.records.about(task, "task.created"))
+    story.tell(f"task.created is on task-events, key {fact.key}: committed with the task, published behind the answer.")
+
+
+def created_by_record(story: Story) -> None:
+    story.chapter("A plain Kafka producer creates one too")
+    headers = {
+        "ce_specversion": "1.0", "ce_id": str(uuid4()), "ce_source": "/demo", "ce_type": "task.create",
+        "ce_userid": USER, "content-type": "application/json",
+    }  # fmt: skip
+    story.records.produce("create-task", {"title": "water the plants"}, headers=headers)
+    [task], took = story.eventually("the task of the record", lambda: story.titled("water the plants"))
+    story.tell(f"record on topic create-task -> KafkaSource -> create-task: task {task['task_id']} after {took:.0f} ms")
+
+
+def created_by_envelope(story: Story) -> None:
+    story.chapter("So does a program that knows nothing of CloudEvents")
+    envelope = {
+        "event_id": str(uuid4()), "event_type": "task.create", "event_version": "1.0", "user_id": USER,
+        "timestamp": datetime.now(UTC).isoformat(), "correlation_id": "demo",
+        "data": {"title": "Buy groceries", "tags": ["shopping"]}, "metadata": {"source": "taskmaster-backend"},
+    }  # fmt: skip
+    story.records.produce("create-task", envelope)
+    [task], took = story.eventually("the task of the envelope", lambda: story.titled("Buy groceries"))
+    story.tell(f"the original JSON envelope, wrapped and unwrapped: task {task['task_id']} after {took:.0f} ms")
+
+
+def recurring(story: Story) -> None:
+    story.chapter("A recurring task brings its own successor")
+    year = datetime.now(UTC).year + 1
+    task, _ = story.call(
+        "POST", "/tasks", {"title": "pay the rent", "due_on": f"{year}-01-31", "recurrence_pattern": "monthly"}
+    )
+    story.call("POST", f"/tasks/{task['task_id']}/complete")
+    story.tell(f"task {task['task_id']}, monthly, due {task['due_on']}: completed over REST")
+    found, took = story.eventually(
+        "the next occurrence",
+        lambda: [t for t in story.tasks(status="open") if t["series_id"] == task["task_id"]],
+    )
+    [successor] = found
+    story.must(successor["due_on"] in (f"{year}-02-28", f"{year}-02-29"), f"the next is due {successor['due_on']}")
+    story.tell(
+        f"task.completed woke schedule-next-recurrence: task {successor['task_id']}, due {successor['due_on']}, "
+        f"after {took:.0f} ms"
+    )
+
+
+def poison(story: Story) -> None:
+    story.chapter("A poison record stops nobody")
+    before = {"ce_specversion": "1.0", "ce_source": "/demo", "ce_type": "task.create", "ce_userid": USER}
+    bad, good = str(uuid4()), str(uuid4())
+    for event_id, title in ((bad, 7), (good, "after the poison")):
+        story.records.produce("create-task", {"title": title}, headers={**before, "ce_id": event_id}, key="poison")
+    letter, _ = story.eventually("the dead letter", lambda: story.records.with_id("dead-letters", bad))
+    story.tell(f'title 7 is no text: on dead-letters, with its reason "{letter.headers.get("ce_reason")}"')
+    [task], _ = story.eventually("the record behind the poison", lambda: story.titled("after the poison"))
+    story.tell(f"the record behind it, in the same partition: task {task['task_id']}")
+
+
+def twice(story: Story) -> None:
+    story.chapter("The same command twice has one effect")
+    headers = {
+        "ce_specversion": "1.0", "ce_id": str(uuid4()), "ce_source": "/demo", "ce_type": "task.create",
+        "ce_userid": USER,
+    }  # fmt: skip
+    for _ in range(2):
+        story.records.produce("create-task", {"title": "only once"}, headers=headers, key="twice")
+    story.records.produce("create-task", {"title": "behind"}, headers={**headers, "ce_id": str(uuid4())}, key="twice")
+    story.eventually("the record behind the repeat", lambda: story.titled("behind"))
+    story.must(len(story.titled("only once")) == 1, "the repeated record made two tasks")
+    story.tell("one record sent twice: one task")
+    key = str(uuid4())
+    first, second = (story.call("POST", "/tasks", {"title": "rest"}, **{"Idempotency-Key": key})[0] for _ in range(2))
+    story.must(first == second, "the repeated call was answered differently")
+    story.must(len(story.titled("rest")) == 1, "the repeated call made two tasks")
+    story.tell(f"one Idempotency-Key sent twice: task {first['task_id']} both times")
+
+
+def back_to_zero(story: Story) -> None:
+    story.chapter("And everything sleeps again")
+    begun = time.perf_counter()
+    with story.console.status("   waiting for the idle window"):
+        story.must(story.platform.wait_for_zero(60), "a function is still awake after a minute")
+    story.tell(f"0 pods {time.perf_counter() - begun:.0f} s after the last event.")
+
+
+STORY = (
+    everything_at_zero,
+    created_over_rest,
+    created_by_record,
+    created_by_envelope,
+    recurring,
+    poison,
+    twice,
+    back_to_zero,
+)
+
+
+def main() -> None:
+    """Tell the story. Exit code 1 with a sentence if anything in it is not true."""
+    console = Console(highlight=False)
+    begun = time.perf_counter()
+    logging.disable(logging.CRITICAL)
+    console.print("[bold]taskmaster functions[/bold]: a to-do back end that sleeps at zero and loses nothing")
+    try:
+        with _platform(console) as platform:
+            story = Story(platform, console)
+            for chapter in STORY:
+                chapter(story)
+            console.print()
+            console.print(_table(platform))
+    except NotTrue as error:
+        console.print(f"\n[bold red]Not true:[/bold red] {error}")
+        sys.exit(1)
+    console.print(f"\nAll of it is true, in {time.perf_counter() - begun:.0f} s. Go on with [bold]make up[/bold].")
+
+
+@contextmanager
+def _platform(console: Console) -> Iterator[Platform]:
+    """A platform of its own, that leaves nothing behind."""
+    with tempfile.TemporaryDirectory(prefix="taskmaster-demo-") as state:
+        platform = Platform(ROOT, state=Path(state), environ={}, watch=False)
+        with console.status("starting PostgreSQL, a Kafka broker and the stand-in for Knative"):
+            begun = time.perf_counter()
+            platform.start()
+            try:
+                ready = platform.wait_until_consuming(30)
+            except BaseException:
+                platform.stop()
+                raise
+        console.print(f"Everything is up on {platform.url} after {time.perf_counter() - begun:.1f} s.")
+        try:
+            if not ready:
+                raise NotTrue("the KafkaSources have no partitions")
+            yield platform
+        finally:
+            with console.status("draining"):
+                platform.stop()
+
+
+def _token(platform: Platform) -> str:
+    command = [sys.executable, "-m", "taskmaster.cli", "token", USER]
+    environment = platform.secret("taskmaster-identity")
+    done = subprocess.run(command, cwd=ROOT / "functions", env=environment, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def _table(platform: Platform) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("function", no_wrap=True)
+    for heading in ("calls", "cold starts", "cold ms", "warm ms", "awake s", "at zero s"):
+        table.add_column(heading, justify="right")
+    for name, row in platform.report().items():
+        cold, warm = (f"{ms:.0f}" if ms else "-" for ms in (row.median_cold_ms, row.median_warm_ms))
+        table.add_row(
+            name,
+            str(row.invocations),
+            str(row.cold_starts),
+            cold,
+            warm,
+            f"{row.seconds_awake}",
+            f"{row.seconds_at_zero}",
+        )
+    return table
+
+
+if __name__ == "__main__":
+    main()
