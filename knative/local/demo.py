@@ -1,4 +1,7 @@
-"""`make demo`: the story of the pack, on real requests and records, each claim checked. Exit code 1 if one is not true."""
+"""`make demo`: the story of the pack, on real requests and records, each claim checked.
+
+Exit code 1, with a sentence, if one of them is not true.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +70,7 @@ class Story:
         return [task for task in self.tasks() if task["title"] == title]
 
     def eventually(self, what: str, look: Callable[[], Any], *, within: float = 15) -> tuple[Any, float]:
-        """What `look` finds once it finds something, and after how many milliseconds. Raises NotTrue after `within` s."""
+        """What `look` finds, once it finds something, and after how many ms. Raises NotTrue after `within` s."""
         begun = time.perf_counter()
         while not (found := look()):
             if time.perf_counter() - begun > within:
@@ -94,7 +97,7 @@ def created_over_rest(story: Story) -> None:
     story.tell(f"POST /tasks from zero   {cold:6.0f} ms   task {task['task_id']}, its process started for this request")
     _, warm = min((story.call("POST", "/tasks", {"title": f"errand {n}"}) for n in range(5)), key=lambda made: made[1])
     story.tell(f"POST /tasks warm        {warm:6.1f} ms")
-    fact, took = story.eventually("task.created on task-events", lambda: story.records.about(task, "task.created"))
+    fact, _ = story.eventually("task.created on task-events", lambda: story.records.about(task, "task.created"))
     story.tell(f"task.created is on task-events, key {fact.key}: committed with the task, published behind the answer.")
 
 
@@ -244,7 +247,7 @@ def _token(platform: Platform) -> str:
 def _table(platform: Platform) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("function", no_wrap=True)
-    for heading in ("calls", "cold starts", "cold ms", "warm ms", "awake s", "at zero s"):
+    for heading in ("calls", "starts", "cold ms", "warm ms", "awake s", "at zero s"):
         table.add_column(heading, justify="right")
     for name, row in platform.report().items():
         cold, warm = (f"{ms:.0f}" if ms else "-" for ms in (row.median_cold_ms, row.median_warm_ms))

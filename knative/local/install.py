@@ -1,6 +1,6 @@
 """Make the virtual environment: `python3 knative/local/install.py demo`, or `dev` for the tests and checks as well.
 
-Runs before anything is installed, so it uses the standard library alone, and says what to do on a Python that lacks wheels.
+Runs before anything is installed, so it uses the standard library alone, and says what to do on a Python it cannot use.
 Every wheel is checked against the hashes of the lock file. A second run with the same lock file does nothing.
 """
 

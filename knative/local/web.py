@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import threading
@@ -70,4 +71,6 @@ class WebServer:
 
     def _in_loop(self, action: Callable[[], object]) -> None:
         """waitress's sockets belong to the thread of its loop, which ends when none is left."""
-        self._server.trigger.pull_trigger(action)
+        # The loop may run the action, and close the trigger with everything else, before the trigger was pulled.
+        with contextlib.suppress(OSError):
+            self._server.trigger.pull_trigger(action)
