@@ -1,18 +1,27 @@
-"""delete-task: a task goes, and with the open occurrence of a series the series ends."""
+"""delete-task: a task goes, and with the open occurrence of a series the series ends.
+
+With scope "this" only the occurrence goes: the series moves on to its next date.
+"""
 
 from taskmaster.door import operation
+from taskmaster.series import Scope
+from taskmaster.succession import skip
 from taskmaster.tasks import TaskCommand
 from taskmaster.work import Work
 
 
 class DeleteTask(TaskCommand):
-    pass
+    scope: Scope = "following"
 
 
 @operation("task.delete", http=["DELETE /{task_id}", "DELETE /tasks/{task_id}"])
 def delete_task(command: DeleteTask, work: Work) -> None:
     task = work.task(command.task_id, expecting=command.expected_version)
     series = work.series_of(task)
-    if series and series.head == task.occurrence:
+    is_head = series is not None and series.ended_at is None and series.head == task.occurrence
+    if series and is_head and not task.completed and command.scope == "this":
+        skip(task, series, work)
+        return
+    if series and is_head:
         work.keep(series.ended(at=work.now))
     work.delete(task)

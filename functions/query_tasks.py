@@ -1,8 +1,9 @@
 """query-tasks: one task, a page of tasks, or the next dates of a recurring one. Changes nothing."""
 
-from taskmaster.door import function, reading
+from taskmaster.door import function, handles
+from taskmaster.occurrences import ListOccurrences, Occurrences, PreviewOccurrences, preview, upcoming
 from taskmaster.pages import ListTasks, Page, mark_of, page
-from taskmaster.tasks import Command, Task, TaskId
+from taskmaster.tasks import Command, Refused, Task, TaskId
 from taskmaster.work import Work
 
 
@@ -10,16 +11,30 @@ class GetTask(Command):
     task_id: TaskId
 
 
-@reading("GET /", "GET /tasks")
+@handles(http=["GET /", "GET /tasks"])
 def list_tasks(command: ListTasks, work: Work) -> Page:
     mark = mark_of(command)
     found = work.tasks(command.filters(now=work.now), sort=command.sort, beyond=mark, limit=command.limit + 1)
     return page(command, found)
 
 
-@reading("GET /{task_id}", "GET /tasks/{task_id}")
+@handles(http=["GET /{task_id}", "GET /tasks/{task_id}"])
 def get_task(command: GetTask, work: Work) -> Task:
     return work.look_up(command.task_id)
 
 
-query_tasks = function("query_tasks", list_tasks, get_task)
+@handles(http=["GET /{task_id}/occurrences", "GET /tasks/{task_id}/occurrences"])
+def list_occurrences(command: ListOccurrences, work: Work) -> Occurrences:
+    task = work.look_up(command.task_id)
+    series = work.read_series(task)
+    if series is None or series.ended_at:
+        raise Refused(409, "Does not recur", "This task has no recurrence_pattern, or its series has ended.")
+    return upcoming(series, count=command.count)
+
+
+@handles(http=["GET /occurrences"])
+def preview_occurrences(command: PreviewOccurrences, work: Work) -> Occurrences:
+    return preview(command, now=work.now)
+
+
+query_tasks = function("query_tasks", preview_occurrences, list_tasks, list_occurrences, get_task)

@@ -1,11 +1,12 @@
-"""schedule-next-recurrence: a completed occurrence of a series is followed by the next one, exactly once.
+"""schedule-next-recurrence: a completed occurrence of a series is followed by the next one, a skipped one moves on.
 
-The event only triggers; what holds is the task and its series. So it may come late, twice or in any order.
+The event of a completion only triggers; what holds is the task and its series. So it may come late, twice or in any
+order, and one completion makes one successor.
 """
 
-from taskmaster.door import operation
-from taskmaster.series import Followed
-from taskmaster.tasks import Fact, TaskId
+from taskmaster.door import function, handles
+from taskmaster.succession import follow, skip
+from taskmaster.tasks import Fact, Refused, Task, TaskCommand, TaskId
 from taskmaster.work import Work
 
 
@@ -13,20 +14,27 @@ class TaskCompleted(Fact):
     task_id: TaskId
 
 
-@operation("task.completed")
-def schedule_next_recurrence(fact: TaskCompleted, work: Work) -> None:
+class SkipTask(TaskCommand):
+    pass
+
+
+@handles("task.completed")
+def follow_completion(fact: TaskCompleted, work: Work) -> None:
     task = work.find(fact.task_id)
-    if task is None or not task.completed:
+    if task is None or task.completed_at is None:
         return  # deleted or reopened since: this completion does not stand
     series = work.series_of(task)
-    if series is None or not series.continues_after(task):
-        return  # it has a successor already, or the series has ended
-    following = series.next(after=task)
-    if following is None:
-        work.keep(series.ended(at=work.now))
-        work.announce("task.recurring.ended", about=task)
-        return
-    successor = series.occurrence(following, task_id=work.new_task_id(), at=work.now)
-    work.keep(series.advanced(to=following))
-    work.announce("task.recurring.next", about=successor, data=Followed.of(successor, task, following.skipped))
-    work.create(successor)
+    if series and series.continues_after(task):  # else it has a successor already, or the series has ended
+        follow(task, series, work, completed_at=task.completed_at)
+
+
+@handles("task.skip", http=["POST /{task_id}", "POST /tasks/{task_id}/skip"])
+def skip_occurrence(command: SkipTask, work: Work) -> Task | None:
+    task = work.task(command.task_id, expecting=command.expected_version)
+    series = work.series_of(task)
+    if task.completed or series is None or series.ended_at or series.head != task.occurrence:
+        raise Refused(409, "Nothing to skip", "Only the open occurrence of a series can be skipped.")
+    return skip(task, series, work)
+
+
+schedule_next_recurrence = function("schedule_next_recurrence", follow_completion, skip_occurrence)

@@ -1,13 +1,14 @@
 """update-task: fields of a task change, by JSON Merge Patch (RFC 7396): an absent field stays, null clears.
 
 In a series, a new title, description, priority or tags hold from this occurrence on and a new date for this one alone;
-`scope` says otherwise. A new pattern counts from this occurrence.
+`scope` says otherwise. A new pattern counts from this occurrence; a paused series makes no successors until it goes on.
 """
 
 from typing import Any
 
 from taskmaster.door import operation
 from taskmaster.series import Scope, Series, begun, checked
+from taskmaster.succession import follow
 from taskmaster.tasks import (
     Day,
     Description,
@@ -24,6 +25,8 @@ from taskmaster.tasks import (
 )
 from taskmaster.work import Work
 
+_DEFAULTS = {"priority": "medium", "tags": [], "time_zone": "UTC", "recurrence_from": "due", "recurrence_paused": False}
+
 
 class UpdateTask(TaskCommand):
     title: Title = ""  # may be left out, but not cleared
@@ -35,14 +38,15 @@ class UpdateTask(TaskCommand):
     time_zone: TimeZone | None = None
     recurrence_pattern: Pattern | None = None
     recurrence_from: RecurrenceFrom | None = None
+    recurrence_paused: bool | None = None
     scope: Scope | None = None
 
     def changes(self, task: Task) -> dict[str, Any]:
         """The fields that were sent and differ; a cleared one takes its default."""
-        sent = self.model_fields_set - {"task_id", "expected_version", "scope"}
-        defaults = {"priority": "medium", "tags": [], "time_zone": "UTC", "recurrence_from": "due"}
-        values = {name: getattr(self, name) for name in sent}
-        values = {name: defaults.get(name) if value is None else value for name, value in values.items()}
+        values = {name: getattr(self, name) for name in self.model_fields_set & Task.model_fields.keys()}
+        values = {name: _DEFAULTS.get(name) if value is None else value for name, value in values.items()}
+        if "recurrence_pattern" in values and values["recurrence_pattern"] is None:
+            values["recurrence_paused"] = False
         return {name: value for name, value in values.items() if value != getattr(task, name)}
 
 
@@ -59,7 +63,10 @@ def update_task(command: UpdateTask, work: Work) -> Task:
         changed = begun(changed)
         work.begin(Series.begun_by(changed))
     elif series and series.head == task.occurrence:
-        work.keep(series.edited(changed, was=task, scope=command.scope))
+        series = series.edited(changed, was=task, scope=command.scope)
+        work.keep(series)
+        if task.completed and task.recurrence_paused and series.continues_after(task):
+            follow(changed, series, work, completed_at=work.now)  # it was completed while the series was paused
     elif series and changed.rule != task.rule:
         raise Refused(409, "The series has moved on", "Change the pattern at the open occurrence of the series.")
     return work.save(changed)

@@ -89,7 +89,7 @@ def _ids(parameters: Mapping[str, str]) -> dict[str, int]:
 
 def _fields(request: Request, body: bytes) -> dict[str, Any]:
     """What was sent: a query string, or a JSON object, which for PATCH is a merge patch (RFC 7396)."""
-    if request.method in ("GET", "HEAD"):
+    if request.method in ("GET", "HEAD", "DELETE"):
         return request.arguments()
     if not body.strip():
         return {}

@@ -36,16 +36,16 @@ def operation(*types: str, http: Sequence[str] = (), status: int = 200) -> Calla
     """
 
     def decorate(handler: Handler) -> Function:
-        return function(handler.__name__, described(handler, types=types, http=tuple(http), status=status))
+        return function(handler.__name__, handles(*types, http=http, status=status)(handler))
 
     return decorate
 
 
-def reading(*http: str) -> Callable[[Handler], Operation]:
-    """Describe a handler that only answers people, at these routes. A function may serve several such."""
+def handles(*types: str, http: Sequence[str] = (), status: int = 200) -> Callable[[Handler], Operation]:
+    """Describe a handler as `operation` does, for a `function` that serves several."""
 
     def decorate(handler: Handler) -> Operation:
-        return described(handler, types=(), http=http, status=200)
+        return described(handler, types=types, http=tuple(http), status=status)
 
     return decorate
 
@@ -109,7 +109,7 @@ def _served(
             if request.body is None:
                 raise Turned(problem(413, "Too large", f"A request has at most {limit} bytes."))
             given = answer(here, request, request.body)
-            if publishes and request.method not in ("GET", "HEAD"):
+            if publishes and here.has_something_to_publish(request.method not in ("GET", "HEAD")):
                 here.publisher.wake()
         except Exception as error:
             given = _answer_to(error)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import BeforeValidator, Field
 
-from taskmaster.tasks import Command, Day, Moment, Priority, Record, Refused, Tag, Task, Text
+from taskmaster.tasks import Command, Day, Moment, Number, Priority, Record, Refused, Tag, Task, Text
 
 Sort = Literal[
     "created_at",
@@ -24,10 +24,6 @@ Sort = Literal[
 _PRIORITIES = get_args(Priority)
 
 
-def _number(value: Any) -> Any:
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10 else value
-
-
 def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -42,7 +38,7 @@ class ListTasks(Command):
     due_to: Day | Moment | None = None
     text: Annotated[Text, Field(max_length=200)] = ""  # part of the title or the description, in any case
     sort: Sort = "-created_at"
-    limit: Annotated[int, BeforeValidator(_number), Field(ge=1, le=100)] = 20
+    limit: Annotated[Number, Field(ge=1, le=100)] = 20
     cursor: Annotated[str, Field(max_length=4096)] | None = None
 
     def filters(self, *, now: datetime) -> dict[str, Any]:

@@ -29,12 +29,18 @@ class Runtime:
         )
         self.broker = Broker(configured)
         self.publisher = publisher or self.publishing_thread()
+        self._fresh = True
 
     def publishing_thread(self) -> Publisher:
         """The publish loop in a thread of this process."""
         return ThreadPublisher(
             lambda: publish(self.database, self.broker), later=(BrokerUnavailable, Unavailable, Busy)
         )
+
+    def has_something_to_publish(self, may_have_written: bool) -> bool:
+        """Whether to wake the publisher: after a write, and once after the start for what others left behind."""
+        fresh, self._fresh = self._fresh, False
+        return fresh or may_have_written
 
     def close(self) -> None:
         """Publish what is waiting, then let go of everything. For a process that was told to stop."""

@@ -3,6 +3,7 @@
 Which dates a rule falls on is in recurrence; here is what completing, reopening and editing mean for the series.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any, Literal, Self
@@ -68,37 +69,40 @@ class Series(Record):
         """Whether the completion of this occurrence is answered by another one."""
         return self.ended_at is None and self.paused_at is None and self.head == task.occurrence
 
-    def next(self, after: Task) -> recurrence.Next | None:
-        """The date that follows a completed head, or None where COUNT or UNTIL has ended the series.
+    def next(self, head: Task, *, done_at: datetime) -> recurrence.Next | None:
+        """The date that follows a head done with at a moment, or None where COUNT or UNTIL has ended the series.
 
-        From the due date: the first date of the rule later than the completion and than the date completed. From the
-        completion: the rule begun anew on the local day of the completion, at the wall time of the start.
+        From the due date: the first date of the rule later than that moment and than the head's own date. From the
+        completion: the rule begun anew on the local day of that moment, at the wall time of the start.
         """
-        assert after.completed_at is not None
         zone = ZoneInfo(self.time_zone)
         rule = recurrence.parse(self.recurrence_pattern)
-        done = after.completed_at if self.starts_at else after.completed_at.astimezone(zone).date()
+        done = done_at if self.starts_at else done_at.astimezone(zone).date()
         start, anchor = self.start, self.anchor
         later_than: datetime | date | None = done
         if self.recurrence_from == "completion":
-            start, anchor = _on_day(after.completed_at.astimezone(zone).date(), self.start), self.position
+            start, anchor = _on_day(done_at.astimezone(zone).date(), self.start), self.position
             later_than = None
-        elif isinstance(after.due, datetime) == isinstance(done, datetime):
-            later_than = max(done, after.due)  # type: ignore[type-var]
-        if rule.count is not None:
-            rule = replace(rule, count=rule.count - anchor + 1)
-        found = recurrence.next_occurrence(rule, start, zone, position=self.position - anchor + 1, after=later_than)
+        elif isinstance(head.due, datetime) == isinstance(done, datetime):
+            later_than = max(done, head.due)  # type: ignore[type-var]
+        found = recurrence.next_occurrence(
+            _counting_from(anchor, rule), start, zone, position=self.position - anchor + 1, after=later_than
+        )
         return found and replace(found, position=found.position + anchor - 1)
+
+    def upcoming(self) -> Iterator[datetime | date]:
+        """The dates of the rule behind the head, as they come if each is completed on its date."""
+        rule = _counting_from(self.anchor, recurrence.parse(self.recurrence_pattern))
+        first = self.position - self.anchor + 2
+        for found in recurrence.occurrences(rule, self.start, ZoneInfo(self.time_zone), first=first):
+            yield found.due
 
     def occurrence(self, following: recurrence.Next, *, task_id: int, at: datetime) -> Task:
         """The task that is the next occurrence. `at` is business time."""
-        moment = following.due if isinstance(following.due, datetime) else None
         return Task(
             **self.template,
+            **self.date(following),
             task_id=task_id,
-            due_at=moment,
-            due_on=None if moment else following.due,
-            time_zone=self.time_zone,
             recurrence_pattern=self.recurrence_pattern,
             recurrence_from=self.recurrence_from,
             series_id=self.series_id,
@@ -106,6 +110,15 @@ class Series(Record):
             created_at=at,
             updated_at=at,
         )
+
+    def date(self, following: recurrence.Next) -> dict[str, Any]:
+        """A date of the rule as fields of a task."""
+        moment = following.due if isinstance(following.due, datetime) else None
+        return {"due_at": moment, "due_on": None if moment else following.due, "time_zone": self.time_zone}
+
+    def moved(self, *, to: recurrence.Next) -> Self:
+        """The head is another date of the rule: those before it were skipped."""
+        return self._with(position=to.position)
 
     def advanced(self, *, to: recurrence.Next) -> Self:
         return self._with(head=self.head + 1, position=to.position, previous_position=self.position)
@@ -134,6 +147,8 @@ class Series(Record):
         if changed & _RULE:
             return self.ended(at=task.updated_at) if task.recurrence_pattern is None else self.begun_by(task)
         edited = self
+        if "recurrence_paused" in changed:
+            edited = edited._with(paused_at=task.updated_at if task.recurrence_paused else None)
         if changed & _DATE and scope == "following":
             edited = edited._with(**_start(task), anchor=self.position)
         if changed & _TEMPLATE and scope != "this":
@@ -167,6 +182,8 @@ def checked(task: Task, *, rule: bool = True) -> Task:
     if task.due_at and task.due_on:
         raise Refused(422, "Due twice", "A task is due at a moment (due_at) or on a day (due_on), not both.")
     if task.recurrence_pattern is None:
+        if task.recurrence_paused:
+            raise Refused(422, "Nothing to pause", "Only a task with a recurrence_pattern can be paused.")
         return task
     if task.due is None:
         raise Refused(422, "Nothing to recur from", "A recurrence_pattern needs due_at or due_on to start from.")
@@ -181,6 +198,11 @@ def _check_rule(pattern: str, task: Task) -> None:
         recurrence.check(recurrence.parse(pattern), start["starts_at"] or start["starts_on"], ZoneInfo(task.time_zone))
     except recurrence.RuleError as error:
         raise Refused(422, "Not a recurrence", f"recurrence_pattern, {error.part}: {error.detail}") from None
+
+
+def _counting_from(anchor: int, rule: recurrence.Rule) -> recurrence.Rule:
+    """The rule as it goes on at an anchor: COUNT less what came before."""
+    return rule if rule.count is None else replace(rule, count=rule.count - anchor + 1)
 
 
 def _on_day(day: date, start: datetime | date) -> datetime | date:

@@ -122,13 +122,19 @@ class UserTransaction(_Inbox):
 
     def lock_series(self, series_id: int) -> Series | None:
         """Take a series. Lock order: the task first, then its series."""
-        return next(iter(self._session.fetch(_TASKS["lock_series"], {"series_id": series_id}, _AS_SERIES)), None)
+        return self._series("lock_series", series_id)
+
+    def read_series(self, series_id: int) -> Series | None:
+        return self._series("read_series", series_id)
 
     def insert_series(self, series: Series) -> None:
         self._session.later(_TASKS["insert_series"], self._series_row(series))
 
     def update_series(self, series: Series) -> None:
         self._session.later(_TASKS["update_series"], self._series_row(series))
+
+    def _series(self, name: str, series_id: int) -> Series | None:
+        return next(iter(self._session.fetch(_TASKS[name], {"series_id": series_id}, _AS_SERIES)), None)
 
     def _task(self, name: str, **parameters: int) -> Task | None:
         return next(iter(self._session.fetch(_TASKS[name], parameters, _AS_TASK)), None)

@@ -47,6 +47,11 @@ def _known_zone(name: str) -> str:
     return name
 
 
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10 else value
+
+
+Number = Annotated[int, BeforeValidator(_number)]  # also as a query string says it
 Text = Annotated[str, AfterValidator(_storable)]
 Title = Annotated[Text, Field(min_length=1, max_length=500)]
 Description = Annotated[Text, Field(max_length=10_000)]
@@ -99,6 +104,7 @@ class Task(Record):
     time_zone: str = "UTC"
     recurrence_pattern: str | None = None
     recurrence_from: RecurrenceFrom = "due"
+    recurrence_paused: bool = False
     series_id: int | None = None
     occurrence: int | None = None
     version: int = 1

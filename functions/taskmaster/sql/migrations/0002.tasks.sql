@@ -37,6 +37,7 @@ CREATE TABLE task (
   deadline           timestamptz,              -- due_at, or the end of due_on in time_zone: what "overdue" and sorting mean
   recurrence_pattern text,
   recurrence_from    text NOT NULL CHECK (recurrence_from IN ('due', 'completion')),
+  recurrence_paused  boolean NOT NULL,         -- its completion is not followed by another occurrence for now
   series_id          bigint REFERENCES series,
   occurrence         integer,
   version            integer NOT NULL,

@@ -1,0 +1,56 @@
+"""The dates ahead: of a series, or of a pattern that somebody tries out. Computed, never stored."""
+
+from datetime import date, datetime
+from itertools import islice
+from typing import Annotated
+
+from pydantic import Field
+
+from taskmaster.series import Series, begun, checked
+from taskmaster.tasks import Command, Day, Moment, Number, Pattern, Record, Task, TaskId, TimeZone
+
+Count = Annotated[Number, Field(ge=1, le=100)]
+
+
+class ListOccurrences(Command):
+    task_id: TaskId
+    count: Count = 10
+
+
+class PreviewOccurrences(Command):
+    """A pattern and the date it starts from, as a query string."""
+
+    recurrence_pattern: Pattern
+    due_at: Moment | None = None
+    due_on: Day | None = None
+    time_zone: TimeZone = "UTC"
+    count: Count = 10
+
+
+class Occurrence(Record):
+    """One date: a moment in UTC, or a day."""
+
+    due_at: datetime | None = None
+    due_on: date | None = None
+
+
+class Occurrences(Record):
+    occurrences: list[Occurrence]
+
+
+def upcoming(series: Series, *, count: int) -> Occurrences:
+    """The next dates of a series behind its head."""
+    return Occurrences(occurrences=[_shown(due) for due in islice(series.upcoming(), count)])
+
+
+def preview(command: PreviewOccurrences, *, now: datetime) -> Occurrences:
+    """The dates that a pattern would give, the start first. Refused (422) where it is no rule."""
+    fields = command.model_dump(exclude={"count"})
+    task = begun(checked(Task(task_id=1, title="preview", created_at=now, updated_at=now, **fields)))
+    start = Occurrence(due_at=task.due_at, due_on=task.due_on)
+    rest = upcoming(Series.begun_by(task), count=command.count - 1).occurrences
+    return Occurrences(occurrences=[start, *rest])
+
+
+def _shown(due: datetime | date) -> Occurrence:
+    return Occurrence(due_at=due) if isinstance(due, datetime) else Occurrence(due_on=due)

@@ -1,0 +1,34 @@
+"""Succession: what follows the open occurrence of a series once it is done with, or skipped."""
+
+from datetime import datetime
+
+from taskmaster.series import Followed, Series
+from taskmaster.tasks import Task
+from taskmaster.work import Work
+
+
+def follow(task: Task, series: Series, work: Work, *, completed_at: datetime) -> Task | None:
+    """Make the successor of a completed head, or end the series and say so where no date is left."""
+    following = series.next(task, done_at=completed_at)
+    if following is None:
+        work.keep(series.ended(at=work.now))
+        work.announce("task.recurring.ended", about=task)
+        return None
+    successor = series.occurrence(following, task_id=work.new_task_id(), at=work.now)
+    work.keep(series.advanced(to=following))
+    work.announce("task.recurring.next", about=successor, data=Followed.of(successor, task, following.skipped))
+    return work.create(successor)
+
+
+def skip(task: Task, series: Series, work: Work) -> Task | None:
+    """Move the open occurrence on to the next date of its rule; where none is left it goes, and the series ends."""
+    following = series.next(task, done_at=work.now)
+    if following is None:
+        work.keep(series.ended(at=work.now))
+        work.announce("task.recurring.ended", about=task)
+        work.delete(task)
+        return None
+    work.keep(series.moved(to=following))
+    moved = task.changed(at=work.now, **series.date(following))
+    work.announce("task.recurring.next", about=moved, data=Followed.of(moved, task, following.skipped + 1))
+    return work.save(moved)
