@@ -123,11 +123,11 @@ class KafkaSourceAdapter:
             consumer.pause(*(full - paused))
         if paused - full:
             consumer.resume(*(paused - full))
-            # kafka-python 3.0.12 parks what it fetched for a paused partition, and takes it up again only if
-            # this slot is None: a drained batch left in it would block the partition for good.
-            fetcher = consumer._fetcher
-            if not fetcher._next_partition_records:
-                fetcher._next_partition_records = None
+        # kafka-python 3.0.12 parks what it fetched for a paused partition, one batch a partition, and takes a batch
+        # up again only if this slot is None: a drained batch left in it would block a resumed partition for good.
+        fetcher = consumer._fetcher
+        if not fetcher._next_partition_records:
+            fetcher._next_partition_records = None
 
     def _commit(self, consumer: KafkaConsumer) -> None:
         offsets = {

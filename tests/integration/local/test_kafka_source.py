@@ -184,15 +184,16 @@ def test_an_event_that_waits_for_its_retry_comes_again_after_a_restart(
         until(lambda: second.bodies == ["a"])
 
 
-def test_a_partition_with_a_backlog_is_delivered_whole(
+def test_a_backlog_in_every_partition_is_delivered_whole_and_in_order(
     bootstrap_servers: str, topic: str, producer: KafkaProducer
 ) -> None:
     values = [str(n) for n in range(500)]
-    send(producer, topic, *values)
+    for partition in (0, 1):
+        send(producer, topic, *values, partition=partition)
     function = Function()
     with running(bootstrap_servers, topic, function):
-        until(lambda: len(function.bodies) == 500)
-    assert function.bodies == values
+        until(lambda: len(function.bodies) == 1000)
+    assert function.by_partition == {"0": values, "1": values}
 
 
 def test_a_record_that_nobody_foresaw_does_not_block_its_partition(
