@@ -11,6 +11,7 @@ from taskmaster.answers import Answer, Turned, problem
 from taskmaster.events import Malformed, Origin
 from taskmaster.ids import new_id
 from taskmaster.invocation import Invoker, digest
+from taskmaster.log import tie
 from taskmaster.operation import Operation
 from taskmaster.request import Request
 from taskmaster.store import InboxKey
@@ -23,6 +24,7 @@ def answer_call(invoker: Invoker, operations: Sequence[Operation], request: Requ
     headers = request.headers
     user_id = _caller(headers, invoker.settings.dev_token_secret.get_secret_value())
     origin = _origin(invoker.function, user_id, headers)
+    tie(correlation_id=origin.correlation_id)
     if events.is_event(headers):
         return _answer_event(invoker, operations, origin, headers, body)
     chosen, parameters = _route(operations, request.method, request.path)

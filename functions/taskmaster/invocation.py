@@ -17,8 +17,9 @@ from pydantic import ValidationError
 from taskmaster import answers, clock, events, identity
 from taskmaster.answers import NO_CONTENT, Answer, problem
 from taskmaster.events import Malformed, Origin
+from taskmaster.log import tie
 from taskmaster.operation import Operation
-from taskmaster.session import Busy, Unavailable
+from taskmaster.session import Busy, TooSlow, Unavailable
 from taskmaster.settings import Settings
 from taskmaster.store import Database, InboxKey, Receipt
 from taskmaster.tasks import Command, Refused
@@ -86,12 +87,15 @@ class Invoker:
             return NO_CONTENT  # somebody else's, on a mailbox that is shared
         try:
             arrival = self._arrival(attrs, headers, body)
+            tie(event_id=arrival.id)
             if (settled := self._count(arrival, headers, body)) is not None:
                 return settled
         except Malformed as error:
             return _malformed(error)
         try:
             return self._handle_once(arrival, operations, headers, body)
+        except TooSlow:
+            raise  # that may well be its own fault: it counts
         except (Unavailable, Busy):
             self._uncount(arrival)
             raise
@@ -128,7 +132,6 @@ class Invoker:
         return first
 
     def _park(self, key: InboxKey, attempts: int, headers: Mapping[str, str], body: bytes) -> Answer:
-        log.error("an event failed %d times and goes to the dead letters", attempts)
         letter = events.dead_letter(
             events.attributes(headers.items()),
             headers.get("content-type", ""),
@@ -138,8 +141,12 @@ class Invoker:
         )
         letter = replace(letter, topics=tuple(map(self.settings.topic, letter.topics)))
         with self.database.as_system() as transaction:
+            receipt = transaction.lock_inbox(key)
+            if receipt and receipt.status is not None:  # one of the attempts came through after all
+                return Answer.recalled(receipt.status, receipt.answer)
             transaction.insert_outbox(letter)
             transaction.answer_inbox(key, 204, None)
+        log.error("an event failed %d times and goes to the dead letters", attempts)
         return NO_CONTENT
 
     def _handle_once(
@@ -158,14 +165,16 @@ class Invoker:
             return self._settle(arrival, answers.invalid(error))
         if key != arrival and (settled := self._count(key, headers, body)) is not None:
             return self._settle(arrival, settled)
-        answer = self._commit(key, operation, command, event)
+        answer = self._commit(key, operation, command, event, seal=digest(body))
         if key != arrival:
             with self.database.as_system() as transaction:
                 transaction.without_flush()
                 transaction.forget_inbox(arrival)
         return answer
 
-    def _commit(self, key: InboxKey, operation: Operation, command: Command, event: CloudEvent) -> Answer:
+    def _commit(
+        self, key: InboxKey, operation: Operation, command: Command, event: CloudEvent, *, seal: bytes
+    ) -> Answer:
         attrs = event.get_attributes()
         origin = Origin(
             function=self.function,
@@ -173,11 +182,13 @@ class Invoker:
             correlation_id=attrs.get("correlationid") or key.id,
             traceparent=attrs.get("traceparent"),
         )
+        tie(correlation_id=origin.correlation_id)
         new_id = self.database.new_task_id
         with self.database.as_user(key.user_id) as transaction:
-            receipt = transaction.lock_inbox(key)
-            if receipt is not None and receipt.status is not None:
-                return Answer(status=receipt.status)
+            # A row that a crash of the database took, being without flush, is written anew: no answer without one.
+            receipt = transaction.lock_inbox(key) or transaction.count_attempt(key, seal, KEEP_EVENTS)
+            if receipt.status is not None:
+                return Answer.recalled(receipt.status, receipt.answer)
             work = Work(transaction, origin=origin, now=clock.now(), new_task_id=new_id, topic=self.settings.topic)
             try:
                 operation.handler(command, work)

@@ -8,6 +8,11 @@ from contextvars import ContextVar
 context: ContextVar[dict[str, str]] = ContextVar("log context", default={})  # noqa: B039, never mutated
 
 
+def tie(**ids: str) -> None:
+    """Put ids into every further line of this invocation."""
+    context.set({**context.get(), **ids})
+
+
 class _WithContext(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         for name, value in context.get().items():
