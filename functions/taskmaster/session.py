@@ -32,6 +32,10 @@ class Busy(Exception):
     """Somebody else holds what this transaction needs. Try again at once."""
 
 
+class StatementFailed(Exception):
+    """The database refused a statement, which is an error in this code. Says which kind, without any value."""
+
+
 class Session:
     """One transaction. What `later` is given goes out with the next read, or with the commit."""
 
@@ -91,7 +95,7 @@ class Login:
     def transaction(self) -> Iterator[Session]:
         """A transaction that commits at the end of the block and rolls back on an exception.
 
-        Raises Unavailable or Busy for what is outside this code, and the driver's errors for what is wrong in it.
+        Raises Unavailable or Busy for what is outside this code, StatementFailed for what is wrong in it.
         """
         try:
             with self._pool.connection() as connection:
@@ -109,9 +113,16 @@ class Login:
             raise Busy(type(error).__name__) from error
         except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, PoolClosed, TooManyRequests) as error:
             raise Unavailable(type(error).__name__) from error
+        except psycopg.Error as error:  # its message quotes the statement, and with it what a user wrote
+            raise StatementFailed(_without_values(error)) from None
 
     def close(self) -> None:
         self._pool.close()
+
+
+def _without_values(error: psycopg.Error) -> str:
+    names = (error.diag.table_name, error.diag.column_name, error.diag.constraint_name)
+    return " ".join([type(error).__name__, error.sqlstate or "", *filter(None, names)])
 
 
 def _expect_open(connection: Connection[Any]) -> None:
