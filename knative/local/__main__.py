@@ -84,7 +84,8 @@ def status(port: int) -> None:
     click.echo(json.dumps(_ask("GET", port, "/-/status"), indent=2))
 
 
-@main.command(context_settings={"ignore_unknown_options": True})
+# -2h is a journey, not an option.
+@main.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
 @click.argument("by")
 @_port_option
 def travel(by: str, port: int) -> None:

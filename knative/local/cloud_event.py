@@ -30,15 +30,22 @@ class NotACloudEventError(ValueError):
 
 
 class Record(Protocol):
-    """What is used of a consumer's record; kafka.consumer.fetcher.ConsumerRecord has it all."""
+    """What is used of a consumer's record; kafka-python's has it all."""
 
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Iterable[tuple[str, bytes]]
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Iterable[tuple[str, bytes]]: ...
 
 
 @dataclass(frozen=True)
