@@ -1,0 +1,80 @@
+"""README and docs say what is there: settings, make targets, modules, and links that lead somewhere."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from taskmaster.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+CONFIGURATION = ROOT / "docs" / "configuration.md"
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+
+
+def table(document: Path, first: str) -> dict[str, str]:
+    """The second column by the first, of the table whose first heading this is."""
+    found: dict[str, str] = {}
+    inside = False
+    for line in document.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
+        inside = bool(cells) and (inside or cells[0] == first)
+        if inside and cells[0] != first and not cells[0].startswith("---"):
+            found[cells[0].strip("`")] = cells[1]
+    return found
+
+
+def shown(default: object) -> str:
+    """A default as the document writes it."""
+    value = default.get_secret_value() if isinstance(default, SecretStr) else default
+    if value is None or value in ("", ()):
+        return "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def anchors(document: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_setting_is_documented_with_its_default_and_none_that_is_not_there() -> None:
+    settings = {name.upper(): shown(field.default) for name, field in Settings.model_fields.items()}
+    assert table(CONFIGURATION, "variable") == settings
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_variable_that_is_set_in_an_example_exists(document: Path) -> None:
+    set_there = set(re.findall(r"(?:^|\s|`)([A-Z][A-Z_]*_[A-Z_]+)=", document.read_text(encoding="utf-8")))
+    known = {*table(CONFIGURATION, "variable"), *table(CONFIGURATION, "server variable")}
+    assert set_there <= known
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_make_target_that_is_named_exists(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    fenced = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    code = [*fenced, *re.findall(r"^ {4}.+$", text, re.MULTILINE), *re.findall(r"`([^`\n]+)`", text)]
+    named = {target for piece in code for target in re.findall(r"\bmake (?:-\w+ )*([a-z][a-z-]*)", piece)}
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert named <= targets
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_relative_link_leads_somewhere(document: Path) -> None:
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (document.parent / path).resolve() if path else document
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            broken.append(target)
+    assert broken == []
+
+
+@pytest.mark.parametrize("folder", ["functions", "functions/taskmaster", "knative/local"])
+def test_the_code_map_has_every_module_and_none_that_is_not_there(folder: str) -> None:
+    modules = {path.name for path in (ROOT / folder).glob("*.py") if not path.name.startswith("__")}
+    assert table(ARCHITECTURE, f"`{folder}/`").keys() == modules
