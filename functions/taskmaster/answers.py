@@ -6,9 +6,10 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from taskmaster.tasks import Record, Task
+from taskmaster.tasks import Command, Record, Task
 
 JSON = "application/json"
+_LONGEST_REASON = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,21 +59,41 @@ def problem(status: int, title: str, detail: str, *, headers: dict[str, str] | N
         body=body,
         headers=headers or {},
         content_type="application/problem+json",
-        reason=detail,
+        reason=_one_line(detail),
     )
 
 
-def invalid(error: ValidationError) -> Answer:
-    """422, with a JSON pointer (RFC 6901) and a sentence for each field that is wrong."""
+def invalid(error: ValidationError, command: type[Command]) -> Answer:
+    """422, with a JSON pointer (RFC 6901) and a sentence for each field of the command that is wrong."""
     faults = [
-        {
-            "pointer": "".join(f"/{part}" for part in fault["loc"]),
-            "detail": fault["msg"].removeprefix("Value error, "),
-        }
+        {"pointer": _pointer(fault["loc"]), "detail": _sentence(fault["type"], fault["msg"], command)}
         for fault in error.errors(include_url=False, include_input=False, include_context=False)[:20]
     ]
     detail = "; ".join(f"{fault['pointer'].lstrip('/') or 'the command'}: {fault['detail']}" for fault in faults[:3])
     return problem(422, "Not a valid command", detail, errors=faults)
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    """The field, and the place in its list; behind them only names of our own types may come."""
+    parts = [str(part)[:64] for part in (*location[:1], *(part for part in location[1:] if isinstance(part, int)))]
+    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def _sentence(kind: str, said: str, command: type[Command]) -> str:
+    match kind:
+        case "extra_forbidden":
+            return f"there is no such field; there are {', '.join(command.model_fields)}"
+        case "missing":
+            return "is required"
+        case "model_type":
+            return "must be a JSON object"
+    return said.removeprefix("Value error, ")
+
+
+def _one_line(text: str) -> str:
+    """What a header can carry: printable ASCII, and not too much of it."""
+    shown = text.encode("ascii", "replace").decode()
+    return "".join(each if each.isprintable() else " " for each in shown[:_LONGEST_REASON])
 
 
 class Turned(Exception):

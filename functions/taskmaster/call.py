@@ -10,7 +10,7 @@ from taskmaster import answers, events, identity
 from taskmaster.answers import Answer, Turned, problem
 from taskmaster.events import Malformed, Origin
 from taskmaster.ids import new_id
-from taskmaster.invocation import Invoker, digest
+from taskmaster.invocation import Invoker, digest, inbox_key
 from taskmaster.log import tie
 from taskmaster.operation import Operation
 from taskmaster.request import Request
@@ -32,7 +32,7 @@ def answer_call(invoker: Invoker, operations: Sequence[Operation], request: Requ
     try:
         command = chosen.command.model_validate(fields)
     except ValidationError as error:
-        return answers.invalid(error)
+        return answers.invalid(error, chosen.command)
     key = _idempotency_key(invoker.function, user_id, headers) if chosen.types else None
     seal = digest(request.method, request.path, headers.get("if-match", ""), body) if key else b""
     return invoker.by_call(chosen, command, origin, key=key, seal=seal)
@@ -45,17 +45,18 @@ def _answer_event(
     by_type = {event_type: each for each in operations for event_type in each.types}
     try:
         event = events.decode(headers, body)
-        chosen = by_type.get(event["type"])
-        if chosen is None:
-            takes = ", ".join(by_type) or "no events"
-            return problem(422, "Not for this function", f"{invoker.function} takes {takes}.")
-        data = event.get_data()
-        command = chosen.command.model_validate({} if data is None else data)
+        key = inbox_key(invoker.function, origin.user_id, event["source"], event["id"])
     except Malformed as error:
         return problem(400, "Malformed event", str(error))
+    chosen = by_type.get(event["type"])
+    if chosen is None:
+        takes = ", ".join(by_type) or "no events"
+        return problem(422, "Not for this function", f"{invoker.function} takes {takes}.")
+    data = event.get_data()
+    try:
+        command = chosen.command.model_validate({} if data is None else data)
     except ValidationError as error:
-        return answers.invalid(error)
-    key = InboxKey(invoker.function, origin.user_id, event["source"], event["id"])
+        return answers.invalid(error, chosen.command)
     return invoker.by_call(chosen, command, origin, key=key, seal=digest(body))
 
 

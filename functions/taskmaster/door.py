@@ -151,5 +151,5 @@ def _expect_event(here: Runtime, request: Request) -> None:
 def _response(answer: Answer) -> Response:
     headers = {"Content-Type": answer.content_type, **answer.headers}
     if answer.reason:
-        headers["kne-reason"] = answer.reason.encode("ascii", "replace").decode().replace("\n", " ")
+        headers["kne-reason"] = answer.reason
     return answer.body, answer.status, headers

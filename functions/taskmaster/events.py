@@ -216,8 +216,8 @@ def outgoing(
 
 def dead_letter(attrs: Mapping[str, str], content_type: str, body: bytes, **why: str) -> Outgoing:
     """The event as it came, with why it failed as further attributes, on its way to the dead letters."""
-    headers = {f"ce_{name}": value for name, value in {**attrs, **why}.items()}
+    headers = {f"ce_{name}": value.replace("\x00", "") for name, value in {**attrs, **why}.items()}
     if content_type:
         headers["content-type"] = content_type
-    key = attrs.get("partitionkey") or attrs.get("userid") or attrs.get("id", "")
+    key = (attrs.get("partitionkey") or attrs.get("userid") or attrs.get("id", ""))[:128].replace("\x00", "")
     return Outgoing(key=key, topics=(DEAD_LETTERS,), headers=headers, value=body)

@@ -3,13 +3,14 @@
 The development token is signed, not encrypted, and accepted only where DEV_TOKEN_SECRET is set.
 """
 
+import re
 import time
 from collections.abc import Iterable
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
 _SALT = "taskmaster development token"
-_INTERNAL = (".svc", ".svc.cluster.local")
+_INTERNAL = re.compile(r"[a-z0-9.-]+[.]svc([.]cluster[.]local)?")
 USER_ID_LIMIT = 128
 
 
@@ -57,4 +58,4 @@ def is_internal(host: str, *, further: Iterable[str] = ()) -> bool:
     """Whether a Host header is one that only the cluster's inside can reach, or one that a setting names."""
     name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
     name = name.lower().rstrip(".")
-    return name.endswith(_INTERNAL) or name in further
+    return bool(_INTERNAL.fullmatch(name)) or name in further

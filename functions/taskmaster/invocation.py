@@ -22,7 +22,7 @@ from taskmaster.operation import Operation
 from taskmaster.session import Busy, TooSlow, Unavailable
 from taskmaster.settings import Settings
 from taskmaster.store import Database, InboxKey, Receipt
-from taskmaster.tasks import Command, Refused
+from taskmaster.tasks import Command, Refused, Task
 from taskmaster.work import Work
 
 log = logging.getLogger(__name__)
@@ -82,11 +82,11 @@ class Invoker:
 
     def by_event(self, operations: Mapping[str, Operation], headers: Mapping[str, str], body: bytes) -> Answer:
         """An event from the cluster's inside: counted, decoded, handled once. Raises Unavailable and Busy."""
-        attrs = events.attributes(headers.items()) if "ce-specversion" in headers else {}
-        if attrs and attrs.get("type") not in operations and attrs.get("type") != events.WRAPPED:
-            return NO_CONTENT  # somebody else's, on a mailbox that is shared
         try:
-            arrival = self._arrival(attrs, headers, body)
+            attrs = _attributes(headers, body)
+            if attrs.get("type") and attrs["type"] not in (*operations, events.WRAPPED):
+                return NO_CONTENT  # somebody else's, on a mailbox that is shared
+            arrival = self._arrival(attrs)
             tie(event_id=arrival.id)
             if (settled := self._count(arrival, headers, body)) is not None:
                 return settled
@@ -100,22 +100,18 @@ class Invoker:
             self._uncount(arrival)
             raise
 
-    def _arrival(self, attrs: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> InboxKey:
-        """The inbox key as the request's headers give it, before anything is decoded."""
-        if not attrs:  # structured: the attributes are inside
-            attrs = events.decode(headers, body).get_attributes()
-        wrapped = attrs.get("type") == events.WRAPPED
-        identifier = events.place(attrs) if wrapped else attrs.get("id", "")
-        return self._key(
-            "" if wrapped else attrs.get("userid", ""), attrs.get("source", ""), identifier, wrapped=wrapped
-        )
+    def _arrival(self, attrs: Mapping[str, str]) -> InboxKey:
+        """The inbox key before the data is decoded. Whose a wrapped record is, it says inside."""
+        source = attrs.get("source", "")
+        if attrs.get("type") == events.WRAPPED:
+            return inbox_key(self.function, "", source, events.place(attrs))
+        return self._key(attrs)
 
-    def _key(self, user_id: str, source: str, identifier: str, *, wrapped: bool = False) -> InboxKey:
-        if not wrapped and not identity.is_user_id(user_id):
+    def _key(self, attrs: Mapping[str, str]) -> InboxKey:
+        user_id = attrs.get("userid", "")
+        if not identity.is_user_id(user_id):
             raise Malformed("userid is missing or not a user id")
-        if not source or not identifier or "\x00" in source + identifier or len(source + identifier) > 2048:
-            raise Malformed("source and id must be there, and not too long")
-        return InboxKey(self.function, user_id, source, identifier)
+        return inbox_key(self.function, user_id, attrs.get("source", ""), attrs.get("id", ""))
 
     def _count(self, key: InboxKey, headers: Mapping[str, str], body: bytes) -> Answer | None:
         """Count an attempt in. An answer where there is nothing left to do."""
@@ -154,15 +150,16 @@ class Invoker:
     ) -> Answer:
         try:
             event = events.decode(headers, body)
-            key = self._key(*(event.get_attributes().get(name, "") for name in ("userid", "source", "id")))
             operation = operations.get(event["type"])
             if operation is None:
                 return self._settle(arrival, NO_CONTENT)
-            command = operation.command.model_validate(_without_assigned(operation, event))
+            key = self._key(event.get_attributes())
         except Malformed as error:
             return self._settle(arrival, _malformed(error))
+        try:
+            command = operation.command.model_validate(_asked_for(operation, event))
         except ValidationError as error:
-            return self._settle(arrival, answers.invalid(error))
+            return self._settle(arrival, answers.invalid(error, operation.command))
         if key != arrival and (settled := self._count(key, headers, body)) is not None:
             return self._settle(arrival, settled)
         answer = self._commit(key, operation, command, event, seal=digest(body))
@@ -176,11 +173,12 @@ class Invoker:
         self, key: InboxKey, operation: Operation, command: Command, event: CloudEvent, *, seal: bytes
     ) -> Answer:
         attrs = event.get_attributes()
+        trace = attrs.get("traceparent", "")
         origin = Origin(
             function=self.function,
             user_id=key.user_id,
             correlation_id=attrs.get("correlationid") or key.id,
-            traceparent=attrs.get("traceparent"),
+            traceparent=trace if events.is_traceparent(trace) else None,
         )
         tie(correlation_id=origin.correlation_id)
         new_id = self.database.new_task_id
@@ -215,6 +213,21 @@ class Invoker:
             pass
 
 
+def inbox_key(function: str, user_id: str, source: str, identifier: str) -> InboxKey:
+    """Raises Malformed for what is no key, or none that an index of PostgreSQL can hold (2,704 bytes)."""
+    if not source or not identifier or "\x00" in source + identifier or len((source + identifier).encode()) > 2_000:
+        raise Malformed("source and id must be there, with at most 2000 bytes together")
+    return InboxKey(function, user_id, source, identifier)
+
+
+def _attributes(headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
+    """Of a binary event from its headers, undecoded and unchecked; of a structured one from inside."""
+    if "ce-specversion" in headers:
+        return events.attributes(headers.items())
+    attrs: Mapping[str, str] = events.decode(headers, body).get_attributes()
+    return attrs
+
+
 def _first_answer(receipt: Receipt, seal: bytes) -> Answer | None:
     if bytes(receipt.digest) != seal:
         raise Mismatch("This id was used for another command. Use a new id, or send the same command again.")
@@ -227,12 +240,12 @@ def _malformed(error: Malformed) -> Answer:
     return problem(400, "Malformed event", str(error))
 
 
-def _without_assigned(operation: Operation, event: CloudEvent) -> Any:
-    """The data of an event; of an original envelope without the fields that the pack assigns itself."""
+def _asked_for(operation: Operation, event: CloudEvent) -> Any:
+    """The data of an event. An original envelope carries the whole task: fields of one that are not asked for go."""
     data = event.get_data()
     if data is None:
         return {}
     if "wrapped" in event and isinstance(data, dict):
         taken = operation.command.model_fields
-        return {name: value for name, value in data.items() if name in taken or name not in Command.assigned}
+        return {name: value for name, value in data.items() if name in taken or name not in Task.model_fields}
     return data

@@ -2,12 +2,13 @@
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import BeforeValidator, Field
+import pydantic
+from pydantic import BeforeValidator, Discriminator, Field
 
-from taskmaster.tasks import Command, Day, Moment, Number, Priority, Record, Refused, Tag, Task, Text
+from taskmaster.tasks import MAX_ID, Command, Day, Moment, Number, Priority, Record, Refused, SearchText, Tag, Task
 
 Sort = Literal[
     "created_at",
@@ -28,15 +29,21 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+Bound = Annotated[
+    Annotated[Day, pydantic.Tag("day")] | Annotated[Moment, pydantic.Tag("moment")],
+    Discriminator(lambda value: "day" if isinstance(value, str) and len(value) <= len("2026-11-24") else "moment"),
+]
+
+
 class ListTasks(Command):
     """A page that is asked for, as a query string says it; `priority` and `tag` may be given several times."""
 
     status: Literal["open", "completed", "overdue", "all"] = "all"
     priority: Annotated[list[Priority], BeforeValidator(_listed)] = []  # any of these
     tag: Annotated[list[Tag], BeforeValidator(_listed)] = []  # all of these
-    due_from: Day | Moment | None = None  # both ends included; a day is taken in each task's own zone
-    due_to: Day | Moment | None = None
-    text: Annotated[Text, Field(max_length=200)] = ""  # part of the title or the description, in any case
+    due_from: Bound | None = None  # both ends included; a day is taken in each task's own zone
+    due_to: Bound | None = None
+    text: SearchText = ""  # part of the title or the description, in any case
     sort: Sort = "-created_at"
     limit: Annotated[Number, Field(ge=1, le=100)] = 20
     cursor: Annotated[str, Field(max_length=4096)] | None = None
@@ -74,12 +81,11 @@ def mark_of(command: ListTasks) -> Mark | None:
         return None
     try:
         sort, key, task_id = json.loads(urlsafe_b64decode(command.cursor.encode("ascii")))
-        mark = Mark(_checked(sort, key), int(task_id))
-    except (ValueError, TypeError):
-        sort, mark = None, None
-    if mark is None or sort != command.sort or not 0 < mark.task_id < 2**63:
+    except (ValueError, TypeError, RecursionError):
+        sort = key = task_id = None
+    if sort != command.sort or not _is_key(command.sort, key) or type(task_id) is not int or not 0 < task_id <= MAX_ID:
         raise Refused(422, "Not a cursor", "Use next_cursor as it was returned, with the same sort, or leave it out.")
-    return mark
+    return Mark(key, task_id)
 
 
 def page(command: ListTasks, found: list[Task]) -> Page:
@@ -104,16 +110,22 @@ def _key(sort: Sort, task: Task) -> str | int:
             return str(getattr(task, column).isoformat())
 
 
-def _checked(sort: str, key: Any) -> str | int:
-    match sort.lstrip("-"):
-        case "priority":
-            return _PRIORITIES.index(_PRIORITIES[key])
-        case "title":
-            return str(key).replace("\x00", "")
-        case _ if key == "infinity":
-            return "infinity"
-        case _:
-            return datetime.fromisoformat(key).isoformat()
+def _is_key(sort: Sort, key: Any) -> bool:
+    """Whether `_key` could have made it: a cursor comes back from outside, and goes to the database."""
+    match sort.lstrip("-"), key:
+        case "priority", int():
+            return type(key) is int and 0 <= key < len(_PRIORITIES)
+        case "title", str():
+            return "\x00" not in key and key == key.encode(errors="ignore").decode()
+        case "due", "infinity":
+            return True
+        case "created_at" | "updated_at" | "due", str():
+            try:
+                moment = datetime.fromisoformat(key)
+            except ValueError:
+                return False
+            return moment.utcoffset() == timedelta() and moment.isoformat() == key
+    return False
 
 
 def _bounds(end: str, bound: date | datetime | None) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, Secret
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
-Words = Annotated[tuple[str, ...], BeforeValidator(lambda text: tuple(text.split(",")) if text else ())]
+Words = Annotated[
+    tuple[str, ...], BeforeValidator(lambda text: tuple(filter(None, map(str.strip, text.split(",")))) if text else ())
+]
 
 
 class WrongSetting(SystemExit):

@@ -3,8 +3,9 @@
 Every moment is an aware datetime in UTC; every day is a date in the task's own time zone.
 """
 
+import re
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
@@ -14,6 +15,11 @@ MAX_VERSION = 2**31 - 1
 
 Priority = Literal["low", "medium", "high", "urgent"]
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_MOMENT = re.compile(_DAY.pattern + r"[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})")
+# Not zones but other readings of the zone database, on some machines only: PostgreSQL knows none of them.
+_NO_ZONES = re.compile(r"(posix|right)/.*|localtime|posixrules")
+
 
 def _storable(text: str) -> str:
     if "\x00" in text:
@@ -21,9 +27,16 @@ def _storable(text: str) -> str:
     return text
 
 
-def _written(value: Any) -> Any:
-    if value is not None and not isinstance(value, str):
-        raise ValueError("must be text, such as 2026-11-24T09:00:00+01:00 for a moment or 2026-11-24 for a day")
+def _moment_written(value: Any) -> Any:
+    """RFC 3339: a text that says its offset. Pydantic itself takes numbers and bare days too."""
+    if value is not None and not (isinstance(value, str) and _MOMENT.fullmatch(value)):
+        raise ValueError("must be a moment with its offset from UTC, such as 2026-11-24T09:00:00+01:00")
+    return value
+
+
+def _day_written(value: Any) -> Any:
+    if value is not None and not (isinstance(value, str) and _DAY.fullmatch(value)):
+        raise ValueError("must be a day, such as 2026-11-24")
     return value
 
 
@@ -41,7 +54,7 @@ def _day_in_range(day: date) -> date:
 
 def _known_zone(name: str) -> str:
     try:
-        ZoneInfo(name)
+        ZoneInfo("" if _NO_ZONES.fullmatch(name) else name)
     except (KeyError, ValueError, OSError):
         raise ValueError("must be the name of an IANA time zone, such as Europe/Zurich") from None
     return name
@@ -52,17 +65,17 @@ def _number(value: Any) -> Any:
 
 
 Number = Annotated[int, BeforeValidator(_number)]  # also as a query string says it
-Text = Annotated[str, AfterValidator(_storable)]
-Title = Annotated[Text, Field(min_length=1, max_length=500)]
-Description = Annotated[Text, Field(max_length=10_000)]
-Tag = Annotated[Text, Field(min_length=1, max_length=50)]
+SearchText = Annotated[str, Field(max_length=200), AfterValidator(_storable)]
+Title = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_storable)]
+Description = Annotated[str, Field(max_length=10_000), AfterValidator(_storable)]
+Tag = Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_storable)]
 Tags = Annotated[list[Tag], Field(max_length=50), AfterValidator(lambda tags: list(dict.fromkeys(tags)))]
 TaskId = Annotated[int, Field(ge=1, le=MAX_ID)]
-Version = Annotated[int, Field(ge=1, le=MAX_VERSION)]
-Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_written), AfterValidator(_in_range)]
-Day = Annotated[date, Field(strict=False), BeforeValidator(_written), AfterValidator(_day_in_range)]
+Version = Annotated[Number, Field(ge=1, le=MAX_VERSION)]
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_moment_written), AfterValidator(_in_range)]
+Day = Annotated[date, Field(strict=False), BeforeValidator(_day_written), AfterValidator(_day_in_range)]
 TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_known_zone)]
-Pattern = Annotated[Text, Field(min_length=1, max_length=500)]
+Pattern = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_storable)]
 RecurrenceFrom = Literal["due", "completion"]
 
 
@@ -151,9 +164,6 @@ class Task(Record):
 
 class Command(Record):
     """What may be asked of the pack. `expected_version` is If-Match for those who come by event."""
-
-    # Fields of the original JSON envelope that the pack assigns itself: taken off an envelope, refused anywhere else.
-    assigned: ClassVar[frozenset[str]] = frozenset({"created_at", "updated_at", "completed", "completed_at", "version"})
 
 
 class Fact(Record):
