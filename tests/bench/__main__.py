@@ -92,8 +92,7 @@ def _cold_starts(hello: Contender, ours: Contender, proof: dict[str, Evidence], 
         measured.append((base, first_answer(ours)))
     proof[ours.name].published(start.task_id for _, start in measured if start.task_id is not None)
     return Comparison(
-        what="exec to first answer",
-        unit="ms",
+        what="to first answer, ms",
         base=[base.milliseconds for base, _ in measured[1:]],
         ours=[start.milliseconds for _, start in measured[1:]],
         goal=1.5,
@@ -118,21 +117,21 @@ def _rounds(
                     raise Wrong(f"{name} answered {outcome.wrong}:\n{server.last_lines()}")
                 last_sent = proof[name].published(outcome.task_ids)
                 outcomes[name].append(outcome)
+                # Kafka's timestamps are whole milliseconds: the last event may seem older than the last answer.
                 lags[name].append(max(1.0, (last_sent - outcome.finished_at) * 1000))
         processor_seconds = {server.contender.name: contenders.ended(server) for server in (usual_server, our_server)}
 
-    def compared(what: str, unit: str, figure: Callable[[Outcome], float]) -> Comparison:
+    def compared(what: str, figure: Callable[[Outcome], float]) -> Comparison:
         base, measured = ([figure(each) for each in outcomes[name]] for name in (usual.name, ours.name))
-        return Comparison(what=what, unit=unit, base=base, ours=measured)
+        return Comparison(what=what, base=base, ours=measured)
 
     return [
-        replace(compared("answers", "per s", lambda outcome: outcome.rate), goal=2, less=False),
-        compared("median answer", "ms", lambda outcome: outcome.percentile(0.5)),
-        replace(compared("99th percentile", "ms", lambda outcome: outcome.percentile(0.99)), goal=0.5),
-        Comparison(what="last event sent after", unit="ms", base=lags[usual.name], ours=lags[ours.name]),
+        replace(compared("answers per second", lambda outcome: outcome.rate), goal=2, less=False),
+        compared("median answer, ms", lambda outcome: outcome.percentile(0.5)),
+        replace(compared("99th percentile, ms", lambda outcome: outcome.percentile(0.99)), goal=0.5),
+        Comparison(what="last event after, ms", base=lags[usual.name], ours=lags[ours.name]),
         Comparison(
-            what="processor per answer",
-            unit="ms",
+            what="processor each, ms",
             base=[processor_seconds[usual.name] * 1000 / (rounds * (plan.warm_up + plan.requests))],
             ours=[processor_seconds[ours.name] * 1000 / (rounds * (plan.warm_up + plan.requests))],
         ),

@@ -14,10 +14,9 @@ from rich.table import Table
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """One figure in several rounds, of both contenders. `goal` bounds the ratio from below, or above if `less`."""
+    """One figure, with its unit, of both contenders in every round. `goal` bounds the ratio: from above if `less`."""
 
     what: str
-    unit: str
     base: Sequence[float]
     ours: Sequence[float]
     goal: float | None = None
@@ -47,8 +46,8 @@ def table(title: str, base: str, ours: str, comparisons: Sequence[Comparison]) -
     for each in comparisons:
         drawn.add_row(
             each.what,
-            _quantity(each.base, each.unit),
-            _quantity(each.ours, each.unit),
+            _median(each.base),
+            _median(each.ours),
             f"[bold]{each.ratio:.2f}[/]",
             f"{min(each.ratios):.2f}-{max(each.ratios):.2f}",
             _verdict(each),
@@ -56,9 +55,9 @@ def table(title: str, base: str, ours: str, comparisons: Sequence[Comparison]) -
     return drawn
 
 
-def _quantity(values: Sequence[float], unit: str) -> str:
+def _median(values: Sequence[float]) -> str:
     median = statistics.median(values)
-    return f"{median:,.{1 if median < 10 else 0}f} {unit}"
+    return f"{median:,.{1 if median < 10 else 0}f}"
 
 
 def _verdict(comparison: Comparison) -> str:
