@@ -147,7 +147,7 @@ class Pack:
         """The function under functions-framework, as `functions-framework --source X.py --target X` serves it."""
         if function not in self._clients:
             target = function.replace("-", "_")
-            app = functions_framework.create_app(target, str(FUNCTIONS / f"{target}.py"))
+            app = functions_framework.create_app(target, str(FUNCTIONS / f"{target}.py"))  # type: ignore[no-untyped-call]
             self._clients[function] = app.test_client()
         return self._clients[function]
 

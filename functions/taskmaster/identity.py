@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from itsdangerous import BadSignature, URLSafeSerializer
 
 _SALT = "taskmaster development token"
+_HOST = re.compile(r"(?P<name>[a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]+)?")
 _INTERNAL = re.compile(r"[a-z0-9.-]+[.]svc([.]cluster[.]local)?")
 USER_ID_LIMIT = 128
 
@@ -30,7 +31,7 @@ def caller(authorization: str | None, *, secret: str) -> str:
         user_id, expires_at = str(claims["sub"]), float(claims["exp"])
     except (BadSignature, KeyError, TypeError, ValueError):
         raise NotSignedIn("This token is not one of ours.") from None
-    if expires_at < time.time():
+    if not time.time() <= expires_at:  # so written, it is false for what is no number too
         raise NotSignedIn("This token has expired.")
     return checked(user_id)
 
@@ -56,6 +57,8 @@ def is_user_id(user_id: str) -> bool:
 
 def is_internal(host: str, *, further: Iterable[str] = ()) -> bool:
     """Whether a Host header is one that only the cluster's inside can reach, or one that a setting names."""
-    name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
-    name = name.lower().rstrip(".")
-    return bool(_INTERNAL.fullmatch(name)) or name in further
+    found = _HOST.fullmatch(host.lower())
+    if found is None:
+        return False
+    name = found["name"].rstrip(".")
+    return bool(_INTERNAL.fullmatch(name)) or name in map(str.lower, further)

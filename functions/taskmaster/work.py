@@ -142,7 +142,7 @@ class Work:
     def _emit(
         self, event_type: str, data: bytes, *, key: str, subject: str | None = None, recurs: bool = False
     ) -> None:
-        topics = tuple(map(self._topic, routes.topics_of(event_type, recurs=recurs)))
+        topics = tuple(dict.fromkeys(map(self._topic, routes.topics_of(event_type, recurs=recurs))))
         event = outgoing(event_type, data, origin=self._origin, at=self.now, key=key, topics=topics, subject=subject)
         self._writes.append(lambda: self._transaction.insert_outbox(event))
 

@@ -75,6 +75,7 @@ def test_what_is_no_patch_is_422_and_says_where(pack: Pack, changes: Json, point
     answer = pack.call("update-task", "PATCH", f"/tasks/{task['task_id']}", changes)
     assert answer.status_code == 422
     assert answer.content_type == "application/problem+json"
+    assert answer.json is not None
     assert answer.json["errors"][0]["pointer"].startswith(pointer)
     assert pack.get(task) == task
 
@@ -118,3 +119,81 @@ def test_a_version_that_is_not_the_expected_one_changes_nothing(pack: Pack) -> N
     assert pack.event("update-task", "task.update", data).status_code == 204
     [rejected] = pack.events("task.command.rejected")
     assert (rejected.data["status"], rejected.topics) == (412, ["task-updates"])
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b'"high"', b"7", b'[{"op": "remove", "path": "/due_at"}]'])
+def test_a_patch_that_is_no_object_changes_nothing(pack: Pack, body: bytes) -> None:
+    task = pack.create(**FULL)
+    for media_type in ("application/json", "application/merge-patch+json"):
+        answer = pack.call("update-task", "PATCH", f"/tasks/{task['task_id']}", body, Content_Type=media_type)
+        assert answer.status_code == 422
+    assert pack.event("update-task", "task.update", body).status_code == 422
+    assert pack.get(task) == task
+
+
+def test_a_field_sent_as_it_is_makes_no_new_version(pack: Pack) -> None:
+    task = pack.create(**FULL)
+    assert pack.update(task, **FULL) == task
+    assert pack.update(task, due_at="2090-03-31T16:00:00Z") == task
+    assert pack.events("task.updated") == []
+
+
+def test_a_patch_of_a_task_that_is_not_there_is_404_even_if_empty(pack: Pack) -> None:
+    assert pack.call("update-task", "PATCH", "/tasks/999999999", {}).status_code == 404
+
+
+@pytest.mark.parametrize("by", ["http", "event"])
+def test_a_pattern_is_added_changed_and_removed(pack: Pack, by: str) -> None:
+    task = pack.create(due_on="2090-11-24")
+    recurring = patch(pack, by, task, {"recurrence_pattern": "daily"})
+    assert differing(task, recurring) == {"recurrence_pattern", "series_id", "occurrence", *MOVING}
+    changed = patch(pack, by, task, {"recurrence_pattern": "weekly"})
+    assert differing(recurring, changed) == {"recurrence_pattern", *MOVING}
+    removed = patch(pack, by, task, {"recurrence_pattern": None})
+    assert differing(changed, removed) == {"recurrence_pattern", *MOVING}
+    pack.complete(task)
+    pack.deliver()
+    assert len(pack.tasks()) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"due_on": None}, "needs due_at or due_on"),
+        ({"recurrence_pattern": "FREQ=HOURLY"}, "FREQ=DAILY"),
+        ({"recurrence_pattern": ""}, "at least 1 character"),
+        ({"scope": "all"}, "'this' or 'following'"),
+        ({"recurrence_from": "never"}, "'due' or 'completion'"),
+    ],
+)
+def test_a_recurring_task_keeps_what_it_recurs_by(pack: Pack, changes: Json, said: str) -> None:
+    task = pack.create(due_on="2090-11-24", recurrence_pattern="daily")
+    answer = pack.call("update-task", "PATCH", f"/tasks/{task['task_id']}", changes)
+    assert answer.status_code == 422
+    assert answer.json is not None
+    assert said in answer.json["detail"]
+    assert pack.get(task) == task
+
+
+def test_an_occurrence_that_was_done_with_no_longer_changes_the_series(pack: Pack) -> None:
+    first = pack.create(due_on="2090-11-24", recurrence_pattern="daily", title="as it was")
+    pack.complete(first)
+    pack.deliver()
+    pack.update(first, title="rewritten")
+    refused = pack.call("update-task", "PATCH", f"/tasks/{first['task_id']}", {"recurrence_pattern": "weekly"})
+    assert refused.status_code == 409
+
+    [second] = pack.tasks(status="open")
+    pack.complete(second)
+    pack.deliver()
+    [third] = pack.tasks(status="open")
+    assert [third[name] for name in ("title", "due_on", "recurrence_pattern")] == ["as it was", "2090-11-26", "daily"]
+
+
+def test_a_day_may_become_a_moment_for_all_that_follow(pack: Pack) -> None:
+    task = pack.create(due_on="2090-11-24", recurrence_pattern="daily", time_zone="Europe/Zurich")
+    pack.update(task, due_on=None, due_at="2090-11-24T09:00:00+01:00", scope="following")
+    pack.complete(task)
+    pack.deliver()
+    [second] = pack.tasks(status="open")
+    assert (second["due_at"], second["due_on"]) == ("2090-11-25T08:00:00Z", None)
