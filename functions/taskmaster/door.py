@@ -22,6 +22,7 @@ from taskmaster.session import Busy, Unavailable
 logger = logging.getLogger(__name__)
 
 EVENTS = "/events"
+_LARGEST_LETTER = 10_485_760
 _NEEDS = ("database_url", "system_database_url", "kafka_bootstrap_servers")
 
 Response = tuple[str, int, dict[str, str]]  # body, status, headers: as Flask takes them, and our own server
@@ -86,7 +87,8 @@ def dead_letter_sink(handler: Callable[[events.Outgoing, Runtime], None]) -> Fun
         handler(events.dead_letter(attrs, request.headers.get("content-type", ""), body), here)
         return NO_CONTENT
 
-    return _served(handler.__name__, answer, needs=("kafka_bootstrap_servers",))
+    # What was too large for its function must not be too large to be kept.
+    return _served(handler.__name__, answer, needs=("kafka_bootstrap_servers",), limit=_LARGEST_LETTER)
 
 
 def _served(
@@ -95,6 +97,7 @@ def _served(
     *,
     needs: tuple[str, ...] = _NEEDS,
     publishes: bool = False,
+    limit: int | None = None,
 ) -> Function:
     """A function as functions-framework wants it: a request of Flask's in, what Flask takes as a response out."""
     if os.environ.get("FUNCTION_TARGET") == target:  # being served, not only imported: wrong settings end it here
@@ -104,10 +107,10 @@ def _served(
         token = log.context.set({"function": target.replace("_", "-")})
         try:
             here = runtime.current()
-            limit = here.settings.max_body_bytes
-            request = Request.read(flask_request.environ, limit=limit)
+            largest = limit or here.settings.max_body_bytes
+            request = Request.read(flask_request.environ, limit=largest)
             if request.body is None:
-                raise Turned(problem(413, "Too large", f"A request has at most {limit} bytes."))
+                raise Turned(problem(413, "Too large", f"A request has at most {largest} bytes."))
             given = answer(here, request, request.body)
             if publishes and here.has_something_to_publish(request.method not in ("GET", "HEAD")):
                 here.publisher.wake()
