@@ -9,14 +9,16 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
-from cloudevents.http import CloudEvent
 from pydantic_core import from_json
 
 from taskmaster.ids import new_id
 from taskmaster.routes import DEAD_LETTERS
+
+if TYPE_CHECKING:
+    from cloudevents.http import CloudEvent
 
 JSON = "application/json"
 STRUCTURED = "application/cloudevents+json"
@@ -63,7 +65,7 @@ def _utf8(value: str) -> str:
         return value
 
 
-def decode(headers: Mapping[str, str], body: bytes) -> CloudEvent:
+def decode(headers: Mapping[str, str], body: bytes) -> "CloudEvent":
     """The event of one HTTP request: `data` is the decoded JSON, or None where there is none.
 
     A wrapped record is unwrapped. Raises Malformed with a sentence for the sender.
@@ -82,7 +84,7 @@ def decode(headers: Mapping[str, str], body: bytes) -> CloudEvent:
     return _event(attrs, data)
 
 
-def _structured(body: bytes) -> CloudEvent:
+def _structured(body: bytes) -> "CloudEvent":
     whole = _json(body, "the event")
     if not isinstance(whole, dict):
         raise Malformed("a structured event must be a JSON object")
@@ -102,7 +104,7 @@ def _structured(body: bytes) -> CloudEvent:
     return _event(attrs, data)
 
 
-def _unwrap(attrs: dict[str, str], envelope: Any) -> CloudEvent:
+def _unwrap(attrs: dict[str, str], envelope: Any) -> "CloudEvent":
     """The original JSON envelope inside a record, by the field table of docs/architecture.md."""
     if not isinstance(envelope, dict):
         raise Malformed("the record is neither a CloudEvent nor a JSON envelope with event_type, user_id and data")
@@ -134,7 +136,7 @@ def place(attrs: Mapping[str, str]) -> str:
     return f"{attrs.get('id', '')}@{attrs.get('time', '')}"
 
 
-def _event(attrs: dict[str, str], data: Any) -> CloudEvent:
+def _event(attrs: dict[str, str], data: Any) -> "CloudEvent":
     if attrs.get("specversion") != "1.0":
         raise Malformed(f"specversion must be 1.0, not {attrs.get('specversion', 'absent')[:16]}")
     for name in _REQUIRED:
@@ -150,6 +152,8 @@ def _event(attrs: dict[str, str], data: Any) -> CloudEvent:
             datetime.fromisoformat(attrs["time"])
         except ValueError:
             raise Malformed("attribute time must be RFC 3339, such as 2026-11-24T09:00:00Z") from None
+    from cloudevents.http import CloudEvent
+
     return CloudEvent(attrs, data)
 
 

@@ -6,6 +6,7 @@ The development token is signed, not encrypted, and accepted only where DEV_TOKE
 import re
 import time
 from collections.abc import Iterable
+from functools import lru_cache
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
@@ -26,14 +27,20 @@ def caller(authorization: str | None, *, secret: str) -> str:
         raise NotSignedIn("Send the header 'Authorization: Bearer TOKEN'.")
     if not secret:
         raise NotSignedIn("Development tokens are not accepted here.")
-    try:
-        claims = URLSafeSerializer(secret, salt=_SALT).loads(token.strip())
-        user_id, expires_at = str(claims["sub"]), float(claims["exp"])
-    except (BadSignature, KeyError, TypeError, ValueError):
-        raise NotSignedIn("This token is not one of ours.") from None
+    user_id, expires_at = _claims(token.strip(), secret)
     if not time.time() <= expires_at:  # so written, it is false for what is no number too
         raise NotSignedIn("This token has expired.")
     return checked(user_id)
+
+
+@lru_cache(maxsize=1024)
+def _claims(token: str, secret: str) -> tuple[str, float]:
+    """Whom a token is for and when it ends, in seconds since 1970. Raises NotSignedIn, which is not remembered."""
+    try:
+        claims = URLSafeSerializer(secret, salt=_SALT).loads(token)
+        return str(claims["sub"]), float(claims["exp"])
+    except (BadSignature, KeyError, TypeError, ValueError):
+        raise NotSignedIn("This token is not one of ours.") from None
 
 
 def development_token(user_id: str, *, secret: str, seconds: float) -> str:

@@ -9,9 +9,8 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cloudevents.http import CloudEvent
 from pydantic import ValidationError
 
 from taskmaster import answers, clock, events, identity
@@ -24,6 +23,9 @@ from taskmaster.settings import Settings
 from taskmaster.store import Database, InboxKey, Receipt
 from taskmaster.tasks import Command, Refused, Task
 from taskmaster.work import Work
+
+if TYPE_CHECKING:
+    from cloudevents.http import CloudEvent
 
 log = logging.getLogger(__name__)
 
@@ -61,13 +63,12 @@ class Invoker:
 
         Raises Unavailable, Busy and Mismatch.
         """
-        new_id = self.database.new_task_id
         with self.database.as_user(origin.user_id) as transaction:
             if key is not None:
                 receipt = transaction.count_attempt(key, seal, KEEP_CALLS)
                 if (first := _first_answer(receipt, seal)) is not None:
                     return first
-            work = Work(transaction, origin=origin, now=clock.now(), new_task_id=new_id, topic=self.settings.topic)
+            work = Work(transaction, origin=origin, now=clock.now(), topic=self.settings.topic)
             try:
                 answer = answers.of(operation.handler(command, work), status=operation.status)
             except Refused as refusal:
@@ -170,7 +171,7 @@ class Invoker:
         return answer
 
     def _commit(
-        self, key: InboxKey, operation: Operation, command: Command, event: CloudEvent, *, seal: bytes
+        self, key: InboxKey, operation: Operation, command: Command, event: "CloudEvent", *, seal: bytes
     ) -> Answer:
         attrs = event.get_attributes()
         trace = attrs.get("traceparent", "")
@@ -181,13 +182,12 @@ class Invoker:
             traceparent=trace if events.is_traceparent(trace) else None,
         )
         tie(correlation_id=origin.correlation_id)
-        new_id = self.database.new_task_id
         with self.database.as_user(key.user_id) as transaction:
             # A row that a crash of the database took, being without flush, is written anew: no answer without one.
             receipt = transaction.lock_inbox(key) or transaction.count_attempt(key, seal, KEEP_EVENTS)
             if receipt.status is not None:
                 return Answer.recalled(receipt.status, receipt.answer)
-            work = Work(transaction, origin=origin, now=clock.now(), new_task_id=new_id, topic=self.settings.topic)
+            work = Work(transaction, origin=origin, now=clock.now(), topic=self.settings.topic)
             try:
                 operation.handler(command, work)
             except Refused as refusal:
@@ -240,7 +240,7 @@ def _malformed(error: Malformed) -> Answer:
     return problem(400, "Malformed event", str(error))
 
 
-def _asked_for(operation: Operation, event: CloudEvent) -> Any:
+def _asked_for(operation: Operation, event: "CloudEvent") -> Any:
     """The data of an event. An original envelope carries the whole task: fields of one that are not asked for go."""
     data = event.get_data()
     if data is None:

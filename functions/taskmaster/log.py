@@ -37,3 +37,4 @@ def configure(level: str) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("kafka", "waitress", "psycopg.pool", "yoyo"):
         logging.getLogger(noisy).setLevel("WARNING" if level != "DEBUG" else "DEBUG")
+    logging.getLogger("waitress.queue").setLevel("ERROR")  # a call that waits for a thread is no news

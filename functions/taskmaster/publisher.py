@@ -119,15 +119,15 @@ class ForkedPublisher:
 
 def _be_the_child(reader: int, make: Callable[[], Publisher]) -> None:
     """Sleep until woken, publish, and leave when the parent's end of the pipe closes. Never returns."""
-    signal.signal(
-        signal.SIGTERM, signal.SIG_IGN
-    )  # a pod's processes are told to stop together; the parent decides when
+    # A pod's processes are told to stop together; when this one does is the parent's decision.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     publisher = None
     try:
         while os.read(reader, 65_536):
             publisher = publisher or make()
             publisher.wake()
+            time.sleep(_GATHER_SECONDS)  # and one read takes the wakes of a burst
         if publisher is not None:
             publisher.drain(60)
     finally:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from threading import Lock
 from typing import Any, LiteralString, NamedTuple
 
 from psycopg import sql
@@ -19,7 +18,7 @@ from taskmaster.tasks import Task
 
 _TASKS, _INBOX, _OUTBOX = named("tasks.sql"), named("inbox.sql"), named("outbox.sql")
 _AS_TASK, _AS_SERIES = kwargs_row(Task.model_construct), kwargs_row(Series.model_construct)
-_IDS_AHEAD = 16
+_IDS_AHEAD = 32
 _SORT_KEYS: dict[str, LiteralString] = {
     "created_at": "created_at",
     "updated_at": "updated_at",
@@ -85,10 +84,21 @@ class _Inbox:
 class UserTransaction(_Inbox):
     """One transaction on behalf of one user, who sees and changes nobody else's rows."""
 
-    def __init__(self, session: Session, user_id: str) -> None:
+    def __init__(self, session: Session, user_id: str, ids_ahead: list[int]) -> None:
         super().__init__(session)
         self._user_id = user_id
+        self._ids_ahead = ids_ahead
         session.later(_TASKS["as_user"], {"user_id": user_id})
+
+    def new_task_id(self) -> int:
+        """An id for a task to be created, from some that were reserved in one round trip for all of this process."""
+        try:
+            return self._ids_ahead.pop()
+        except IndexError:
+            rows = self._session.fetch(_TASKS["reserve_task_ids"], {"count": _IDS_AHEAD}, tuple_row)
+            first, *ahead = sorted(row[0] for row in rows)
+            self._ids_ahead.extend(reversed(ahead))
+            return int(first)
 
     def read_task(self, task_id: int) -> Task | None:
         return self._task("read_task", task_id=task_id)
@@ -179,29 +189,19 @@ class Database:
     def __init__(self, *, user_url: str, system_url: str, pool_size: int, timeout: float) -> None:
         self._user = Login(user_url, size=pool_size, timeout=timeout)
         self._system = Login(system_url, size=pool_size, timeout=timeout)
-        self._ids: list[int] = []
-        self._ids_lock = Lock()
+        self._ids_ahead: list[int] = []
 
     @contextmanager
     def as_user(self, user_id: str) -> Iterator[UserTransaction]:
         """A transaction for this user. Raises Unavailable or Busy."""
         with self._user.transaction() as session:
-            yield UserTransaction(session, user_id)
+            yield UserTransaction(session, user_id, self._ids_ahead)
 
     @contextmanager
     def as_system(self) -> Iterator[SystemTransaction]:
         """A transaction for the pack itself. Raises Unavailable or Busy."""
         with self._system.transaction() as session:
             yield SystemTransaction(session)
-
-    def new_task_id(self) -> int:
-        """An id for a task to be created, from a few that were reserved in one round trip."""
-        with self._ids_lock:
-            if not self._ids:
-                with self._user.transaction() as session:
-                    rows = session.fetch(_TASKS["reserve_task_ids"], {"count": _IDS_AHEAD}, tuple_row)
-                self._ids = sorted((row[0] for row in rows), reverse=True)
-            return self._ids.pop()
 
     def close(self) -> None:
         self._user.close()

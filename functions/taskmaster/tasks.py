@@ -100,7 +100,7 @@ def version_conflict(task: "Task", expected: int) -> Refused:
 
 
 class Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 class Task(Record):

@@ -17,6 +17,7 @@ from taskmaster.tasks import Record, Refused, Task, not_found, version_conflict
 class Transaction(Protocol):
     """What a store must offer on behalf of one user."""
 
+    def new_task_id(self) -> int: ...
     def read_task(self, task_id: int) -> Task | None: ...
     def lock_task(self, task_id: int) -> Task | None: ...
     def lock_latest_after(self, series_id: int, occurrence: int) -> Task | None: ...
@@ -40,15 +41,17 @@ class Work:
         *,
         origin: Origin,
         now: datetime,
-        new_task_id: Callable[[], int],
         topic: Callable[[str], str] = str,
     ) -> None:
         self.now = now
-        self.new_task_id = new_task_id
         self._transaction = transaction
         self._origin = origin
         self._topic = topic
         self._writes: list[Callable[[], None]] = []
+
+    def new_task_id(self) -> int:
+        """The id of a task to be created."""
+        return self._transaction.new_task_id()
 
     def task(self, task_id: int, *, expecting: int | None = None) -> Task:
         """A task of this user, locked. Refused: 404 when there is none, 412 when it has another version."""

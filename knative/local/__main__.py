@@ -47,7 +47,8 @@ def up(port: int, root: Path, as_json: bool) -> None:
     for noisy in ("kafka", "urllib3", "waitress", "watchfiles"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     # A second Ctrl-C ends the drain too; the watcher of the processes then ends what is left of them.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job is started with SIGINT ignored
+        signal.signal(number, signal.default_int_handler)
     platform = Platform(root, port=port, logs=stream)
     try:
         with platform:

@@ -16,6 +16,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from http import HTTPStatus
 from typing import Any
 
+from urllib3.exceptions import HTTPError
+from waitress.channel import ClientDisconnected
+
 from knative.local.pod import Request, Response, UnavailableError
 from knative.local.resources import Route
 from knative.local.serving import Serving
@@ -150,7 +153,10 @@ class _Body:
         self._response = response
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._response.body
+        try:
+            yield from self._response.body
+        except HTTPError:  # the function died in mid-answer; the client sees the connection end before the body does
+            raise ClientDisconnected from None
 
     def close(self) -> None:
         self._response.close()

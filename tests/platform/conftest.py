@@ -1,0 +1,31 @@
+"""The whole platform with the pack on it: real processes, a real database, a real broker. One for a test process."""
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from knative.local.up import Platform
+from tests.platform.user import User
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def platform() -> Iterator[Platform]:
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    with tempfile.TemporaryDirectory(prefix="taskmaster-test-") as state:
+        Path(state).chmod(0o711)  # as root, PostgreSQL runs as another user and must get there
+        with Platform(ROOT, state=Path(state), environ={}, watch=False) as running:
+            assert running.wait_until_consuming(60)
+            yield running
+
+
+@pytest.fixture
+def user(platform: Platform) -> Iterator[User]:
+    """Somebody with no tasks yet."""
+    with User.of(platform, f"user-{uuid4()}") as somebody:
+        yield somebody

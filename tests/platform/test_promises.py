@@ -1,0 +1,98 @@
+"""The promises, on real processes: nothing lost, nothing twice, in order, whoever is killed."""
+
+import os
+import random
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from uuid import uuid4
+
+import requests
+
+from knative.local.up import Platform
+from tests.platform.user import User, eventually
+
+
+def test_a_thousand_commands_from_eight_clients_make_exactly_the_right_tasks(platform: Platform, user: User) -> None:
+    titles = [f"task {number}" for number in range(1000)]
+
+    def send(number: int) -> None:
+        title, event_id = titles[number], str(uuid4())
+        times = 2 if number % 10 == 0 else 1
+        for _ in range(times):
+            if number % 2:
+                assert user.call("POST", "/tasks", {"title": title}, Idempotency_Key=event_id).status_code == 201
+            else:
+                user.produce("create-task", "task.create", {"title": title}, event_id=event_id, key=str(number))
+
+    with ThreadPoolExecutor(8) as clients:
+        list(clients.map(send, range(1000)))
+    user.flush()
+
+    eventually(lambda: len(user.tasks()) >= 1000)
+    tasks = user.tasks()
+    assert sorted(task["title"] for task in tasks) == sorted(titles)
+    eventually(lambda: len(user.facts()) >= 1000)
+    facts = user.facts()
+    assert facts.keys() == {task["task_id"] for task in tasks}
+    assert all([event_type for _, event_type, _ in events] == ["task.created"] for events in facts.values())
+
+
+def test_functions_killed_in_mid_work_lose_nothing_and_keep_the_order(platform: Platform, user: User) -> None:
+    """Updates of a few tasks by eight clients, while whatever handles them is killed again and again."""
+    chance = random.Random(7)
+    tasks: list[int] = [user.call("POST", "/tasks", {"title": f"task {n}"}).json()["task_id"] for n in range(6)]
+    over = threading.Event()
+
+    def kill() -> None:
+        while not over.wait(chance.uniform(0.1, 0.4)):
+            for pod in platform.pods("update-task"):
+                if pod.ready and pod.in_flight:
+                    os.kill(pod.pid, signal.SIGKILL)
+
+    def update(number: int) -> int:
+        """One acknowledged change; a call that was cut off is made again under the same key."""
+        task_id, key = tasks[number % len(tasks)], str(uuid4())
+        while True:
+            with suppress(requests.RequestException):  # cut off in mid-answer
+                answer = user.call("PATCH", f"/tasks/{task_id}", {"title": f"change {number}"}, Idempotency_Key=key)
+                if answer.status_code == 200:
+                    return task_id
+                assert answer.status_code in (409, 502, 503, 504), answer.text
+            time.sleep(0.05)
+
+    threading.Thread(target=kill, daemon=True).start()
+    try:
+        with ThreadPoolExecutor(8) as clients:
+            acknowledged = list(clients.map(update, range(100)))
+    finally:
+        over.set()
+    user.call("PATCH", f"/tasks/{tasks[0]}", {"priority": "high"})  # any function that starts publishes what is left
+
+    versions = {task["task_id"]: task["version"] for task in user.tasks()}
+    for task_id in tasks:
+        changes = acknowledged.count(task_id) + (task_id == tasks[0])
+        assert versions[task_id] == 1 + changes, "an acknowledged change took effect exactly once"
+    eventually(lambda: all(len(user.facts()[task_id]) >= versions[task_id] for task_id in tasks))
+    for task_id, events in user.facts().items():
+        assert [version for _, _, version in events] == list(range(1, versions[task_id] + 1)), task_id
+
+
+def test_completions_delivered_twice_and_in_any_order_make_one_successor_each(platform: Platform, user: User) -> None:
+    daily = {"title": "water the plants", "due_on": "2090-01-01", "recurrence_pattern": "daily"}
+    series = [user.call("POST", "/tasks", daily).json()["task_id"] for _ in range(10)]
+    for task_id in series * 2:
+        user.produce("complete-task", "task.complete", {"task_id": task_id}, key=str(random.Random(task_id).random()))
+    user.flush()
+    eventually(lambda: len([task for task in user.tasks() if task["completed"]]) == len(series))
+    for task_id in series * 2:
+        user.produce("schedule-next-recurrence", "task.completed", {"task_id": task_id})
+    user.flush()
+
+    eventually(lambda: len(user.tasks()) >= 2 * len(series))
+    eventually(lambda: platform.wait_for_zero(60))
+    open_tasks = [task for task in user.tasks() if not task["completed"]]
+    assert sorted(task["series_id"] for task in open_tasks) == sorted(series)
+    assert {task["due_on"] for task in open_tasks} == {"2090-01-02"}
