@@ -16,7 +16,7 @@ import signal  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Callable, Iterable  # noqa: E402
 from http import HTTPStatus  # noqa: E402
-from types import FrameType, SimpleNamespace  # noqa: E402
+from types import FrameType, FunctionType, SimpleNamespace  # noqa: E402
 from typing import Any  # noqa: E402
 
 THREADS = 4  # more of them wait for the interpreter, not for the database
@@ -26,6 +26,7 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # looking for plugins re
 
 def main() -> None:
     """Serve FUNCTION_TARGET on PORT (8080) until SIGTERM."""
+    port, threads = _number("PORT", 8080, most=65_535), _number("THREADS", THREADS, most=1_000)
     function = _load(os.environ.get("FUNCTION_TARGET", ""))
 
     from taskmaster import runtime
@@ -34,14 +35,18 @@ def main() -> None:
 
     from waitress.server import create_server
 
-    server = create_server(
-        _application(function),
-        host=os.environ.get("HOST", "0.0.0.0"),  # noqa: S104, a pod is reached from outside
-        port=int(os.environ.get("PORT", "8080")),
-        threads=int(os.environ.get("THREADS", THREADS)),
-        ident=None,
-        clear_untrusted_proxy_headers=False,  # nobody here believes them
-    )
+    host = os.environ.get("HOST", "0.0.0.0")  # noqa: S104, a pod is reached from outside
+    try:
+        server = create_server(
+            _application(function),
+            host=host,
+            port=port,
+            threads=threads,
+            ident=None,
+            clear_untrusted_proxy_headers=False,  # nobody here believes them
+        )
+    except (OSError, ValueError) as error:
+        sys.exit(f"taskmaster cannot start: HOST {host}, PORT {port}: {error}")
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
     gc.freeze()  # what was imported is never collected, nor looked at
@@ -52,6 +57,14 @@ def main() -> None:
         server.task_dispatcher.shutdown(cancel_pending=False, timeout=DRAIN_SECONDS)
         server.close()
         runtime.close()
+
+
+def _number(name: str, default: int, *, most: int) -> int:
+    """A number of the environment. Ends the process with a sentence for what is none."""
+    text = os.environ.get(name) or str(default)
+    if text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most:
+        return int(text)
+    sys.exit(f"taskmaster cannot start:\n  {name} is wrong: it must be a number from 1 to {most}")
 
 
 def _load(target: str) -> Callable[[Any], Any]:
@@ -66,8 +79,8 @@ def _load(target: str) -> Callable[[Any], Any]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[target] = module
     spec.loader.exec_module(module)
-    function: Callable[[Any], Any] | None = getattr(module, target, None)
-    if function is None:
+    function = getattr(module, target, None)
+    if not isinstance(function, FunctionType):
         sys.exit(f"taskmaster cannot start: {source} has no function {target}.")
     return function
 

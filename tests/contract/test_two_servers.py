@@ -1,0 +1,286 @@
+"""One function, two servers: plain functions-framework and our own give the same answers, and end the same way.
+
+Real processes on real ports: what a server does to a request before the function sees it is part of the contract.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from knative.local.processes import base_environment, free_port, listening, spawn, stop
+from taskmaster.identity import development_token
+from tests.pack import FUNCTIONS, Json
+
+SERVERS = ["functions-framework", "taskmaster.serve"]
+LONGEST_START = 30.0  # seconds
+
+
+def command(server: str, target: str, source: Path, port: int) -> tuple[list[str | Path], dict[str, str]]:
+    """How a server is started, and what it wants in its environment."""
+    if server == "functions-framework":
+        here = Path(sys.executable).parent / "functions-framework"
+        return [here, "--source", source, "--target", target, "--host", "127.0.0.1", "--port", str(port)], {}
+    there = {"FUNCTION_TARGET": target, "FUNCTION_SOURCE": str(source), "HOST": "127.0.0.1", "PORT": str(port)}
+    return [sys.executable, "-m", "taskmaster.serve"], {**there, "PYTHONPATH": str(FUNCTIONS)}
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def comparable(self) -> tuple[int, dict[str, str], Any]:
+        """Without what differs from one request to the next, or is the server's own business."""
+        ours = ("content-type", "content-length", "location", "etag", "allow", "kne-reason", "www-authenticate")
+        headers = {name: self.headers[name] for name in ours if name in self.headers}
+        text = self.body.decode()
+        if "location" in headers:
+            headers["location"] = re.sub(r"\d+", "N", headers["location"])
+            headers.pop("content-length")
+            text = re.sub(r'"(task_id|created_at|updated_at)":("[^"]*"|\d+)', r'"\1":null', text)
+        return self.status, headers, text
+
+
+class Served:
+    """A function under one of the servers, asked as one user who has it for himself."""
+
+    def __init__(self, server: str, process: "subprocess.Popen[bytes]", port: int, secret: str) -> None:
+        self.server = server
+        self.user = f"user-{uuid4()}"
+        self.process = process
+        self._port = port
+        self._secret = secret
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | Iterable[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        signed_in: bool = True,
+    ) -> Answer:
+        sent = {"Content-Type": "application/json"} if body is not None else {}
+        if signed_in:
+            sent["Authorization"] = f"Bearer {development_token(self.user, secret=self._secret, seconds=600)}"
+        connection = HTTPConnection("127.0.0.1", self._port, timeout=30)
+        try:
+            sent |= headers or {}
+            chunked = body is not None and not isinstance(body, bytes)
+            if chunked:
+                sent["Transfer-Encoding"] = "chunked"
+            connection.request(method, path, body=body, headers=sent, encode_chunked=chunked)
+            answer = connection.getresponse()
+            names = {name.lower(): value for name, value in answer.getheaders()}
+            return Answer(answer.status, names, answer.read())
+        finally:
+            connection.close()
+
+    def event(self, data: bytes, **attributes: str) -> Answer:
+        headers = {
+            "specversion": "1.0",
+            "id": str(uuid4()),
+            "source": "/two",
+            "type": "task.create",
+            "userid": self.user,
+        }
+        sent = {f"ce-{name}": value for name, value in {**headers, **attributes}.items()}
+        return self.ask("POST", "/events", data, {"Host": "create-task.default.svc", **sent}, signed_in=False)
+
+
+@contextmanager
+def serving(server: str, function: str, environment: Mapping[str, str]) -> Iterator[Served]:
+    port = free_port()
+    target = function.replace("-", "_")
+    words, more = command(server, target, FUNCTIONS / f"{target}.py", port)
+    process = spawn(words, env={**base_environment(), **environment, **more}, cwd=FUNCTIONS)
+    try:
+        deadline = time.monotonic() + LONGEST_START
+        while not listening(port):
+            assert process.poll() is None, f"{server} ended with {process.returncode}"
+            assert time.monotonic() < deadline, f"{server} does not listen"
+            time.sleep(0.02)
+        yield Served(server, process, port, environment["DEV_TOKEN_SECRET"])
+    finally:
+        stop(process, grace=LONGEST_START)
+
+
+@pytest.fixture(scope="module")
+def create_task(connected: dict[str, str]) -> Iterator[list[Served]]:
+    with serving(SERVERS[0], "create-task", connected) as one, serving(SERVERS[1], "create-task", connected) as two:
+        yield [one, two]
+
+
+Request = Callable[[Served], Answer]
+BINARY = {"ce-specversion": "1.0", "ce-id": "i", "ce-source": "/s", "ce-type": "task.create"}
+TASK = b'{"title": "x"}'
+
+REQUESTS: dict[str, Request] = {
+    "a create": lambda s: s.ask("POST", "/tasks", TASK),
+    "a create at the root": lambda s: s.ask("POST", "/", TASK),
+    "a query string that nobody asked for": lambda s: s.ask("POST", "/tasks?x=1", TASK),
+    "non-ASCII": lambda s: s.ask("POST", "/tasks", json.dumps({"title": "Zürich 牛乳"}, ensure_ascii=False).encode()),
+    "a chunked body": lambda s: s.ask("POST", "/tasks", [b'{"title"', b': "x"}']),
+    "a chunked body that is too large": lambda s: s.ask("POST", "/tasks", [b" " * 100_000] * 3),
+    "a body that is too large": lambda s: s.ask("POST", "/tasks", b" " * 300_000),
+    "a body that is not JSON": lambda s: s.ask("POST", "/tasks", b"{"),
+    "a body of another type": lambda s: s.ask("POST", "/tasks", TASK, {"Content-Type": "text/plain"}),
+    "a form": lambda s: s.ask("POST", "/tasks", b"a=b", {"Content-Type": "application/x-www-form-urlencoded"}),
+    "no body": lambda s: s.ask("POST", "/tasks"),
+    "an invalid command": lambda s: s.ask("POST", "/tasks", b'{"titel": "x"}'),
+    "a name that breaks a line": lambda s: s.ask("POST", "/tasks", b'{"a\\r\\nX-Injected: 1": 1}'),
+    "another method": lambda s: s.ask("PUT", "/tasks", TASK),
+    "GET": lambda s: s.ask("GET", "/tasks"),
+    "HEAD": lambda s: s.ask("HEAD", "/tasks"),
+    "OPTIONS": lambda s: s.ask("OPTIONS", "/tasks"),
+    "DELETE": lambda s: s.ask("DELETE", "/tasks"),
+    "a method of somebody's own": lambda s: s.ask("BREW", "/tasks"),
+    "another path": lambda s: s.ask("POST", "/nothing/here", TASK),
+    "a path with escapes": lambda s: s.ask("POST", "/t%61sks", TASK),
+    "a path with escapes that are no UTF-8": lambda s: s.ask("POST", "/%ff%fe", TASK),
+    "nobody signed in": lambda s: s.ask("POST", "/tasks", TASK, signed_in=False),
+    "an event": lambda s: s.event(TASK),
+    "an event of another type": lambda s: s.event(TASK, type="task.created"),
+    "an event that is malformed": lambda s: s.event(b"{"),
+    "an event without an id": lambda s: s.event(TASK, id=""),
+    "an event in structured mode": lambda s: s.ask(
+        "POST",
+        "/events",
+        json.dumps({"specversion": "1.0", "id": "j", "source": "/", "type": "task.create", "userid": s.user}).encode(),
+        {"Content-Type": "application/cloudevents+json", "Host": "create-task.default.svc"},
+    ),
+    "an event from outside": lambda s: s.ask("POST", "/events", TASK, {**BINARY, "ce-userid": "ada"}),
+    "an event behind a forwarded host": lambda s: s.ask(
+        "POST", "/events", TASK, {**BINARY, "ce-userid": "ada", "X-Forwarded-Host": "create-task.default.svc"}
+    ),
+    "a person's event": lambda s: s.ask("POST", "/", TASK, BINARY),
+    "an underscore where a hyphen belongs": lambda s: s.ask("POST", "/", TASK, {"ce_specversion": "1.0", **BINARY}),
+    "two events of which one is a list": lambda s: s.ask(
+        "POST", "/events", b"[]", {"Content-Type": "application/cloudevents-batch+json", "Host": "x.svc"}
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REQUESTS)
+def test_both_servers_give_the_same_answer(create_task: list[Served], case: str) -> None:
+    one, two = (REQUESTS[case](served) for served in create_task)
+    assert two.comparable == one.comparable
+    assert one.status < 500
+    assert "x-injected" not in {**one.headers, **two.headers}
+
+
+def test_an_idempotency_key_holds_across_servers(create_task: list[Served], connected: dict[str, str]) -> None:
+    one, two = create_task
+    key = {"Idempotency-Key": "across", "X-Correlation-Id": "c"}
+    token = development_token(one.user, secret=connected["DEV_TOKEN_SECRET"], seconds=60)
+    first = one.ask("POST", "/tasks", TASK, {**key, "Authorization": f"Bearer {token}"})
+    second = two.ask("POST", "/tasks", TASK, {**key, "Authorization": f"Bearer {token}"})
+    assert first.status == second.status == 201
+    assert (first.body, first.headers["location"]) == (second.body, second.headers["location"])
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_sigterm_ends_a_server_cleanly_with_everything_published(connected: dict[str, str], server: str) -> None:
+    with serving(server, "create-task", connected) as served:
+        for _ in range(5):
+            assert served.ask("POST", "/tasks", TASK).status == 201
+        os.kill(served.process.pid, signal.SIGTERM)
+        assert served.process.wait(LONGEST_START) == 0
+    with psycopg.connect(connected["MIGRATION_DATABASE_URL"]) as connection:
+        left = connection.execute("SELECT count(*) FROM outbox WHERE headers->>'ce_userid' = %s", [served.user])
+        assert left.fetchone() == (0,)
+
+
+# Starting with what is wrong ------------------------------------------------------------------------------------------
+
+WRONG: list[tuple[str, Json, str]] = [
+    ("no database", {"DATABASE_URL": None}, "DATABASE_URL is not set"),
+    ("an empty database", {"SYSTEM_DATABASE_URL": ""}, "SYSTEM_DATABASE_URL is not set"),
+    ("no broker", {"KAFKA_BOOTSTRAP_SERVERS": None}, "KAFKA_BOOTSTRAP_SERVERS is not set"),
+    ("a word for a number", {"MAX_ATTEMPTS": "many"}, "MAX_ATTEMPTS is wrong"),
+    ("a number out of range", {"DATABASE_POOL_SIZE": "0"}, "DATABASE_POOL_SIZE is wrong"),
+    ("another protocol", {"KAFKA_SECURITY_PROTOCOL": "TLS"}, "KAFKA_SECURITY_PROTOCOL is wrong"),
+    ("no password", {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, "KAFKA_SASL_PASSWORD is not set"),
+    ("topics that are no JSON", {"KAFKA_TOPICS": "task-events=x"}, "KAFKA_TOPICS is wrong"),
+    ("another level", {"LOG_LEVEL": "LOUD"}, "LOG_LEVEL is wrong"),
+]
+
+
+def started(server: str, target: str, environment: Json, *, source: Path | None = None) -> tuple[int, str]:
+    """What comes of starting a server that cannot start: its exit code and what it wrote."""
+    words, more = command(server, target, source or FUNCTIONS / "create_task.py", free_port())
+    given = {name: value for name, value in environment.items() if value is not None}
+    ended = subprocess.run(
+        words, env={**base_environment(), **more, **given}, cwd=FUNCTIONS, capture_output=True, text=True,
+        timeout=LONGEST_START, check=False,
+    )  # fmt: skip
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_wrong_settings_are_refused_at_start_by_name(environment: dict[str, str], server: str) -> None:
+    for _, wrong, said in WRONG:
+        code, output = started(server, "create_task", {**environment, **wrong})
+        assert code == 1, (wrong, output)
+        assert said in output
+        assert "Traceback" not in output
+        assert "user's" not in output.replace("%27", "'")  # no password
+        assert environment["DEV_TOKEN_SECRET"] not in output
+
+
+def test_everything_that_is_wrong_is_said_at_once(environment: dict[str, str]) -> None:
+    wrong = {"DATABASE_URL": None, "MAX_ATTEMPTS": "many", "LOG_LEVEL": "LOUD"}
+    _, output = started("taskmaster.serve", "create_task", {**environment, **wrong})
+    assert [name for name in wrong if name in output] == [*wrong]
+
+
+@pytest.mark.parametrize("name", ["PORT", "THREADS"])
+@pytest.mark.parametrize("value", ["http", "0", "-1", "70000", "8080.0", "٨"])
+def test_a_port_or_a_number_of_threads_that_is_none_is_refused_by_name(
+    environment: dict[str, str], name: str, value: str
+) -> None:
+    code, output = started("taskmaster.serve", "create_task", {**environment, name: value})
+    assert code == 1
+    assert f"{name} is wrong" in output
+    assert "Traceback" not in output
+
+
+def test_a_port_that_is_taken_is_said_to_be_so(environment: dict[str, str]) -> None:
+    with serving("taskmaster.serve", "create-task", environment) as served:
+        port = str(served._port)
+        code, output = started("taskmaster.serve", "create_task", {**environment, "PORT": port})
+    assert code == 1
+    assert f"PORT {port}" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.parametrize("target", ["", "no_such_function", "CreateTask", "../create_task"])
+def test_a_target_that_is_no_function_is_said_to_be_so(environment: dict[str, str], target: str) -> None:
+    code, output = started("taskmaster.serve", target, environment)
+    assert code == 1
+    assert "taskmaster cannot start" in output
+    assert repr(target) in output or f"no function {target}" in output
+    assert "Traceback" not in output
+
+
+def test_a_source_that_is_no_file_is_said_to_be_so(environment: dict[str, str], tmp_path: Path) -> None:
+    code, output = started("taskmaster.serve", "create_task", environment, source=tmp_path / "gone.py")
+    assert code == 1
+    assert "gone.py" in output
+    assert "Traceback" not in output
