@@ -1,0 +1,99 @@
+"""What a cold create-task imports until its first answer is on its way. Each module here is milliseconds of somebody's
+waiting: one that is new must be worth it, and says so by being written down."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from knative.local.processes import base_environment
+from taskmaster.identity import development_token
+from tests.pack import FUNCTIONS
+
+# Packages from elsewhere that a cold function may import.
+ALLOWED = {
+    "annotated_types",
+    "cython_runtime",  # made by the driver's own extension, not a file
+    "itsdangerous",
+    "psycopg",
+    "psycopg_binary",
+    "psycopg_pool",
+    "pydantic",
+    "pydantic_core",
+    "pythonjsonlogger",
+    "typing_extensions",
+    "typing_inspection",
+    "uuid_utils",  # until Python 3.14 has uuid7 itself
+    "waitress",
+}
+# What is only for later or for others: publishing, another server, the command line, events, and costly modules of the
+# standard library. (asyncio, ssl and email come with psycopg, which asks for its own version at import.)
+NEVER = {
+    "click",
+    "cloudevents",
+    "dateutil",
+    "flask",
+    "functions_framework",
+    "gunicorn",
+    "http.client",
+    "jwt",
+    "kafka",
+    "multiprocessing",
+    "requests",
+    "taskmaster.cli",
+    "taskmaster.migrations",
+    "taskmaster.topics",
+    "unittest",
+    "urllib.request",
+    "werkzeug",
+    "xml",
+    "yoyo",
+}
+
+# The first request through our own server's application, without a socket in between.
+ONE_CREATE = """
+import io, json, sys
+before = set(sys.modules)
+from taskmaster import serve
+import waitress.server
+answered = []
+body = b'{"title": "cold"}'
+environ = {
+    "REQUEST_METHOD": "POST", "PATH_INFO": "/tasks", "QUERY_STRING": "", "CONTENT_TYPE": "application/json",
+    "CONTENT_LENGTH": str(len(body)), "wsgi.input": io.BytesIO(body), "HTTP_HOST": "localhost",
+    "HTTP_AUTHORIZATION": "Bearer " + sys.argv[1],
+}
+application = serve._application(serve._load("create_task"))
+from taskmaster import runtime
+class Nobody:
+    def wake(self): answered.append(sorted(set(sys.modules) - before))
+    def drain(self, timeout): pass
+runtime._forked = Nobody()
+answer = b"".join(application(environ, lambda status, headers: answered.append(status)))
+print(json.dumps(answered))
+"""
+
+
+def cold_modules(environment: dict[str, str]) -> set[str]:
+    """The modules that were imported when a create was committed and its answer was ready."""
+    token = development_token("cold", secret=environment["DEV_TOKEN_SECRET"], seconds=60)
+    served = {"FUNCTION_TARGET": "create_task", "FUNCTION_SOURCE": str(FUNCTIONS / "create_task.py")}
+    ended = subprocess.run(
+        [sys.executable, "-c", ONE_CREATE, token],
+        env={**base_environment(), **environment, **served, "PYTHONPATH": str(FUNCTIONS)},
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    modules, status = json.loads(ended.stdout.splitlines()[-1])
+    assert status == "201 Created"
+    return set(modules)
+
+
+def test_a_cold_create_imports_what_it_needs_and_nothing_else(environment: dict[str, str]) -> None:
+    modules = cold_modules(environment)
+    assert modules & NEVER == set()
+    packages = {name.partition(".")[0] for name in modules} - {"taskmaster", "create_task"}
+    elsewhere = {name for name in packages if name not in sys.stdlib_module_names and not name.startswith("_")}
+    assert elsewhere <= ALLOWED
