@@ -105,10 +105,12 @@ class Served:
 
 
 @contextmanager
-def serving(server: str, function: str, environment: Mapping[str, str]) -> Iterator[Served]:
+def serving(
+    server: str, function: str, environment: Mapping[str, str], *, source: Path | None = None
+) -> Iterator[Served]:
     port = free_port()
     target = function.replace("-", "_")
-    words, more = command(server, target, FUNCTIONS / f"{target}.py", port)
+    words, more = command(server, target, source or FUNCTIONS / f"{target}.py", port)
     process = spawn(words, env={**base_environment(), **environment, **more}, cwd=FUNCTIONS)
     try:
         deadline = time.monotonic() + LONGEST_START
