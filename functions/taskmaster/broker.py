@@ -3,7 +3,8 @@
 kafka is imported when the first event is published, which is after the first answer: it costs more than all else here.
 """
 
-import logging
+import threading
+import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,10 @@ from taskmaster.settings import Settings
 if TYPE_CHECKING:
     from kafka import KafkaProducer
 
-log = logging.getLogger(__name__)
-
 Record = tuple[str, str, Mapping[str, str], bytes]  # topic, key, headers, value
-_METADATA_TIMEOUT = 5.0
+_PATIENCE_MS = 5_000  # for a broker to say where a topic is: a claim's rows are locked meanwhile
+_LINGER_MS = 1
+_ABSENT_SECONDS = 30.0
 
 
 class BrokerUnavailable(Exception):
@@ -46,11 +47,13 @@ def connection_settings(settings: Settings) -> dict[str, Any]:
 
 
 class Broker:
-    """A producer that is made when first used, and made anew after the broker was away."""
+    """A producer that is made when first used, and made anew after the broker was away. Threads may share it."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._producer: KafkaProducer | None = None
+        self._lock = threading.Lock()
+        self._absent: dict[str, float] = {}  # topics that were not there, and until when they are not asked for again
 
     def deliver(self, event: Outgoing, *, to: str) -> None:
         """Send one event to a topic and wait for the acknowledgement. Raises BrokerUnavailable or Unsendable."""
@@ -62,17 +65,25 @@ class Broker:
         """Send records, each under a number; several may share one. Waits for every acknowledgement.
 
         Returns the numbers whose records were all acknowledged, and for the others what went wrong with one of them.
+        Of a number that has a topic which is not there nothing is sent.
         """
-        futures: list[tuple[int, Any]] = []
+        batch = list(records)
+        numbers = {number for number, _ in batch}
         failed: dict[int, Exception] = {}
-        missing: set[str] = set()
-        numbers: set[int] = set()
-        for number, (topic, key, headers, value) in records:
-            numbers.add(number)
-            try:
-                futures.append((number, self._send(topic, key, headers, value, missing)))
-            except (Unsendable, BrokerUnavailable) as error:
-                failed[number] = error
+        futures: list[tuple[int, Any]] = []
+        try:
+            absent = {topic for topic in {topic for _, (topic, *_) in batch} if not self._has(topic)}
+            failed = {number: _no_topic(topic) for number, (topic, *_) in batch if topic in absent}
+            for number, record in batch:
+                if number in failed:
+                    continue
+                try:
+                    futures.append((number, self._send(*record)))
+                except Unsendable as error:
+                    failed[number] = error
+        except BrokerUnavailable as error:  # whatever came before it may still be acknowledged
+            sent = {number for number, _ in futures}
+            failed |= dict.fromkeys(numbers - sent - failed.keys(), error)
         for number, future in futures:
             try:
                 future.get(timeout=self._settings.kafka_delivery_timeout + 5)
@@ -82,9 +93,47 @@ class Broker:
             self.close()
         return numbers - failed.keys(), failed
 
-    def _send(self, topic: str, key: str, headers: Mapping[str, str], value: bytes, missing: set[str]) -> Any:
-        if topic in missing:
-            raise Unsendable(f"there is no topic {topic}")
+    def close(self) -> None:
+        with self._lock:
+            producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.close(timeout=1)
+
+    def _has(self, topic: str) -> bool:
+        """Whether the broker has the topic and shows it to this client. Raises BrokerUnavailable.
+
+        A producer waits in vain for a topic that is not there, just as for a broker that is not. So whoever waited in
+        vain asks the broker for something else, and what was not there is taken for absent a while.
+        """
+        if self._absent.get(topic, 0.0) > time.monotonic():
+            return False
+        try:
+            self._connected().partitions_for(topic)
+        except Exception as error:
+            if not isinstance(_classified(error), Unsendable) and not self._answers():
+                raise _classified(error) from error
+            self._absent[topic] = time.monotonic() + _ABSENT_SECONDS
+            self.close()  # this producer would go on asking for the topic, ten times a second
+            return False
+        return True
+
+    def _answers(self) -> bool:
+        from kafka import KafkaAdminClient
+        from kafka.errors import KafkaError
+
+        try:
+            client = KafkaAdminClient(**connection_settings(self._settings), bootstrap_timeout_ms=_PATIENCE_MS)
+        except KafkaError:
+            return False
+        try:
+            client.describe_cluster()
+        except KafkaError:
+            return False
+        finally:
+            client.close()
+        return True
+
+    def _send(self, topic: str, key: str, headers: Mapping[str, str], value: bytes) -> Any:
         try:
             return self._connected().send(
                 topic,
@@ -93,33 +142,42 @@ class Broker:
                 headers=[(name, text.encode()) for name, text in headers.items()],
             )
         except Exception as error:
-            classified = _classified(error)
-            if isinstance(classified, Unsendable):
-                missing.add(topic)
-            raise classified from error
+            raise _classified(error) from error
 
     def _connected(self) -> "KafkaProducer":
-        if self._producer is None:
-            from kafka import KafkaProducer
+        with self._lock:
+            if self._producer is None:
+                self._producer = self._connect()
+            return self._producer
 
+    def _connect(self) -> "KafkaProducer":
+        """Raises BrokerUnavailable."""
+        from kafka import KafkaProducer
+
+        options = connection_settings(self._settings)
+        delivery_ms = int(self._settings.kafka_delivery_timeout * 1000)
+        # kafka-python refuses a request that may take longer than its delivery.
+        options["request_timeout_ms"] = min(options["request_timeout_ms"], delivery_ms - _LINGER_MS)
+        try:
             # One request in flight keeps the order without idempotence, which would take one of the plan's
             # producer ids for every pod; repeats are removed by the inbox of whoever reads.
-            self._producer = KafkaProducer(
-                **connection_settings(self._settings),
+            return KafkaProducer(
+                **options,
                 acks="all",
                 enable_idempotence=False,
                 max_in_flight_requests_per_connection=1,
-                delivery_timeout_ms=int(self._settings.kafka_delivery_timeout * 1000),
-                max_block_ms=int(_METADATA_TIMEOUT * 1000),
+                delivery_timeout_ms=delivery_ms,
+                bootstrap_timeout_ms=options["request_timeout_ms"],
+                max_block_ms=_PATIENCE_MS,
                 retry_backoff_ms=100,
-                linger_ms=1,
+                linger_ms=_LINGER_MS,
             )
-        return self._producer
+        except Exception as error:
+            raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
 
-    def close(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            producer.close(timeout=1)
+
+def _no_topic(topic: str) -> Unsendable:
+    return Unsendable(f"there is no topic {topic}, or none that this user may write to")
 
 
 def _classified(error: Exception) -> Exception:
@@ -135,6 +193,7 @@ def _classified(error: Exception) -> Exception:
         errors.InvalidRecordError,
         AssertionError,
         TypeError,
+        ValueError,  # no name of a topic
     )
     if isinstance(error, (Unsendable, BrokerUnavailable)):
         return error

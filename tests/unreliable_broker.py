@@ -1,0 +1,136 @@
+"""A real broker behind a relay that a test can make fail: gone, without a topic, or silent about what it stored.
+
+Clients talk Kafka to the relay, and the relay to the broker. It changes two kinds of message: metadata, so that clients
+come back to it and do not find the hidden topics, and, when told to, it loses acknowledgements.
+"""
+
+import contextlib
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+
+from kafka.protocol.metadata import MetadataRequest, MetadataResponse
+
+from knative.local.processes import free_port
+
+_PRODUCE, _METADATA = 0, 3
+_UNKNOWN_TOPIC = 3
+
+
+class UnreliableBroker:
+    """Between `start` and `stop`, a broker at `address` that does what it is told.
+
+    `hidden` holds the topics that it does not know; `lost_acknowledgements` counts down those that it loses.
+    """
+
+    def __init__(self, upstream: str) -> None:
+        host, _, port = upstream.rpartition(":")
+        self._upstream = (host, int(port))
+        self._port = free_port()
+        self._listener: socket.socket | None = None
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self.hidden: set[str] = set()
+        self.lost_acknowledgements = 0
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._port}"
+
+    @classmethod
+    @contextlib.contextmanager
+    def before(cls, upstream: str) -> Iterator["UnreliableBroker"]:
+        relay = cls(upstream)
+        relay.come_back()
+        try:
+            yield relay
+        finally:
+            relay.go_away()
+
+    def come_back(self) -> None:
+        listener = socket.create_server(("127.0.0.1", self._port))
+        self._listener = listener
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
+
+    def go_away(self) -> None:
+        """Refuse connections and break those that are open. What the broker has, it keeps."""
+        with self._lock:
+            listener, self._listener = self._listener, None
+            open_now, self._open = self._open, set()
+        for each in (listener, *open_now):
+            if each is not None:
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+                each.close()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._relay, args=(client, listener), daemon=True).start()
+
+    def _relay(self, client: socket.socket, listener: socket.socket) -> None:
+        with client, socket.create_connection(self._upstream) as broker, contextlib.suppress(OSError, EOFError):
+            with self._lock:
+                if self._listener is not listener:
+                    return
+                self._open |= {client, broker}
+            while True:
+                request = _read(client)
+                api, version = struct.unpack_from(">hh", request)
+                answer = self._metadata(broker, request, version) if api == _METADATA else _ask(broker, request)
+                if api == _PRODUCE and self._loses():
+                    return
+                _write(client, answer)
+
+    def _loses(self) -> bool:
+        with self._lock:
+            lost = self.lost_acknowledgements > 0
+            self.lost_acknowledgements -= lost
+            return lost
+
+    def _metadata(self, broker: socket.socket, frame: bytes, version: int) -> bytes:
+        """A broker that makes topics as they are asked for must not hear of the hidden ones."""
+        request = MetadataRequest.decode(frame, version=version, header=True)
+        asked = [topic.name for topic in request.topics or []]
+        if request.topics is not None:
+            request.topics = [topic for topic in request.topics if topic.name not in self.hidden]
+        answer = MetadataResponse.decode(_ask(broker, request.encode(header=True)), version=version, header=True)
+        for node in answer.brokers:
+            node.host, node.port = "127.0.0.1", self._port
+        answer.topics = [topic for topic in answer.topics if topic.name not in self.hidden]
+        answer.topics += [
+            MetadataResponse.MetadataResponseTopic(
+                error_code=_UNKNOWN_TOPIC, name=name, is_internal=False, partitions=[], version=version
+            )
+            for name in asked
+            if name in self.hidden
+        ]
+        return bytes(answer.encode(header=True))
+
+
+def _ask(broker: socket.socket, request: bytes) -> bytes:
+    _write(broker, request)
+    return _read(broker)
+
+
+def _read(connection: socket.socket) -> bytes:
+    (size,) = struct.unpack(">i", _exactly(connection, 4))
+    return _exactly(connection, size)
+
+
+def _exactly(connection: socket.socket, size: int) -> bytes:
+    got = bytearray()
+    while len(got) < size:
+        part = connection.recv(size - len(got))
+        if not part:
+            raise EOFError
+        got += part
+    return bytes(got)
+
+
+def _write(connection: socket.socket, frame: bytes) -> None:
+    connection.sendall(struct.pack(">i", len(frame)) + frame)
