@@ -5,6 +5,7 @@ is forked before there are threads, connections or Kafka's client, sleeps until 
 parent.
 """
 
+import contextlib
 import logging
 import os
 import signal
@@ -77,44 +78,46 @@ class ThreadPublisher:
 
 
 class ForkedPublisher:
-    """The loop in a child, woken by a byte on a pipe. When the child is gone, `instead` takes over."""
+    """The loop in a child, woken by a byte on a pipe. When the child dies, `instead` takes over, with all it left."""
 
     def __init__(self, child: Callable[[], Publisher], *, instead: Callable[[], Publisher]) -> None:
         """Fork. `child` makes the publisher in the child, when it is first woken."""
         reader, self._writer = os.pipe()
         self._instead = instead
         self._successor: Publisher | None = None
+        self._leaving = False
         self._pid = os.fork()
         if self._pid == 0:
             os.close(self._writer)
             _be_the_child(reader, child)
         os.close(reader)
         os.set_blocking(self._writer, False)
+        self._watcher = threading.Thread(target=self._succeed, name="publisher's watcher", daemon=True)
+        self._watcher.start()
 
     def wake(self) -> None:
         if self._successor is None:
-            try:
+            # A full pipe holds wakes enough. A broken one has no reader: whoever succeeds it begins by publishing.
+            with contextlib.suppress(BlockingIOError, BrokenPipeError):
                 os.write(self._writer, b".")
-                return
-            except BlockingIOError:
-                return  # the pipe is full of wakes already
-            except OSError:
-                log.warning("the publisher's process is gone; a thread goes on")
-                self._successor = self._instead()
-        self._successor.wake()
+        else:
+            self._successor.wake()
 
     def drain(self, timeout: float) -> None:
-        os.close(self._writer)  # the child reads the end of the file, finishes and ends
         deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            try:
-                if os.waitpid(self._pid, os.WNOHANG)[0]:
-                    break
-            except ChildProcessError:
-                break
-            time.sleep(0.01)
+        self._leaving = True
+        os.close(self._writer)  # the child reads the end of the file, finishes and ends
+        self._watcher.join(timeout)
         if self._successor is not None:
             self._successor.drain(max(0.1, deadline - time.monotonic()))
+
+    def _succeed(self) -> None:
+        """Wait for the child's end. One that nobody asked for may have come with wakes unread and work half done."""
+        os.waitpid(self._pid, 0)
+        if not self._leaving:
+            log.warning("the publisher's process is gone; a thread goes on")
+            self._successor = self._instead()
+            self._successor.wake()
 
 
 def _be_the_child(reader: int, make: Callable[[], Publisher]) -> None:
