@@ -1,11 +1,9 @@
 """Fixtures: a real PostgreSQL and a real broker, one of each for a test process, and the pack of functions on them."""
 
-import json
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -53,7 +51,7 @@ def connected(environment: dict[str, str], bootstrap_servers: str) -> dict[str, 
 
 @pytest.fixture
 def pack(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Pack]:
-    """The functions in this process, under functions-framework, on PostgreSQL. Events stay in the outbox to be looked at."""
+    """The functions in this process, under functions-framework, on PostgreSQL. Events stay in the outbox."""
     with Pack.served(environment, monkeypatch, user=f"user-{uuid4()}") as served:
         yield served
 

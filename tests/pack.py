@@ -65,7 +65,7 @@ class Pack:
     def served(cls, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, *, user: str) -> Iterator["Pack"]:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        clock_file = Path(environment.get("CLOCK_OFFSET_FILE") or f"/tmp/{uuid4()}")  # noqa: S108
+        clock_file = Path(environment.get("CLOCK_OFFSET_FILE") or f"/tmp/{uuid4()}")
         monkeypatch.setattr("taskmaster.clock._OFFSET_FILE", str(clock_file))
         settings.current.cache_clear()
         runtime.close()
