@@ -1,0 +1,116 @@
+"""Poison: a record that always fails is tried a limited number of times, whatever becomes of the retry count."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from kafka import KafkaProducer
+
+from knative.local.kafka_source import KafkaSourceAdapter
+from knative.local.resources import Container, Delivery, KafkaSource, Service
+from knative.local.serving import ClusterSink, Serving
+from tests.function_process import eventually
+from tests.pack import FUNCTIONS
+from tests.topic_reader import TopicReader
+
+POISONABLE = Path(__file__).parents[1] / "fixtures" / "functions" / "poisonable.py"
+LIMIT = 4
+EVENTS = "http://{}.default.svc.cluster.local/events"
+
+
+class Consumer:
+    """A KafkaSource that loses its retry count at every restart, as Knative's can, and never gives up by itself."""
+
+    def __init__(self, bootstrap_servers: str, serving: Serving, topic: str, attempts: Path) -> None:
+        self.attempts_file = attempts
+        self._bootstrap_servers = bootstrap_servers
+        self._sink = ClusterSink(serving)
+        self._source = KafkaSource(
+            name="poisonable",
+            topics=(topic,),
+            consumer_group=topic,
+            initial_offset="earliest",
+            sink=EVENTS.format("poisonable"),
+            delivery=Delivery(
+                retry=1_000, backoff_policy="linear", backoff_delay=timedelta(seconds=1), dead_letter_sink="http://no/"
+            ),
+        )
+
+    def attempts(self) -> list[str]:
+        return self.attempts_file.read_text().splitlines()
+
+    def run_until_the_next_attempt(self) -> None:
+        """Start, and stop again once something more was tried: its first retry would have come a second later."""
+        before = len(self.attempts())
+        adapter = KafkaSourceAdapter(
+            self._source,
+            client={"bootstrap_servers": self._bootstrap_servers},
+            sink=self._sink,
+            commit_interval=0.1,
+            session_timeout=1,
+        )
+        adapter.start()
+        try:
+            eventually(lambda: len(self.attempts()) > before, "the next attempt")
+        finally:
+            adapter.stop()
+
+
+@pytest.fixture
+def topics() -> dict[str, str]:
+    prefix = uuid4().hex[:8]
+    return {name: f"{prefix}.{name}" for name in ("dead-letters", "poisonable")}
+
+
+@pytest.fixture
+def consumer(connected: dict[str, str], topics: dict[str, str], tmp_path: Path) -> Iterator[Consumer]:
+    attempts = tmp_path / "attempts"
+    attempts.touch()
+    environment = {
+        **connected,
+        "FUNCTION_TARGET": "poisonable",
+        "FUNCTION_SOURCE": str(POISONABLE),
+        "PYTHONPATH": str(FUNCTIONS),
+        "KAFKA_TOPICS": json.dumps(topics),
+        "MAX_ATTEMPTS": str(LIMIT),
+        "ATTEMPTS_FILE": str(attempts),
+    }
+    service = Service(
+        name="poisonable",
+        container=Container(command=("python", "-m", "taskmaster.serve"), env=environment),
+        max_scale=1,
+    )
+    with Serving([service], cwd=FUNCTIONS) as serving:
+        yield Consumer(connected["KAFKA_BOOTSTRAP_SERVERS"], serving, topics["poisonable"], attempts)
+
+
+@pytest.mark.parametrize("poison", ["poison", "worse"])
+def test_a_poisonous_record_is_tried_up_to_the_limit_while_its_consumer_restarts_again_and_again(
+    connected: dict[str, str], topics: dict[str, str], consumer: Consumer, poison: str
+) -> None:
+    bootstrap_servers, user = connected["KAFKA_BOOTSTRAP_SERVERS"], f"user-{uuid4()}"
+    producer = KafkaProducer(bootstrap_servers=bootstrap_servers, enable_idempotence=False)
+    for what in (poison, "water"):
+        headers = {"specversion": "1.0", "id": what, "source": "/tests", "type": "test.drink", "userid": user}
+        producer.send(
+            topics["poisonable"],
+            value=json.dumps({"what": what}).encode(),
+            partition=0,
+            headers=[(f"ce_{name}", value.encode()) for name, value in headers.items()]
+            + [("content-type", b"application/json")],
+        ).get(10)
+    producer.close()
+
+    while "water" not in consumer.attempts():
+        consumer.run_until_the_next_attempt()
+
+    assert consumer.attempts() == [poison] * LIMIT + ["water"]
+    with TopicReader(bootstrap_servers, topics["dead-letters"]) as letters:
+        [letter] = letters.wait_for(1)
+        assert len(letters.read()) == 1
+    assert (letter.id, letter.data) == (poison, {"what": poison})
+    assert letter.attributes["reason"] == f"failed {LIMIT} times"
+    assert letter.attributes["knativeerrordest"] == "poisonable"
