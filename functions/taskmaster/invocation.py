@@ -163,7 +163,12 @@ class Invoker:
             return self._settle(arrival, answers.invalid(error, operation.command))
         if key != arrival and (settled := self._count(key, headers, body)) is not None:
             return self._settle(arrival, settled)
-        answer = self._commit(key, operation, command, event, seal=digest(body))
+        try:
+            answer = self._commit(key, operation, command, event, seal=digest(body))
+        except (Unavailable, Busy) as error:
+            if key != arrival and not isinstance(error, TooSlow):
+                self._uncount(key)
+            raise
         if key != arrival:
             with self.database.as_system() as transaction:
                 transaction.without_flush()

@@ -86,7 +86,6 @@ class Login:
             max_idle=60,
             reconnect_timeout=timeout,
             num_workers=1,
-            check=_expect_open,
             kwargs={"autocommit": True, "prepare_threshold": None, "connect_timeout": max(2, int(timeout))},
             open=True,
         )
@@ -98,7 +97,7 @@ class Login:
         Raises Unavailable or Busy for what is outside this code, StatementFailed for what is wrong in it.
         """
         try:
-            with self._pool.connection() as connection:
+            with self._connection() as connection:
                 session = Session(connection)
                 yield session
                 session.commit()
@@ -116,6 +115,16 @@ class Login:
         except psycopg.Error as error:  # its message quotes the statement, and with it what a user wrote
             raise StatementFailed(_without_values(error)) from None
 
+    @contextmanager
+    def _connection(self) -> Iterator[Connection[Any]]:
+        """One that is open. The pool's own check waits longer after each that is not: after a failover all are not."""
+        while True:
+            with self._pool.connection() as connection:
+                if _is_open(connection):
+                    yield connection
+                    return
+                connection.close()  # so that the pool forgets it
+
     def close(self) -> None:
         self._pool.close()
 
@@ -125,7 +134,6 @@ def _without_values(error: psycopg.Error) -> str:
     return " ".join([type(error).__name__, error.sqlstate or "", *filter(None, names)])
 
 
-def _expect_open(connection: Connection[Any]) -> None:
+def _is_open(connection: Connection[Any]) -> bool:
     """A server that hung up on an idle connection has left an end of file to read. Costs no round trip."""
-    if select.select([connection.fileno()], [], [], 0)[0]:
-        raise psycopg.OperationalError("the server closed the connection")
+    return not select.select([connection.fileno()], [], [], 0)[0]

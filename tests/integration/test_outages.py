@@ -1,0 +1,273 @@
+"""The database away, cut off, crowded or locked: the answer says so, nothing is counted, nobody restarts anything."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+import requests
+
+from knative.local.embedded import Server, postgres
+from taskmaster.session import Unavailable
+from taskmaster.store import UserTransaction
+from tests.conftest import taskmaster
+from tests.function_process import FunctionProcess, eventually
+from tests.pack import Pack
+
+
+@dataclass
+class Around:
+    """Functions on one database, and a hand on that database."""
+
+    environment: dict[str, str]
+    user: str = field(default_factory=lambda: f"user-{uuid4()}")
+
+    def function(self, name: str, **settings: str) -> FunctionProcess:
+        return FunctionProcess(name, self.environment | settings)
+
+    def task(self) -> int:
+        """A task of the user."""
+        with self.function("create-task") as function:
+            return int(function.call("POST", "/tasks", {"title": "a task"}, user=self.user).json()["task_id"])
+
+    def title(self, task_id: int) -> str:
+        [(title,)] = self.sql("SELECT title FROM task WHERE task_id = %s", task_id)
+        return str(title)
+
+    def attempts(self, event_id: str) -> list[tuple[int, int | None]]:
+        """Attempts and status of an event in the inbox, if it was ever counted."""
+        rows = self.sql("SELECT attempts, status FROM inbox WHERE id = %s AND user_id = %s", event_id, self.user)
+        return [(int(attempts), status) for attempts, status in rows]
+
+    def sql(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.environment["MIGRATION_DATABASE_URL"], autocommit=True) as connection:
+            cursor = connection.execute(query, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    @contextlib.contextmanager
+    def locked(self, task_id: int) -> Iterator[None]:
+        """Somebody else has the task in hand."""
+        with psycopg.connect(self.environment["MIGRATION_DATABASE_URL"]) as connection:
+            connection.execute("SELECT FROM task WHERE task_id = %s FOR UPDATE", [task_id])
+            yield
+            connection.rollback()
+
+    def waiting(self) -> list[int]:
+        """The server processes that wait for what is locked."""
+        return [pid for (pid,) in self.sql("SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'")]
+
+    def cut_off(self, condition: str) -> int:
+        """End the functions' connections, as an administrator or a failover does; how many there were."""
+        ended = self.sql(
+            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+            f" WHERE usename LIKE 'taskmaster_%%' AND {condition}"
+        )
+        return len(ended)
+
+
+@pytest.fixture
+def around(environment: dict[str, str]) -> Around:
+    return Around(environment)
+
+
+def in_background(call: Any) -> "Future[requests.Response]":
+    pool = ThreadPoolExecutor(1)
+    future: Future[requests.Response] = pool.submit(call)
+    pool.shutdown(wait=False)
+    return future
+
+
+# Away -----------------------------------------------------------------------------------------------------------------
+
+
+class MortalDatabase:
+    """A PostgreSQL that ends and comes back, with what it had, under its address."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._running = contextlib.ExitStack()
+        self._port = 0
+
+    def start(self) -> Server:
+        server = self._running.enter_context(postgres(self._directory, port=self._port, durable=False))
+        self._port = server.port
+        return server
+
+    def stop(self) -> None:
+        self._running.close()
+
+
+@pytest.fixture
+def mortal() -> Iterator[MortalDatabase]:
+    with tempfile.TemporaryDirectory(prefix="taskmaster-test-") as name:
+        Path(name).chmod(0o711)
+        database = MortalDatabase(Path(name) / "database")
+        try:
+            yield database
+        finally:
+            database.stop()
+
+
+def test_while_the_database_is_away_everybody_is_told_to_come_again_and_then_all_goes_on(
+    mortal: MortalDatabase, environment: dict[str, str]
+) -> None:
+    server = mortal.start()
+    around = Around(
+        environment
+        | {
+            "MIGRATION_DATABASE_URL": server.url,
+            "DATABASE_URL": server.login("taskmaster_user", "secret", "postgres"),
+            "SYSTEM_DATABASE_URL": server.login("taskmaster_system", "secret", "postgres"),
+        }
+    )
+    taskmaster(around.environment, "migrate")
+    with around.function("create-task", DATABASE_TIMEOUT="0.5") as function:
+
+        def create(title: str) -> requests.Response:
+            return function.call("POST", "/tasks", {"title": title}, user=around.user)
+
+        def deliver() -> int:
+            return function.event("task.create", {"title": "by event"}, user=around.user, event_id="e").status_code
+
+        assert create("before").status_code == 201
+        mortal.stop()
+        answer = create("meanwhile")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+        assert [deliver() for _ in range(3)] == [503, 503, 503]
+
+        mortal.start()
+        eventually(lambda: create("after").status_code == 201, "recovery")
+        assert deliver() == 204
+        assert around.attempts("e") == [(1, 204)], "the outage was not counted"
+    titles = [title for (title,) in around.sql("SELECT title FROM task ORDER BY task_id")]
+    assert sorted(titles) == ["after", "before", "by event"]
+
+
+def test_a_function_that_starts_while_the_database_is_away_recovers_too(
+    mortal: MortalDatabase, environment: dict[str, str]
+) -> None:
+    server = mortal.start()
+    logins = {
+        "MIGRATION_DATABASE_URL": server.url,
+        "DATABASE_URL": server.login("taskmaster_user", "secret", "postgres"),
+        "SYSTEM_DATABASE_URL": server.login("taskmaster_system", "secret", "postgres"),
+    }
+    around = Around(environment | logins)
+    taskmaster(around.environment, "migrate")
+    mortal.stop()
+    with around.function("create-task", DATABASE_TIMEOUT="0.5") as function:
+
+        def create() -> int:
+            return function.call("POST", "/tasks", {"title": "a task"}, user=around.user).status_code
+
+        assert create() == 503
+        mortal.start()
+        eventually(lambda: create() == 201, "recovery")
+
+
+def test_an_outage_is_no_fault_of_a_wrapped_record_either(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has two rows in the inbox while it is handled: by its place, and by the id of its own."""
+    envelope = {"event_id": "e", "event_type": "task.create", "user_id": pack.user, "data": {"title": "a task"}}
+
+    def away(*_: Any) -> None:
+        raise Unavailable
+
+    with monkeypatch.context() as patched:
+        patched.setattr(UserTransaction, "insert_task", away)
+        for _ in range(12):
+            assert pack.envelope("create-task", envelope, offset=1).status_code == 503
+    assert pack.envelope("create-task", envelope, offset=1).status_code == 204
+    assert len(pack.tasks()) == 1
+
+
+# Cut off --------------------------------------------------------------------------------------------------------------
+
+
+def test_connections_that_were_ended_while_idle_are_noticed_before_they_are_used(around: Around) -> None:
+    """All of them, as after a failover, at every call and event that follows."""
+    task_id = around.task()
+    with around.function("update-task") as function:
+
+        def rename(title: str) -> requests.Response:
+            return function.call("PATCH", f"/tasks/{task_id}", {"title": title}, user=around.user)
+
+        with around.locked(task_id):
+            answers = [in_background(partial(rename, f"at once {number}")) for number in range(4)]
+            eventually(lambda: len(around.waiting()) == 4, "four transactions at once")
+        assert [answer.result().status_code for answer in answers] == [200] * 4
+
+        for number in range(3):
+            assert around.cut_off("state = 'idle'") >= (4 if number == 0 else 1)
+            assert rename(f"call {number}").status_code == 200
+            event = {"task_id": task_id, "title": f"event {number}"}
+            assert function.event("task.update", event, user=around.user).status_code == 204
+
+
+def test_a_connection_that_is_ended_in_mid_transaction_is_an_outage_and_leaves_nothing(around: Around) -> None:
+    task_id = around.task()
+    with around.function("update-task") as function:
+
+        def rename() -> requests.Response:
+            return function.call("PATCH", f"/tasks/{task_id}", {"title": "by call"}, user=around.user)
+
+        def deliver() -> requests.Response:
+            change = {"task_id": task_id, "title": "by event"}
+            return function.event("task.update", change, user=around.user, event_id="cut off")
+
+        for attempt in (rename, deliver):
+            with around.locked(task_id):
+                answer = in_background(attempt)
+                eventually(around.waiting)
+                assert around.cut_off("wait_event_type = 'Lock'") == 1
+                assert answer.result().status_code == 503
+        assert around.title(task_id) == "a task"
+        assert around.attempts("cut off") == [(0, None)]
+        assert (rename().status_code, deliver().status_code) == (200, 204)
+        assert around.title(task_id) == "by event"
+
+
+# Crowded and locked ---------------------------------------------------------------------------------------------------
+
+
+def test_when_every_connection_is_taken_the_next_call_is_told_to_come_again(around: Around) -> None:
+    task_id = around.task()
+    with around.function("update-task", DATABASE_POOL_SIZE="1", DATABASE_TIMEOUT="0.3") as function:
+
+        def rename(title: str) -> requests.Response:
+            return function.call("PATCH", f"/tasks/{task_id}", {"title": title}, user=around.user)
+
+        with around.locked(task_id):
+            first = in_background(lambda: rename("first"))
+            eventually(around.waiting)
+            second = rename("second")
+            assert (second.status_code, second.headers["Retry-After"]) == (503, "2")
+        assert first.result().status_code == 200
+        assert rename("third").status_code == 200
+
+
+def test_what_somebody_else_has_in_hand_is_a_409_and_comes_again(around: Around) -> None:
+    task_id = around.task()
+    patience = "?options=-c%20lock_timeout%3D200"
+    logins = {name: around.environment[name] + patience for name in ("DATABASE_URL", "SYSTEM_DATABASE_URL")}
+    with around.function("update-task", **logins) as function:
+
+        def rename() -> int:
+            change = {"title": "by call"}
+            return function.call("PATCH", f"/tasks/{task_id}", change, user=around.user).status_code
+
+        def deliver() -> int:
+            change = {"task_id": task_id, "title": "by event"}
+            return function.event("task.update", change, user=around.user, event_id="in hand").status_code
+
+        with around.locked(task_id):
+            assert [rename(), deliver(), deliver()] == [409, 409, 409]
+            assert around.attempts("in hand") == [(0, None)]
+        assert [rename(), deliver()] == [200, 204]
+        assert around.attempts("in hand") == [(1, 204)]
