@@ -1,6 +1,9 @@
 """What can be done to a series beside completing its occurrences: skip, pause, end, look ahead, edit."""
 
+import random
 from datetime import UTC, datetime
+
+import pytest
 
 from tests.pack import Json, Pack
 
@@ -160,3 +163,42 @@ def test_reopening_the_last_occurrence_lets_the_series_go_on(pack: Pack) -> None
     reopened = pack.reopen(task)
     pack.update(reopened, recurrence_pattern="daily")
     assert due(finish(pack, task)) == ["2090-01-02"]
+
+
+def test_a_completion_from_elsewhere_in_the_original_envelope_is_followed_too(pack: Pack) -> None:
+    task = pack.create(recurrence_pattern="daily", due_on="2090-01-01", tags=["home"])
+    envelope = {
+        "event_id": f"{pack.user}-1",
+        "event_type": "task.completed",
+        "event_version": "1.0",
+        "timestamp": "2026-02-07T17:30:00Z",
+        "user_id": pack.user,
+        "correlation_id": "request-456",
+        "data": {"task_id": task["task_id"], "title": task["title"], "completed": True, "recurrence_pattern": "daily"},
+        "metadata": {"source": "taskmaster-backend", "trace_id": "distributed-trace-id"},
+    }
+    for offset in (1, 2):
+        assert pack.envelope("schedule-next-recurrence", envelope, offset=offset).status_code == 204
+    pack.deliver()
+    first, second = pack.tasks()
+    assert (first["completed"], second["due_on"], second["tags"]) == (True, "2090-01-02", ["home"])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_arrives_in_whatever_order_never_two_occurrences_are_open(pack: Pack, seed: int) -> None:
+    """Complete, reopen and complete again, each command twice, and every completion's fact again and again."""
+    chance = random.Random(seed)
+    task = pack.create(recurrence_pattern="daily", due_on="2090-01-01")
+    commands = ["complete-task", "reopen-task", "complete-task"]
+    deliveries = [(function, f"{pack.user}-{number}") for number, function in enumerate(commands)] * 2
+    chance.shuffle(deliveries)
+    for function, event_id in deliveries:
+        event_type = "task." + function.removesuffix("-task")
+        assert pack.event(function, event_type, {"task_id": task["task_id"]}, event_id=event_id).status_code == 204
+        facts = pack.events("task.completed")
+        for fact in chance.sample(facts, k=chance.randint(0, len(facts))):
+            assert pack.redeliver(fact, "schedule-next-recurrence").status_code == 204
+        assert len(pack.tasks(status="open")) <= 1
+    pack.deliver()
+    assert len(pack.tasks(status="open")) == 1
+    assert len({task["occurrence"] for task in pack.tasks()}) == len(pack.tasks())
