@@ -1,10 +1,12 @@
 """What can be done to a series beside completing its occurrences: skip, pause, end, look ahead, edit."""
 
+import json
 import random
 from datetime import UTC, datetime
 
 import pytest
 
+from tests.documents import rows
 from tests.pack import Json, Pack
 
 
@@ -202,3 +204,16 @@ def test_whatever_arrives_in_whatever_order_never_two_occurrences_are_open(pack:
     pack.deliver()
     assert len(pack.tasks(status="open")) == 1
     assert len({task["occurrence"] for task in pack.tasks()}) == len(pack.tasks())
+
+
+@pytest.mark.parametrize(("what", "how", "then"), rows("what", "how", "then due"))
+def test_living_with_a_series_is_as_written(pack: Pack, what: str, how: str, then: str) -> None:
+    function = {"complete": "complete-task", "skip": "schedule-next-recurrence"}
+    task = pack.create(recurrence_pattern="daily", due_on="2090-01-01")
+    method, path, *body = how.split(" ", 2)
+    path = path.replace("/1", f"/{task['task_id']}", 1)
+    called = {"DELETE": "delete-task", "PATCH": "update-task"}.get(method) or function[path.rpartition("/")[2]]
+    answer = pack.call(called, method, path, json.loads(body[0]) if body else None)
+    assert answer.status_code in (200, 204), answer.text
+    pack.deliver()
+    assert due(*pack.tasks(status="open")) == ([] if then == "none" else [then]), what

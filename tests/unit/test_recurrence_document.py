@@ -2,29 +2,14 @@
 
 from datetime import date, datetime
 from itertools import islice
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from taskmaster import recurrence
+from tests.documents import rows
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "recurrence.md"
 ZURICH = ZoneInfo("Europe/Zurich")
-
-
-def rows(*header: str) -> list[list[str]]:
-    """The rows of all tables with this header."""
-    found, table = [], False
-    for line in DOCUMENT.read_text(encoding="utf-8").splitlines():
-        cells = [cell.strip().strip("`") for cell in line.strip("|").split("|")]
-        if not line.startswith("|"):
-            table = False
-        elif cells == list(header):
-            table = True
-        elif table and not cells[0].startswith("---"):
-            found.append(cells)
-    return found
 
 
 def written(due: datetime | date, like: str) -> str:
