@@ -3,13 +3,20 @@
 Every command is safe to repeat. What goes wrong is one sentence on standard error and exit code 1.
 """
 
+import logging
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import NoReturn
 
 import click
 
 from taskmaster import log, settings
+
+_BROKER_SECONDS = 60
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -61,16 +68,17 @@ def topics(dry_run: bool, partitions: int, replication: int) -> None:
     configured = _configured("kafka_bootstrap_servers")
     names = wanted(configured)
     try:
-        admin = Admin(configured)
-        changes = differences(names, admin.existing(names), partitions=partitions)
-        if not dry_run:
-            created = [change.topic for change in changes if change.action == "create"]
-            if created:
-                admin.create(created, partitions=partitions, replication=replication)
-            shortened = [change.topic for change in changes if change.action == "retention"]
-            if shortened:
-                admin.set_retention(shortened)
-        admin.close()
+        with _deadline(_BROKER_SECONDS):
+            admin = Admin(configured)
+            changes = differences(names, admin.existing(names), partitions=partitions)
+            if not dry_run:
+                created = [change.topic for change in changes if change.action == "create"]
+                if created:
+                    admin.create(created, partitions=partitions, replication=replication)
+                shortened = [change.topic for change in changes if change.action == "retention"]
+                if shortened:
+                    admin.set_retention(shortened)
+            admin.close()
     except (KafkaError, OSError) as error:
         _fail(f"the broker at {', '.join(configured.kafka_bootstrap_servers)} refused: {_first_line(error)}")
     for change in changes:
@@ -99,7 +107,24 @@ def token(user: str, days: int) -> None:
 def _configured(*needs: str) -> settings.Settings:
     configured = settings.read(os.environ, needs=needs)
     log.configure("WARNING")
+    logging.getLogger("kafka").setLevel("CRITICAL")  # what matters of it is raised, and said in one sentence
     return configured
+
+
+@contextmanager
+def _deadline(seconds: int) -> Iterator[None]:
+    """Raises TimeoutError in the block: Kafka's client waits for ever for a broker that does not speak TLS."""
+
+    def too_late(_signal: int, _frame: FrameType | None) -> None:
+        raise TimeoutError(f"no answer within {seconds} seconds")
+
+    before = signal.signal(signal.SIGALRM, too_late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _fail(message: str) -> NoReturn:

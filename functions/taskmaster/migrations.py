@@ -61,7 +61,10 @@ def _alone(url: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
 
 
 def _credentials(url: str, login: str) -> tuple[str, str]:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise WrongLogin(f"the URL for {login} is none: percent-encode what is special in its password") from None
     if unquote(parts.username or "") != login:
-        raise WrongLogin(f"the URL for {login} names the user {parts.username!r}; it must be {login}")
+        raise WrongLogin(f"the URL for {login} must name that user, as in postgresql://{login}:PASSWORD@HOST/DATABASE")
     return login, unquote(parts.password or "")

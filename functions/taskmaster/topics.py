@@ -2,14 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from taskmaster import routes
 from taskmaster.broker import connection_settings
 from taskmaster.settings import Settings
-
-if TYPE_CHECKING:
-    pass
 
 RETENTION_MS = 7 * 24 * 3600 * 1000  # a day less than the inbox remembers: a replay of all there is has no effect
 _RETENTION = "retention.ms"
@@ -67,7 +64,10 @@ class Admin:
     def __init__(self, settings: Settings) -> None:
         from kafka import KafkaAdminClient
 
-        self._client: KafkaAdminClient = KafkaAdminClient(**connection_settings(settings))
+        patience = int(settings.kafka_request_timeout * 1000)
+        self._client: KafkaAdminClient = KafkaAdminClient(
+            **connection_settings(settings), bootstrap_timeout_ms=patience
+        )
 
     def existing(self, names: Iterable[str]) -> dict[str, Topic]:
         """Those of the names that the broker has."""
