@@ -111,8 +111,9 @@ MEDIA_TYPES = [
 
 
 @pytest.fixture(autouse=True)
-def nothing_fails_inside(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+def nothing_fails_inside(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No test here may leave an error in the log: each is a failure that somebody provoked from outside."""
+    monkeypatch.setattr("taskmaster.log.configure", lambda _: None)  # it would take pytest's ear away
     yield
     assert [line.getMessage() for line in caplog.get_records("call") if line.levelno >= logging.ERROR] == []
 
