@@ -17,6 +17,7 @@ class Seen:
     key: str
     attributes: dict[str, str]
     value: bytes
+    timestamp: int  # milliseconds
 
     @property
     def id(self) -> str:
@@ -49,7 +50,8 @@ class TopicReader:
         for records in self._consumer.poll(timeout_ms=100).values():
             for record in records:
                 headers = {name.removeprefix("ce_"): value.decode() for name, value in record.headers}
-                self.seen.append(Seen(key=record.key.decode(), attributes=headers, value=record.value))
+                seen = Seen(key=record.key.decode(), attributes=headers, value=record.value, timestamp=record.timestamp)
+                self.seen.append(seen)
         return self.seen
 
     def once(self) -> list[Seen]:

@@ -13,6 +13,7 @@ from taskmaster.store import Claimed, Database
 log = logging.getLogger(__name__)
 
 BATCH = 500
+_FOLLOWED = 50  # rounds in which only keys that were just published go on, until the others have their turn
 
 
 def publish(database: Database, broker: Broker) -> int:
@@ -23,15 +24,20 @@ def publish(database: Database, broker: Broker) -> int:
     """
     published = 0
     failed: dict[int, Exception] = {}
+    keys: list[str] = []  # of what has just been published
+    followed = 0
     while True:
         with database.as_system() as transaction:
-            rows = transaction.claim_outbox(BATCH, list(failed))
+            rows = transaction.claim_successors(keys) if keys and followed < _FOLLOWED else []
+            followed = followed + 1 if rows else 0
+            rows = rows or transaction.claim_outbox(BATCH, list(failed))
             if not rows:
                 return published
             acknowledged, failures = broker.send(_records(rows))
             if acknowledged:
                 transaction.delete_outbox(sorted(acknowledged))
         published += len(acknowledged)
+        keys = [row.key for row in rows if row.id in acknowledged]
         for row in rows:
             if (failure := failures.get(row.id)) is None:
                 continue

@@ -179,6 +179,12 @@ class SystemTransaction(_Inbox):
         rows = self._session.fetch(_OUTBOX["claim_outbox"], {"limit": limit, "failed": list(failed)}, tuple_row)
         return [Claimed._make(row) for row in rows]
 
+    def claim_successors(self, keys: Sequence[str]) -> list[Claimed]:
+        """The oldest row of each of these keys, on the same terms."""
+        self._session.later(_OUTBOX["prepare_publishing"])
+        rows = self._session.fetch(_OUTBOX["claim_successors"], {"keys": list(keys)}, tuple_row)
+        return [Claimed._make(row) for row in rows]
+
     def delete_outbox(self, ids: Sequence[int]) -> None:
         self._session.later(_OUTBOX["delete_outbox"], {"ids": list(ids)})
 

@@ -170,6 +170,25 @@ def test_an_event_that_commits_late_is_not_skipped(outbox: Outbox) -> None:
         assert {*ids(topic.wait_for(2))} == {early, "late"}
 
 
+def test_a_key_with_many_events_leaves_the_others_their_turn(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy key is followed by itself for some rounds; what came meanwhile goes before its end."""
+    monkeypatch.setattr("taskmaster.outbox._FOLLOWED", 3)
+    busy = [outbox.add("busy") for _ in range(20)]
+    send, meanwhile = Broker.send, list[str]()
+
+    def send_and_add(self: Broker, records: Any) -> Any:
+        if not meanwhile:
+            meanwhile.append(outbox.add("another"))
+        return send(self, records)
+
+    monkeypatch.setattr(Broker, "send", send_and_add)
+    assert outbox.publish() == 21
+    with outbox.reader() as topic:
+        events = sorted(topic.wait_for(21), key=lambda event: event.timestamp)
+    assert [event.id for event in events if event.key == "busy"] == busy
+    assert ids(events).index(meanwhile[0]) < 20
+
+
 def test_the_events_of_a_task_stay_in_order_whoever_is_killed_or_frozen(outbox: Outbox) -> None:
     """Hundreds of updates of twenty tasks, by two functions and the relay, while one after the other is harmed."""
     chance, over = random.Random(11), threading.Event()

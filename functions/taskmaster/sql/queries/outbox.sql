@@ -12,5 +12,10 @@ SELECT o.id, o.key, o.topics, o.headers, o.value FROM outbox o
  WHERE o.id <> ALL (%(failed)s) AND NOT EXISTS (SELECT FROM outbox e WHERE e.key = o.key AND e.id < o.id)
  ORDER BY o.id LIMIT %(limit)s FOR UPDATE OF o SKIP LOCKED
 
+-- name: claim_successors
+-- What is now the oldest row of each of these keys, by the index alone: claim_outbox looks at every row that waits.
+SELECT o.id, o.key, o.topics, o.headers, o.value FROM unnest(%(keys)s::text[]) AS published (key)
+  JOIN outbox o ON o.id = (SELECT min(e.id) FROM outbox e WHERE e.key = published.key) FOR UPDATE OF o SKIP LOCKED
+
 -- name: delete_outbox
 DELETE FROM outbox WHERE id = ANY (%(ids)s)
