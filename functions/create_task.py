@@ -1,6 +1,8 @@
 """create-task: a task begins; one with a recurrence pattern begins a series."""
 
+from taskmaster import reminders
 from taskmaster.door import operation
+from taskmaster.reminders import Reminders
 from taskmaster.series import Series, begun, checked
 from taskmaster.tasks import (
     Command,
@@ -25,15 +27,17 @@ class CreateTask(Command):
     tags: Tags = []
     due_at: Moment | None = None
     due_on: Day | None = None
-    time_zone: TimeZone = "UTC"
+    time_zone: TimeZone | None = None  # the user's
+    reminders: Reminders | None = None  # one at the due time, or at the hour of the day
     recurrence_pattern: Pattern | None = None
     recurrence_from: RecurrenceFrom = "due"
 
 
 @operation("task.create", http=["POST /", "POST /tasks"], status=201)
 def create_task(command: CreateTask, work: Work) -> Task:
-    task = Task(task_id=work.new_task_id(), created_at=work.now, updated_at=work.now, **command.model_dump())
-    task = begun(checked(task))
+    fields = {**command.model_dump(), "time_zone": command.time_zone or work.preferences.time_zone}
+    task = Task(task_id=work.new_task_id(), created_at=work.now, updated_at=work.now, **fields)
+    task = begun(reminders.checked(checked(task)))
     if task.recurrence_pattern:
         work.begin(Series.begun_by(task))
     return work.create(task)

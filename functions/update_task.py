@@ -6,7 +6,9 @@ In a series, a new title, description, priority or tags hold from this occurrenc
 
 from typing import Any
 
+from taskmaster import reminders
 from taskmaster.door import operation
+from taskmaster.reminders import Reminders
 from taskmaster.series import Scope, Series, begun, checked
 from taskmaster.succession import follow
 from taskmaster.tasks import (
@@ -25,7 +27,7 @@ from taskmaster.tasks import (
 )
 from taskmaster.work import Work
 
-_DEFAULTS = {"priority": "medium", "tags": [], "time_zone": "UTC", "recurrence_from": "due", "recurrence_paused": False}
+_DEFAULTS = {"priority": "medium", "tags": [], "recurrence_from": "due", "recurrence_paused": False}
 
 
 class UpdateTask(TaskCommand):
@@ -36,15 +38,18 @@ class UpdateTask(TaskCommand):
     due_at: Moment | None = None
     due_on: Day | None = None
     time_zone: TimeZone | None = None
+    reminders: Reminders | None = None
     recurrence_pattern: Pattern | None = None
     recurrence_from: RecurrenceFrom | None = None
     recurrence_paused: bool | None = None
     scope: Scope | None = None
 
-    def changes(self, task: Task) -> dict[str, Any]:
+    def changes(self, task: Task, work: Work) -> dict[str, Any]:
         """The fields that were sent and differ; a cleared one takes its default."""
         values = {name: getattr(self, name) for name in self.model_fields_set & Task.model_fields.keys()}
         values = {name: _DEFAULTS.get(name) if value is None else value for name, value in values.items()}
+        if "time_zone" in values and values["time_zone"] is None:
+            values["time_zone"] = work.preferences.time_zone
         if "recurrence_pattern" in values and values["recurrence_pattern"] is None:
             values["recurrence_paused"] = False
         return {name: value for name, value in values.items() if value != getattr(task, name)}
@@ -53,11 +58,13 @@ class UpdateTask(TaskCommand):
 @operation("task.update", http=["PATCH /{task_id}", "PATCH /tasks/{task_id}"])
 def update_task(command: UpdateTask, work: Work) -> Task:
     task = work.task(command.task_id, expecting=command.expected_version)
-    changes = command.changes(task)
+    changes = command.changes(task, work)
     if not changes:
         return task
     changed = task.changed(at=work.now, **changes)
     checked(changed, rule=changed.rule != task.rule or command.scope == "following")
+    if "reminders" in changes:
+        reminders.checked(changed)
     series = work.series_of(task)
     if series is None and changed.recurrence_pattern:
         changed = begun(changed)

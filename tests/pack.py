@@ -175,6 +175,10 @@ class Pack:
     def get(self, task: Json) -> Json:
         return self._expect(200, self.call("query-tasks", "GET", f"/tasks/{task['task_id']}"))
 
+    def prefer(self, **preferences: Any) -> Json:
+        """All of the user's preferences, those not given at their defaults."""
+        return self._expect(200, self.call("set-preferences", "PUT", "/preferences", preferences))
+
     def tasks(self, **query: Any) -> list[Json]:
         """Every task of the user, by creation, or those of a query."""
         from urllib.parse import urlencode
@@ -207,6 +211,16 @@ class Pack:
             event
             for event in self._outbox()
             if event_type in (None, event.type) and (of is None or event.data.get("task_id") == of["task_id"])
+        ]
+
+    def rings(self, task: Json) -> list[str]:
+        """The moments of a task's armed reminders, as UTC in RFC 3339 to the minute, or to what it takes."""
+        rows = self.sql(
+            "SELECT due_at FROM reminder WHERE task_id = %(id)s AND closed_at IS NULL ORDER BY due_at",
+            id=task["task_id"],
+        )
+        return [
+            moment.astimezone(UTC).isoformat().removesuffix(":00+00:00").removesuffix("+00:00") for (moment,) in rows
         ]
 
     def deliver(self, topic: str = "schedule-next-recurrence", *, function: str | None = None) -> int:

@@ -131,6 +131,12 @@ def _unwrap(attrs: dict[str, str], envelope: Any) -> "CloudEvent":
     return _event(unwrapped, envelope.get("data"))
 
 
+def time_of(attrs: Mapping[str, str]) -> datetime | None:
+    """When the event happened, if it says so; a time without an offset says nothing."""
+    moment = datetime.fromisoformat(attrs["time"]) if "time" in attrs else None
+    return moment if moment and moment.tzinfo else None
+
+
 def place(attrs: Mapping[str, str]) -> str:
     """The id of a wrapped record: partition/offset@time."""
     return f"{attrs.get('id', '')}@{attrs.get('time', '')}"

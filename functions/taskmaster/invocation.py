@@ -192,7 +192,13 @@ class Invoker:
             receipt = transaction.lock_inbox(key) or transaction.count_attempt(key, seal, KEEP_EVENTS)
             if receipt.status is not None:
                 return Answer.recalled(receipt.status, receipt.answer)
-            work = Work(transaction, origin=origin, now=clock.now(), topic=self.settings.topic)
+            work = Work(
+                transaction,
+                origin=origin,
+                now=clock.now(),
+                topic=self.settings.topic,
+                asked_at=events.time_of(attrs),
+            )
             try:
                 operation.handler(command, work)
             except Refused as refusal:

@@ -7,6 +7,7 @@ TASK_UPDATES = "task-updates"
 REMINDERS = "reminders"
 DEAD_LETTERS = "dead-letters"
 SCHEDULE_NEXT_RECURRENCE = "schedule-next-recurrence"
+DISPATCH_DUE_REMINDERS = "dispatch-due-reminders"
 
 # A mailbox carries the commands of one operation, keyed by user; facts are keyed by task.
 MAILBOXES = (
@@ -16,6 +17,9 @@ MAILBOXES = (
     "reopen-task",
     "delete-task",
     SCHEDULE_NEXT_RECURRENCE,
+    "set-preferences",
+    "snooze-reminder",
+    DISPATCH_DUE_REMINDERS,
 )
 FACTS = (TASK_EVENTS, TASK_UPDATES, REMINDERS)
 TOPICS = (*MAILBOXES, *FACTS, DEAD_LETTERS)
@@ -29,6 +33,12 @@ _ROUTES = {
     "task.recurring.next": _TASK_FACT,
     "task.recurring.ended": _TASK_FACT,
     "task.command.rejected": (TASK_UPDATES,),
+    "preferences.updated": (TASK_UPDATES,),
+    "reminder.armed": (DISPATCH_DUE_REMINDERS,),
+    "reminder.soon": (REMINDERS,),
+    "reminder.due": (REMINDERS,),
+    "reminder.sent": (TASK_UPDATES,),
+    "reminder.failed": (TASK_UPDATES,),
 }
 
 

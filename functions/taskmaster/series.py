@@ -9,10 +9,10 @@ from datetime import date, datetime
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from taskmaster import recurrence
+from taskmaster import recurrence, reminders
 from taskmaster.tasks import Record, RecurrenceFrom, Refused, Task
 
-_TEMPLATE = frozenset({"title", "description", "priority", "tags"})
+_TEMPLATE = frozenset({"title", "description", "priority", "tags", "reminders"})
 _RULE = frozenset({"recurrence_pattern", "recurrence_from"})
 _DATE = frozenset({"due_at", "due_on", "time_zone"})
 
@@ -100,8 +100,7 @@ class Series(Record):
     def occurrence(self, following: recurrence.Next, *, task_id: int, at: datetime) -> Task:
         """The task that is the next occurrence. `at` is business time."""
         return Task(
-            **self.template,
-            **self.date(following),
+            **{**self.template, **self.date(following)},
             task_id=task_id,
             recurrence_pattern=self.recurrence_pattern,
             recurrence_from=self.recurrence_from,
@@ -112,9 +111,16 @@ class Series(Record):
         )
 
     def date(self, following: recurrence.Next) -> dict[str, Any]:
-        """A date of the rule as fields of a task."""
+        """A date of the rule as fields of a task, its reminders moved along."""
         moment = following.due if isinstance(following.due, datetime) else None
-        return {"due_at": moment, "due_on": None if moment else following.due, "time_zone": self.time_zone}
+        return {
+            "due_at": moment,
+            "due_on": None if moment else following.due,
+            "time_zone": self.time_zone,
+            "reminders": reminders.moved_to(
+                self.template.get("reminders"), due=following.due, time_zone=self.time_zone
+            ),
+        }
 
     def moved(self, *, to: recurrence.Next) -> Self:
         """The head is another date of the rule: those before it were skipped."""
@@ -151,6 +157,7 @@ class Series(Record):
             edited = edited._with(paused_at=task.updated_at if task.recurrence_paused else None)
         if changed & _DATE and scope == "following":
             edited = edited._with(**_start(task), anchor=self.position)
+            edited = edited._with(template={**edited.template, "reminders": reminders.kept_for_a_series(task)})
         if changed & _TEMPLATE and scope != "this":
             edited = edited._with(template=_template(task))
         return edited
@@ -218,4 +225,4 @@ def _start(task: Task) -> dict[str, Any]:
 
 def _template(task: Task) -> dict[str, Any]:
     """What every further occurrence is made with."""
-    return task.model_dump(include=set(_TEMPLATE))
+    return {**task.model_dump(include=set(_TEMPLATE)), "reminders": reminders.kept_for_a_series(task)}

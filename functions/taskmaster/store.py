@@ -2,21 +2,24 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, LiteralString, NamedTuple
 
 from psycopg import sql
-from psycopg.rows import kwargs_row, tuple_row
+from psycopg.rows import dict_row, kwargs_row, tuple_row
 from psycopg.types.json import Jsonb
 
 from taskmaster.events import Outgoing
+from taskmaster.ids import new_id
 from taskmaster.pages import Mark, Sort
+from taskmaster.preferences import Preferences
 from taskmaster.queries import named
 from taskmaster.series import Series
 from taskmaster.session import Login, Session
 from taskmaster.tasks import Task
 
 _TASKS, _INBOX, _OUTBOX = named("tasks.sql"), named("inbox.sql"), named("outbox.sql")
+_REMINDERS, _PREFERENCES = named("reminders.sql"), named("preferences.sql")
 _AS_TASK, _AS_SERIES = kwargs_row(Task.model_construct), kwargs_row(Series.model_construct)
 _IDS_AHEAD = 32
 _SORT_KEYS: dict[str, LiteralString] = {
@@ -77,8 +80,13 @@ class _Inbox:
         self._session.later(_INBOX["answer_inbox"], {**key._asdict(), "status": status, "answer": remembered})
 
     def insert_outbox(self, event: Outgoing) -> None:
-        row = {"key": event.key, "topics": list(event.topics), "headers": Jsonb(event.headers), "value": event.value}
-        self._session.later(_OUTBOX["insert_outbox"], row)
+        self._session.later(_OUTBOX["insert_outbox"], _outbox_row(event))
+
+    def insert_outbox_unless_awaited(self, event: Outgoing, moment: datetime, now: datetime) -> None:
+        """Leave reminder.armed, unless the dispatcher will look by that moment. To be the last of a transaction."""
+        self._session.later(_REMINDERS["read_alarm_until_commit"])
+        parameters = {**_outbox_row(event), "moment": moment, "now": now}
+        self._session.later(_REMINDERS["insert_outbox_unless_awaited"], parameters)
 
 
 class UserTransaction(_Inbox):
@@ -119,6 +127,33 @@ class UserTransaction(_Inbox):
         mark = {"mark_key": beyond.key if beyond else None, "mark_id": beyond.task_id if beyond else None}
         return self._session.fetch(query, {**filters, **mark, "limit": limit}, _AS_TASK)
 
+    def lock_tasks_due_on_a_day(self, day: date) -> list[Task]:
+        """The open tasks that are due on a day, this one or a later one, in the order of their ids."""
+        return self._session.fetch(_REMINDERS["lock_tasks_due_on_a_day"], {"day": day}, _AS_TASK)
+
+    def read_preferences(self) -> Preferences:
+        """The user's, or the defaults."""
+        return self._preferences("read_preferences")
+
+    def lock_preferences(self) -> Preferences:
+        return self._preferences("lock_preferences")
+
+    def keep_preferences(self, preferences: Preferences) -> None:
+        row = preferences.model_dump()
+        quiet, channels = row["quiet_hours"], row["channels"]
+        parameters = {**row, "quiet_hours": Jsonb(quiet) if quiet else None, "channels": Jsonb(channels)}
+        self._session.later(_PREFERENCES["keep_preferences"], {**parameters, "user_id": self._user_id})
+
+    def drop_reminders(self, task: Task, keep: Sequence[datetime]) -> None:
+        """Those of a task that have not rung, but for these moments."""
+        self._session.later(_REMINDERS["drop_reminders"], {"task_id": task.task_id, "moments": list(keep)})
+
+    def insert_reminders(self, task: Task, moments: Sequence[datetime]) -> None:
+        """Those of these moments that the task does not have yet."""
+        ids = [new_id() for _ in moments]
+        row = {"task_id": task.task_id, "user_id": self._user_id, "ids": ids, "moments": list(moments)}
+        self._session.later(_REMINDERS["insert_reminders"], row)
+
     def insert_task(self, task: Task) -> None:
         self._session.later(_TASKS["insert_task"], self._row(task))
 
@@ -142,6 +177,10 @@ class UserTransaction(_Inbox):
 
     def update_series(self, series: Series) -> None:
         self._session.later(_TASKS["update_series"], self._series_row(series))
+
+    def _preferences(self, name: str) -> Preferences:
+        rows = self._session.fetch(_PREFERENCES[name], {}, dict_row)
+        return Preferences.model_validate(rows[0]) if rows else Preferences()
 
     def _series(self, name: str, series_id: int) -> Series | None:
         return next(iter(self._session.fetch(_TASKS[name], {"series_id": series_id}, _AS_SERIES)), None)
@@ -187,6 +226,10 @@ class SystemTransaction(_Inbox):
 
     def delete_outbox(self, ids: Sequence[int]) -> None:
         self._session.later(_OUTBOX["delete_outbox"], {"ids": list(ids)})
+
+
+def _outbox_row(event: Outgoing) -> dict[str, Any]:
+    return {"key": event.key, "topics": list(event.topics), "headers": Jsonb(event.headers), "value": event.value}
 
 
 class Database:

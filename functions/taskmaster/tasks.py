@@ -115,6 +115,8 @@ class Task(Record):
     due_at: datetime | None = None
     due_on: date | None = None
     time_zone: str = "UTC"
+    reminders: list[str] | None = None  # None: one at the due time, or at the hour of the day
+    snoozed_until: datetime | None = None
     recurrence_pattern: str | None = None
     recurrence_from: RecurrenceFrom = "due"
     recurrence_paused: bool = False
@@ -152,7 +154,9 @@ class Task(Record):
         return self.version > 1
 
     def changed(self, *, at: datetime, **changes: Any) -> Self:
-        """The next version of this task."""
+        """The next version of this task. A new due date ends a snooze."""
+        if {"due_at", "due_on"} & changes.keys():
+            changes.setdefault("snoozed_until", None)
         return self.model_copy(update={**changes, "version": self.version + 1, "updated_at": at})
 
     def complete(self, *, at: datetime) -> Self:

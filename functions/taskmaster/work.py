@@ -3,15 +3,18 @@
 Writes are kept until the operation has returned: one that refuses half-way leaves nothing.
 """
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
-from taskmaster import routes
+from taskmaster import reminders, routes
 from taskmaster.events import Origin, Outgoing, outgoing
 from taskmaster.pages import Mark, Sort
+from taskmaster.preferences import Preferences
 from taskmaster.series import Series
 from taskmaster.tasks import Record, Refused, Task, not_found, version_conflict
+
+_LONGEST_WAY = timedelta(hours=24)  # of a command whose reminders still ring; later ones would be stale
 
 
 class Transaction(Protocol):
@@ -24,16 +27,27 @@ class Transaction(Protocol):
     def list_tasks(self, filters: Mapping[str, Any], sort: Sort, beyond: Mark | None, limit: int) -> list[Task]: ...
     def lock_series(self, series_id: int) -> Series | None: ...
     def read_series(self, series_id: int) -> Series | None: ...
+    def lock_tasks_due_on_a_day(self, day: date) -> list[Task]: ...
+    def read_preferences(self) -> Preferences: ...
+    def lock_preferences(self) -> Preferences: ...
+    def keep_preferences(self, preferences: Preferences) -> None: ...
     def insert_task(self, task: Task) -> None: ...
     def update_task(self, task: Task) -> None: ...
     def delete_task(self, task: Task) -> None: ...
     def insert_series(self, series: Series) -> None: ...
     def update_series(self, series: Series) -> None: ...
+    def drop_reminders(self, task: Task, keep: Sequence[datetime]) -> None: ...
+    def insert_reminders(self, task: Task, moments: Sequence[datetime]) -> None: ...
     def insert_outbox(self, event: Outgoing) -> None: ...
+    def insert_outbox_unless_awaited(self, event: Outgoing, moment: datetime, now: datetime) -> None: ...
 
 
 class Work:
-    """One invocation on behalf of one user. `now` is business time, the same throughout."""
+    """One invocation on behalf of one user. `now` is business time, the same throughout.
+
+    `asked_at` is when it was asked for, where that was earlier: a reminder whose moment passed while a command waited
+    for the database is not lost.
+    """
 
     def __init__(
         self,
@@ -42,12 +56,17 @@ class Work:
         origin: Origin,
         now: datetime,
         topic: Callable[[str], str] = str,
+        asked_at: datetime | None = None,
     ) -> None:
         self.now = now
+        self._asked_at = min(max(asked_at or now, now - _LONGEST_WAY), now)
         self._transaction = transaction
         self._origin = origin
         self._topic = topic
         self._writes: list[Callable[[], None]] = []
+        self._locked: dict[int, Task] = {}  # as they were: what rings is written anew only where it changes
+        self._armed: tuple[datetime, Task] | None = None  # the earliest reminder that this work armed
+        self._preferences: Preferences | None = None
 
     def new_task_id(self) -> int:
         """The id of a task to be created."""
@@ -55,7 +74,7 @@ class Work:
 
     def task(self, task_id: int, *, expecting: int | None = None) -> Task:
         """A task of this user, locked. Refused: 404 when there is none, 412 when it has another version."""
-        task = self._transaction.lock_task(task_id)
+        task = self.find(task_id)
         if task is None:
             raise not_found(task_id)
         if expecting is not None and task.version != expecting:
@@ -64,7 +83,10 @@ class Work:
 
     def find(self, task_id: int) -> Task | None:
         """A task of this user, locked, or None."""
-        return self._transaction.lock_task(task_id)
+        task = self._transaction.lock_task(task_id)
+        if task is not None:
+            self._locked[task_id] = task
+        return task
 
     def series_of(self, task: Task) -> Series | None:
         """The series of a task that is locked already, locked."""
@@ -91,15 +113,57 @@ class Work:
         """Tasks of this user in an order, those beyond a mark."""
         return self._transaction.list_tasks(filters, sort, beyond, limit)
 
+    @property
+    def preferences(self) -> Preferences:
+        """What this user prefers."""
+        if self._preferences is None:
+            self._preferences = self._transaction.read_preferences()
+        return self._preferences
+
+    def lock_preferences(self) -> Preferences:
+        """The same, locked."""
+        self._preferences = self._transaction.lock_preferences()
+        return self._preferences
+
+    def prefer(self, preferences: Preferences) -> None:
+        """Keep what the user now prefers; where the hour of the day changed, reminders that follow it move."""
+        was, self._preferences = self.preferences, preferences
+        self._writes.append(lambda: self._transaction.keep_preferences(preferences))
+        self._emit("preferences.updated", preferences.announced().model_dump_json().encode(), key=self._origin.user_id)
+        if preferences.day_hour != was.day_hour:
+            yesterday = (self.now - timedelta(days=2)).date()
+            for task in self._transaction.lock_tasks_due_on_a_day(yesterday):
+                self.remind(task)
+
     def create(self, task: Task, *, event: str = "task.created") -> Task:
         self._writes.append(lambda: self._transaction.insert_task(task))
+        self.remind(task, new=True)
         self.announce(event, task)
         return task
 
     def save(self, task: Task, *, event: str = "task.updated") -> Task:
         self._writes.append(lambda: self._transaction.update_task(task))
+        was = self._locked.get(task.task_id)
+        if was is None or reminders.depends_on(was) != reminders.depends_on(task):
+            self.remind(task)
         self.announce(event, task)
         return task
+
+    def remind(self, task: Task, *, new: bool = False) -> None:
+        """Arm the reminders of a task, and disarm those that it had and has no more. Passed moments do not ring."""
+        hour = self.preferences.day_hour if reminders.needs_day_hour(task) else ""
+        moments = reminders.moments(task, day_hour=hour)
+        ahead = [moment for moment in moments if moment > self._asked_at]
+        if not new:
+            self._writes.append(lambda: self._transaction.drop_reminders(task, moments))
+        if ahead:
+            self._writes.append(lambda: self._transaction.insert_reminders(task, ahead))
+            self.armed(task, ahead[0])
+
+    def armed(self, task: Task, moment: datetime) -> None:
+        """Tell the dispatcher of a reminder, at the commit and unless it will look by then."""
+        if self._armed is None or moment < self._armed[0]:
+            self._armed = moment, task
 
     def delete(self, task: Task, *, event: str = "task.deleted") -> None:
         self._writes.append(lambda: self._transaction.delete_task(task))
@@ -123,7 +187,7 @@ class Work:
 
     def reject(self, command_type: str, command_id: str, refusal: Refused) -> None:
         """Nothing of this work stays but the word that the command was refused, and why."""
-        self._writes.clear()
+        self.discard()
         rejection = Rejection(
             command=command_type,
             command_id=command_id,
@@ -137,17 +201,34 @@ class Work:
         """Write what the operation left, in its order. Whether there was anything."""
         for write in self._writes:
             write()
+        if self._armed:
+            moment, task = self._armed
+            data = Armed(moment=moment).model_dump_json().encode()
+            event = self._event("reminder.armed", data, key=task.partition_key)
+            self._transaction.insert_outbox_unless_awaited(event, moment, self.now)
         return bool(self._writes)
 
     def discard(self) -> None:
         self._writes.clear()
+        self._armed = None
 
     def _emit(
         self, event_type: str, data: bytes, *, key: str, subject: str | None = None, recurs: bool = False
     ) -> None:
-        topics = tuple(dict.fromkeys(map(self._topic, routes.topics_of(event_type, recurs=recurs))))
-        event = outgoing(event_type, data, origin=self._origin, at=self.now, key=key, topics=topics, subject=subject)
+        event = self._event(event_type, data, key=key, subject=subject, recurs=recurs)
         self._writes.append(lambda: self._transaction.insert_outbox(event))
+
+    def _event(
+        self, event_type: str, data: bytes, *, key: str, subject: str | None = None, recurs: bool = False
+    ) -> Outgoing:
+        topics = tuple(dict.fromkeys(map(self._topic, routes.topics_of(event_type, recurs=recurs))))
+        return outgoing(event_type, data, origin=self._origin, at=self.now, key=key, topics=topics, subject=subject)
+
+
+class Armed(Record):
+    """Data of reminder.armed: the earliest moment that the dispatcher does not know of yet."""
+
+    moment: datetime
 
 
 class Rejection(Record):

@@ -7,27 +7,29 @@ SELECT set_config('taskmaster.user_id', %(user_id)s, true)
 SELECT nextval('task_id') FROM generate_series(1, %(count)s)
 
 -- name: read_task
-SELECT task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, recurrence_pattern,
+SELECT task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, reminders, snoozed_until, recurrence_pattern,
        recurrence_from, recurrence_paused, series_id, occurrence, version, created_at, updated_at, completed_at
   FROM task WHERE task_id = %(task_id)s
 
 -- name: lock_task
 -- The lock that puts the events of one task in commit order: taken before any outbox id.
-SELECT task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, recurrence_pattern,
+SELECT task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, reminders, snoozed_until, recurrence_pattern,
        recurrence_from, recurrence_paused, series_id, occurrence, version, created_at, updated_at, completed_at
   FROM task WHERE task_id = %(task_id)s FOR UPDATE
 
 -- name: insert_task
 INSERT INTO task (task_id, user_id, title, description, completed, priority, tags, due_at, due_on, time_zone, deadline,
+                  reminders, snoozed_until,
                   recurrence_pattern, recurrence_from, recurrence_paused, series_id, occurrence, version, created_at,
                   updated_at, completed_at)
 VALUES (%(task_id)s, %(user_id)s, %(title)s, %(description)s, %(completed)s, %(priority)s, %(tags)s, %(due_at)s, %(due_on)s,
-        %(time_zone)s, %(deadline)s, %(recurrence_pattern)s, %(recurrence_from)s, %(recurrence_paused)s,
+        %(time_zone)s, %(deadline)s, %(reminders)s, %(snoozed_until)s, %(recurrence_pattern)s, %(recurrence_from)s, %(recurrence_paused)s,
         %(series_id)s, %(occurrence)s, %(version)s, %(created_at)s, %(updated_at)s, %(completed_at)s)
 
 -- name: update_task
 UPDATE task SET title = %(title)s, description = %(description)s, completed = %(completed)s, priority = %(priority)s,
                 tags = %(tags)s, due_at = %(due_at)s, due_on = %(due_on)s, time_zone = %(time_zone)s, deadline = %(deadline)s,
+                reminders = %(reminders)s, snoozed_until = %(snoozed_until)s,
                 recurrence_pattern = %(recurrence_pattern)s, recurrence_from = %(recurrence_from)s,
                 recurrence_paused = %(recurrence_paused)s, series_id = %(series_id)s,
                 occurrence = %(occurrence)s, version = %(version)s, updated_at = %(updated_at)s, completed_at = %(completed_at)s
@@ -60,7 +62,7 @@ UPDATE series SET recurrence_pattern = %(recurrence_pattern)s, recurrence_from =
 
 -- name: list_tasks
 -- One page: {key} and {direction} are the order, {beyond} is > or <; they come from a closed table, all else is a parameter.
-SELECT task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, recurrence_pattern,
+SELECT task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, reminders, snoozed_until, recurrence_pattern,
        recurrence_from, recurrence_paused, series_id, occurrence, version, created_at, updated_at, completed_at
   FROM task
  WHERE user_id = taskmaster_caller()
@@ -78,7 +80,7 @@ SELECT task_id, title, description, completed, priority, tags, due_at, due_on, t
 
 -- name: lock_latest_after
 -- The latest occurrence behind this one, if there is any.
-SELECT task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, recurrence_pattern,
+SELECT task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, reminders, snoozed_until, recurrence_pattern,
        recurrence_from, recurrence_paused, series_id, occurrence, version, created_at, updated_at, completed_at
   FROM task WHERE series_id = %(series_id)s AND occurrence > %(occurrence)s ORDER BY occurrence DESC LIMIT 1 FOR UPDATE
 

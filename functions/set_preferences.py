@@ -1,0 +1,27 @@
+"""set-preferences: what a user prefers changes as a whole; reminders at the hour of the day move along."""
+
+from taskmaster.door import function, handles
+from taskmaster.preferences import SetPreferences, ShownPreferences
+from taskmaster.tasks import Command
+from taskmaster.work import Work
+
+
+class GetPreferences(Command):
+    pass
+
+
+@handles(http=["GET /", "GET /preferences"])
+def show(command: GetPreferences, work: Work) -> ShownPreferences:
+    return work.preferences.shown()
+
+
+@handles("preferences.set", http=["PUT /", "PUT /preferences"])
+def change(command: SetPreferences, work: Work) -> ShownPreferences:
+    kept = work.lock_preferences()
+    preferences = command.applied_to(kept)
+    if preferences != kept:
+        work.prefer(preferences)
+    return preferences.shown()
+
+
+set_preferences = function("set_preferences", show, change)

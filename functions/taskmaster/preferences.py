@@ -1,0 +1,154 @@
+"""What a user prefers: time zone, quiet hours, the hour of reminders for a day, where reminders are delivered. Pure.
+
+Wall times are HH:MM in the user's own zone. What a channel proves itself with (`secret`) is kept and shown to nobody.
+"""
+
+import hashlib
+from datetime import UTC, datetime, time, timedelta
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field
+
+from taskmaster.tasks import Command, Record, Refused, TimeZone
+
+_SIGNING_KEY = r"whsec_[A-Za-z0-9+/]{32,88}={0,2}"  # 24 to 64 bytes in base64, as Standard Webhooks has it
+
+
+def _webhook_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("must be an https address, such as https://example.com/reminders")
+    if "@" in parts.netloc or parts.fragment:
+        raise ValueError("must hold neither a user, a password nor a fragment")
+    return url
+
+
+WallTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+WebhookUrl = Annotated[str, Field(max_length=2000), AfterValidator(_webhook_url)]
+MailAddress = Annotated[str, Field(max_length=254, pattern=r"^[^\s@<>()\[\],;:\\\"]{1,64}@[A-Za-z0-9.-]{1,190}$")]
+
+
+class QuietHours(Record):
+    """From one wall time to another, the second left out; it may cross midnight."""
+
+    start: WallTime
+    end: WallTime
+
+
+class Webhook(Record):
+    """Reminders are POSTed there, signed with the secret by Standard Webhooks."""
+
+    type: Literal["webhook"]
+    url: WebhookUrl
+    secret: Annotated[str, Field(pattern=f"^{_SIGNING_KEY}$")] | None = (
+        None  # absent: the one that is kept for this url
+    )
+
+    @property
+    def target(self) -> str:
+        return self.url
+
+
+class Mail(Record):
+    type: Literal["mail"]
+    address: MailAddress
+
+    @property
+    def target(self) -> str:
+        return self.address
+
+
+Channel = Annotated[Webhook | Mail, Field(discriminator="type")]
+
+
+def name_of(channel: Webhook | Mail) -> str:
+    """What a channel is called where its outcome is told: its type, and a digest of its address."""
+    return f"{channel.type}-{hashlib.sha256(channel.target.encode()).hexdigest()[:12]}"
+
+
+class Preferences(Record):
+    """What holds for a user who has set nothing, unless a field says otherwise."""
+
+    time_zone: str = "UTC"
+    day_hour: str = "09:00"
+    quiet_hours: QuietHours | None = None
+    channels: list[Channel] = []
+
+    def quiet_until(self, moment: datetime) -> datetime | None:
+        """The moment at which the quiet hours around this one end, or None if it is in none. Aware, UTC."""
+        if self.quiet_hours is None:
+            return None
+        start, end = _wall(self.quiet_hours.start), _wall(self.quiet_hours.end)
+        local = moment.astimezone(ZoneInfo(self.time_zone))
+        wall, day = local.time(), local.date()
+        if start < end:
+            within = start <= wall < end
+        else:
+            within = wall >= start or wall < end
+            day += timedelta(days=wall >= start)
+        if not within:
+            return None
+        return datetime.combine(day, end, local.tzinfo).astimezone(UTC)
+
+    def shown(self) -> "ShownPreferences":
+        """As their owner sees them: without secrets."""
+        return ShownPreferences(**self.model_dump(exclude={"channels": {"__all__": {"secret"}}}))
+
+    def announced(self) -> "AnnouncedPreferences":
+        """As an event tells them: of the channels only the types, for an address may be as good as a secret."""
+        fields = self.model_dump(exclude={"channels"})
+        return AnnouncedPreferences(**fields, channels=[channel.type for channel in self.channels])
+
+
+class ShownPreferences(Record):
+    time_zone: str
+    day_hour: str
+    quiet_hours: QuietHours | None
+    channels: list[dict[str, Any]]
+
+
+class AnnouncedPreferences(Record):
+    """Data of preferences.updated."""
+
+    time_zone: str
+    day_hour: str
+    quiet_hours: QuietHours | None
+    channels: list[str]
+
+
+class SetPreferences(Command):
+    """All of them anew: what is left out takes its default. A webhook sent without a secret keeps the one it has."""
+
+    time_zone: TimeZone = "UTC"
+    day_hour: WallTime = "09:00"
+    quiet_hours: QuietHours | None = None
+    channels: Annotated[list[Channel], Field(max_length=5)] = []
+
+    def applied_to(self, kept: Preferences) -> Preferences:
+        """What the user then prefers. Refused (422) where a secret is missing or a quiet time has no length."""
+        if self.quiet_hours and self.quiet_hours.start == self.quiet_hours.end:
+            raise Refused(422, "Quiet for no time", "quiet_hours must not end at the time at which they start.")
+        if len({channel.target for channel in self.channels}) < len(self.channels):
+            raise Refused(422, "The same channel twice", "Each address may be given once.")
+        secrets = {channel.url: channel.secret for channel in kept.channels if isinstance(channel, Webhook)}
+        channels = [_with_secret(channel, secrets) for channel in self.channels]
+        return Preferences(**{**self.model_dump(exclude={"channels"}), "channels": channels})
+
+
+def _with_secret(channel: Webhook | Mail, secrets: dict[str, str | None]) -> Webhook | Mail:
+    if isinstance(channel, Mail) or channel.secret:
+        return channel
+    secret = secrets.get(channel.url)
+    if secret is None:
+        raise Refused(422, "A secret is missing", "A new webhook needs a secret: whsec_ and 24 to 64 bytes in base64.")
+    return channel.model_copy(update={"secret": secret})
+
+
+def _wall(text: str) -> time:
+    return time.fromisoformat(text)

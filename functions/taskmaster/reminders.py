@@ -1,0 +1,155 @@
+"""When a task reminds: moments before it is due, or moments of their own. Pure; every moment is aware, in UTC.
+
+A reminder is written as an ISO 8601 duration before the due time (PT30M, P1D) or as a moment (RFC 3339). Days and weeks
+are counted on the calendar of the task's zone, hours and less exactly, as RFC 5545 (3.3.6) has it. What is due on a day
+counts from the day's hour, never from midnight.
+"""
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, NamedTuple
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field
+
+from taskmaster.tasks import Refused, Task
+
+MOST = 50  # reminders of one task
+FURTHEST = timedelta(days=3660)  # before it is due
+AT_THE_DUE_TIME = "PT0S"
+
+_DURATION = re.compile(r"P(?:(\d{1,5})W)?(?:(\d{1,5})D)?(?:T(?=\d)(?:(\d{1,6})H)?(?:(\d{1,7})M)?(?:(\d{1,9})S)?)?")
+
+
+class Before(NamedTuple):
+    """How long before the due time: days of the calendar, then exact seconds."""
+
+    days: int
+    seconds: int
+
+
+def parse(text: str) -> Before | datetime:
+    """A reminder as it is written. Raises ValueError, with a sentence, for what is none."""
+    if text[:1] == "P":
+        found = _DURATION.fullmatch(text)
+        if found is None or found.lastindex is None:
+            raise ValueError("must be a duration such as PT30M or P1D: weeks, days, hours, minutes and seconds")
+        weeks, days, hours, minutes, seconds = (int(number or 0) for number in found.groups())
+        before = Before(weeks * 7 + days, hours * 3600 + minutes * 60 + seconds)
+        if timedelta(days=before.days, seconds=before.seconds) > FURTHEST:
+            raise ValueError(f"must not lie more than {FURTHEST.days} days before the due time")
+        return before
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None or not 1970 <= moment.year <= 9000:
+        raise ValueError(
+            "must be a duration before the due time, such as PT30M, or a moment: 2026-11-24T09:00:00+01:00"
+        )
+    return moment.astimezone(UTC)
+
+
+def _written(text: str) -> str:
+    parsed = parse(text.strip().upper())
+    return text.strip().upper() if isinstance(parsed, Before) else moment_text(parsed)
+
+
+def moment_text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+Reminder = Annotated[str, Field(max_length=64), AfterValidator(_written)]
+Reminders = Annotated[list[Reminder], Field(max_length=MOST), AfterValidator(lambda given: list(dict.fromkeys(given)))]
+
+
+def checked(task: Task) -> Task:
+    """The task, if its reminders have something to come before. Raises Refused (422)."""
+    if task.due is None and any(isinstance(parse(text), Before) for text in task.reminders or ()):
+        raise Refused(422, "Nothing to come before", "A reminder before the due time needs due_at or due_on.")
+    return task
+
+
+def moments(task: Task, *, day_hour: str) -> tuple[datetime, ...]:
+    """When the task reminds, in order and each moment once, past ones included; a completed task does not.
+
+    `day_hour` is HH:MM in the task's zone. A snoozed task is silent until its snooze ends, and reminds then.
+    """
+    if task.completed:
+        return ()
+    written = task.reminders if task.reminders is not None else [AT_THE_DUE_TIME]
+    found = {moment for text in written if (moment := _moment(text, task, day_hour))}
+    if task.snoozed_until:
+        found = {moment for moment in found if moment > task.snoozed_until} | {task.snoozed_until}
+    return tuple(sorted(found))
+
+
+def depends_on(task: Task) -> tuple[object, ...]:
+    """What its moments follow from, apart from the day's hour."""
+    return task.completed, task.due_at, task.due_on, task.time_zone, task.reminders, task.snoozed_until
+
+
+def needs_day_hour(task: Task) -> bool:
+    return task.due_on is not None and not task.completed
+
+
+def _moment(text: str, task: Task, day_hour: str) -> datetime | None:
+    before = parse(text)
+    if isinstance(before, datetime):
+        return before
+    if task.due is None:
+        return None
+    zone = ZoneInfo(task.time_zone)
+    if task.due_at and not before.days:
+        start = task.due_at
+    else:
+        local = _local(task.due_at, zone) if task.due_at else datetime.combine(task.due_on or date.min, _wall(day_hour))
+        start = (local - timedelta(days=before.days)).replace(tzinfo=zone)
+    return start.astimezone(UTC) - timedelta(seconds=before.seconds)
+
+
+# In a series ----------------------------------------------------------------------------------------------------
+
+
+def kept_for_a_series(task: Task) -> list[str] | None:
+    """The task's reminders so that they fit another date: a moment as days from the due day, and its wall time."""
+    if task.reminders is None or task.due is None:
+        return task.reminders
+    zone = ZoneInfo(task.time_zone)
+    return [_relative(text, _day(task, zone), zone) for text in task.reminders]
+
+
+def moved_to(written: list[str] | None, *, due: datetime | date, time_zone: str) -> list[str] | None:
+    """The reminders that a series keeps, as those of its occurrence on this date."""
+    if written is None:
+        return None
+    zone = ZoneInfo(time_zone)
+    day = due.astimezone(zone).date() if isinstance(due, datetime) else due
+    return [_absolute(text, day, zone) for text in written]
+
+
+def _relative(text: str, day: date, zone: ZoneInfo) -> str:
+    moment = parse(text)
+    if isinstance(moment, Before):
+        return text
+    local = _local(moment, zone)
+    return f"{(local.date() - day).days}@{local.time().isoformat()}"
+
+
+def _absolute(text: str, day: date, zone: ZoneInfo) -> str:
+    days, at, wall = text.partition("@")
+    if not at:
+        return text
+    return moment_text(datetime.combine(day + timedelta(days=int(days)), _wall(wall), zone))
+
+
+def _day(task: Task, zone: ZoneInfo) -> date:
+    return task.due_on or _local(task.due_at or datetime.min.replace(tzinfo=UTC), zone).date()
+
+
+def _local(moment: datetime, zone: ZoneInfo) -> datetime:
+    return moment.astimezone(zone).replace(tzinfo=None)
+
+
+def _wall(text: str) -> time:
+    return time.fromisoformat(text)
