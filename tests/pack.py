@@ -80,6 +80,8 @@ class Pack:
         finally:
             runtime.close()
             settings.current.cache_clear()
+            with psycopg.connect(environment["MIGRATION_DATABASE_URL"], autocommit=True) as connection:
+                connection.execute("DELETE FROM reminder WHERE user_id = %s", (user,))
             clock_file.unlink(missing_ok=True)
 
     # Asking -----------------------------------------------------------------------------------------------------
@@ -133,6 +135,11 @@ class Pack:
         return self.deliver_raw(
             function, headers, envelope if isinstance(envelope, bytes) else json.dumps(envelope).encode()
         )
+
+    def tick(self, function: str, event_type: str = "dev.knative.sources.ping") -> TestResponse:
+        """What a PingSource sends."""
+        headers = {"ce-specversion": "1.0", "ce-id": str(uuid4()), "ce-source": "/ping", "ce-type": event_type}
+        return self.deliver_raw(function, headers, b"")
 
     def deliver_raw(
         self, function: str, headers: dict[str, str], body: bytes, *, content_type: str = "application/json"

@@ -68,14 +68,22 @@ def function(target: str, *operations: Operation) -> Function:
 
 def tick(handler: Callable[[Runtime], None]) -> Function:
     """Make a handler a function that a PingSource wakes. Ticks are not remembered: each looks at all there is."""
+    return woken_by()(handler)
 
-    def answer(here: Runtime, request: Request, body: bytes) -> Answer:
-        _expect_event(here, request)
-        if request.headers.get("ce-type") == events.PING:
-            handler(here)
-        return NO_CONTENT
 
-    return _served(handler.__name__, answer)
+def woken_by(*types: str) -> Callable[[Callable[[Runtime], None]], Function]:
+    """The same for a function that these events wake beside a PingSource; what they say is not read."""
+
+    def decorate(handler: Callable[[Runtime], None]) -> Function:
+        def answer(here: Runtime, request: Request, body: bytes) -> Answer:
+            _expect_event(here, request)
+            if request.headers.get("ce-type") in (events.PING, *types):
+                handler(here)
+            return NO_CONTENT
+
+        return _served(handler.__name__, answer)
+
+    return decorate
 
 
 def dead_letter_sink(handler: Callable[[events.Outgoing, Runtime], None]) -> Function:

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
-from taskmaster.tasks import Refused, Task
+from taskmaster.tasks import Record, Refused, Task
 
 MOST = 50  # reminders of one task
 FURTHEST = timedelta(days=3660)  # before it is due
@@ -26,6 +26,29 @@ class Before(NamedTuple):
 
     days: int
     seconds: int
+
+
+class ReminderDue(Task):
+    """Data of reminder.due: the task as it is, and which of its reminders rings. `late` is by more than a minute."""
+
+    reminder_id: str = ""
+    remind_at: datetime | None = None
+    late: bool = False
+
+
+class ReminderOutcome(Record):
+    """Data of reminder.sent and reminder.failed: what became of it on every channel, and why it failed as a whole.
+
+    `called_at` is when the first channel was called: against `remind_at` it says how late that was.
+    """
+
+    task_id: int
+    reminder_id: str
+    remind_at: datetime
+    late: bool
+    channels: dict[str, dict[str, str]]
+    reason: str | None = None
+    called_at: datetime | None = None
 
 
 def parse(text: str) -> Before | datetime:

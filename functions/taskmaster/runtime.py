@@ -4,6 +4,7 @@ Made at the first request. Nothing of it exists while a module is imported: the 
 """
 
 import atexit
+from collections.abc import Callable
 from threading import Lock
 
 from taskmaster import log, settings
@@ -64,6 +65,20 @@ def current() -> Runtime:
             _made = Runtime(configured, _forked)
             atexit.register(close)
         return _made
+
+
+_leaving: set[Callable[[], None]] = set()
+
+
+def on_leaving(callback: Callable[[], None]) -> None:
+    """Have something called when the process was told to stop, while its requests still run."""
+    _leaving.add(callback)
+
+
+def leave() -> None:
+    """Tell those who wait in a request that the process is to end."""
+    for callback in list(_leaving):
+        callback()
 
 
 def close() -> None:

@@ -54,6 +54,7 @@ def main() -> None:
     try:
         server.run()
     finally:
+        runtime.leave()
         server.task_dispatcher.shutdown(cancel_pending=False, timeout=DRAIN_SECONDS)
         server.close()
         runtime.close()

@@ -78,6 +78,17 @@ class Settings(BaseModel):
         description="hosts that /events believes beside *.svc and *.svc.cluster.local; localhost, for a plain run",
     )
 
+    reminder_alarm: str = Field(
+        "reminder-alarm",
+        description="the PingSource that wakes dispatch-due-reminders; off: it looks at every tick of ten minutes",
+    )
+    kubernetes_api_url: str = Field(
+        "https://kubernetes.default.svc", description="where the alarm is set; the stand-in sets its own"
+    )
+    reminder_stale_hours: float = Field(
+        24.0, gt=0, le=8760, description="hours after which a reminder that nobody could send fails instead of ringing"
+    )
+
     max_attempts: int = Field(10, ge=1, le=1000, description="attempts at one event before it goes to the dead letters")
     max_body_bytes: int = Field(262_144, ge=1024, le=10_485_760, description="largest request body")
     clock_offset_file: str = Field(

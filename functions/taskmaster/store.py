@@ -14,6 +14,7 @@ from taskmaster.ids import new_id
 from taskmaster.pages import Mark, Sort
 from taskmaster.preferences import Preferences
 from taskmaster.queries import named
+from taskmaster.reminders import ReminderDue
 from taskmaster.series import Series
 from taskmaster.session import Login, Session
 from taskmaster.tasks import Task
@@ -57,6 +58,16 @@ class Claimed(NamedTuple):
     topics: list[str]
     headers: dict[str, str]
     value: bytes
+
+
+class Fired(NamedTuple):
+    """One reminder that was marked fired; a stale one was closed with it."""
+
+    reminder_id: str
+    task_id: int
+    moment: datetime
+    due_at: datetime
+    is_stale: bool
 
 
 class _Inbox:
@@ -196,7 +207,7 @@ class UserTransaction(_Inbox):
 
 
 class SystemTransaction(_Inbox):
-    """One transaction on behalf of the pack itself: attempts, publishing, purging. No task is visible here."""
+    """One transaction on behalf of the pack itself: attempts, publishing, firing, purging. No task is changed here."""
 
     def without_flush(self) -> None:
         """Losing this transaction in a crash of the database costs a repeat, no more."""
@@ -226,6 +237,31 @@ class SystemTransaction(_Inbox):
 
     def delete_outbox(self, ids: Sequence[int]) -> None:
         self._session.later(_OUTBOX["delete_outbox"], {"ids": list(ids)})
+
+    def lock_due_tasks(self, now: datetime, limit: int) -> dict[int, tuple[ReminderDue, str]]:
+        """The tasks of reminders that are due, with their users, locked; without those in other hands."""
+        rows = self._session.fetch(_REMINDERS["lock_due_tasks"], {"now": now, "limit": limit}, dict_row)
+        users = [row.pop("user_id") for row in rows]
+        tasks = [ReminderDue.model_construct(**row) for row in rows]
+        return {task.task_id: (task, user) for task, user in zip(tasks, users, strict=True)}
+
+    def fire_reminders(self, task_ids: Sequence[int], *, now: datetime, stale: datetime) -> list[Fired]:
+        """Mark what is due of these locked tasks; what is older than `stale` is closed with it."""
+        parameters = {"task_ids": list(task_ids), "now": now, "stale": stale}
+        return [Fired._make(row) for row in self._session.fetch(_REMINDERS["fire_reminders"], parameters, tuple_row)]
+
+    def see_to_next(self, by: datetime | None) -> datetime | None:
+        """The next moment of any armed reminder, written where all who arm one read it."""
+        self._session.later(_REMINDERS["lock_alarm"])
+        return self._moment("see_to_next", by=by)
+
+    def seen_to(self) -> datetime | None:
+        return self._moment("seen_to")
+
+    def _moment(self, name: str, **parameters: Any) -> datetime | None:
+        row: tuple[datetime | None]
+        [row] = self._session.fetch(_REMINDERS[name], parameters, tuple_row)
+        return row[0]
 
 
 def _outbox_row(event: Outgoing) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def test_deleting_the_open_occurrence_ends_the_series(pack: Pack) -> None:
     pack.delete(task)
     pack.deliver()
     assert pack.tasks() == []
-    assert pack.sql("SELECT FROM series WHERE series_id = %(id)s", id=task["task_id"]) == []
+    assert pack.sql("SELECT series_id FROM series WHERE series_id = %(id)s", id=task["task_id"]) == []
 
 
 def test_count_ends_a_series_with_an_event_that_says_so(pack: Pack) -> None:

@@ -21,3 +21,29 @@ SELECT %(key)s, %(topics)s, %(headers)s, %(value)s
 SELECT task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, reminders, snoozed_until,
        recurrence_pattern, recurrence_from, recurrence_paused, series_id, occurrence, version, created_at, updated_at, completed_at
   FROM task WHERE user_id = taskmaster_caller() AND NOT completed AND due_on >= %(day)s ORDER BY task_id FOR UPDATE
+
+-- name: lock_due_tasks
+-- The tasks of what is due, without those in other hands: these are looked at again in a moment.
+SELECT user_id, task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, reminders, snoozed_until,
+       recurrence_pattern, recurrence_from, recurrence_paused, series_id, occurrence, version, created_at, updated_at, completed_at
+  FROM task WHERE task_id IN (SELECT task_id FROM reminder WHERE fired_at IS NULL AND closed_at IS NULL AND due_at <= %(now)s
+                               ORDER BY due_at LIMIT %(limit)s)
+ ORDER BY task_id FOR UPDATE SKIP LOCKED
+
+-- name: fire_reminders
+-- A statement of its own behind the lock, so that it sees what the last holder of the task committed.
+UPDATE reminder SET fired_at = %(now)s, closed_at = CASE WHEN due_at <= %(stale)s THEN clock_timestamp() END
+ WHERE task_id = ANY (%(task_ids)s) AND fired_at IS NULL AND closed_at IS NULL AND due_at <= %(now)s
+RETURNING reminder_id::text, task_id, moment, due_at, closed_at IS NOT NULL
+
+-- name: lock_alarm
+-- Whoever arms a reminder has committed it, or has not yet read the alarm.
+SELECT pg_advisory_xact_lock(7461736722)
+
+-- name: see_to_next
+WITH next AS (SELECT min(due_at) AS due_at FROM reminder WHERE fired_at IS NULL AND closed_at IS NULL)
+UPDATE alarm SET next_at = CASE WHEN %(by)s::timestamptz IS NULL THEN next.due_at ELSE least(next.due_at, %(by)s) END
+  FROM next RETURNING next.due_at
+
+-- name: seen_to
+SELECT next_at FROM alarm

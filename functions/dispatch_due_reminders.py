@@ -1,0 +1,15 @@
+"""dispatch-due-reminders: at its moment every armed reminder becomes reminder.due; until then this function sleeps.
+
+Woken by the alarm it set, by reminder.armed where a reminder comes before that, and by the hour as a safety net.
+"""
+
+from taskmaster.door import woken_by
+from taskmaster.duty import Duty
+from taskmaster.runtime import Runtime
+
+_duty = Duty()  # of this process; whoever comes while somebody is on duty makes him look again
+
+
+@woken_by("reminder.armed")
+def dispatch_due_reminders(here: Runtime) -> None:
+    _duty.serve(here)

@@ -1,0 +1,64 @@
+"""The alarm: a PingSource of its own, whose schedule is patched to the second at which dispatch is to be woken.
+
+It asks the Kubernetes API with the pod's service account, whose Role allows this one object and nothing else.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from taskmaster.settings import Settings
+
+_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_PATH = "/apis/sources.knative.dev/v1/namespaces/{namespace}/pingsources/{name}"
+_TIMEOUT = (3.0, 10.0)  # seconds to connect, and to answer
+
+
+class AlarmFailed(Exception):
+    """The alarm is not set. Try again."""
+
+
+class Alarm:
+    """The PingSource that REMINDER_ALARM names; none where that is `off`."""
+
+    def __init__(self, configured: Settings) -> None:
+        self._name = configured.reminder_alarm
+        self._api = configured.kubernetes_api_url.rstrip("/")
+
+    @property
+    def is_used(self) -> bool:
+        return self._name != "off"
+
+    def ring(self, *, at: datetime) -> None:
+        """Wake dispatch at that second, business time. Returns once the cluster has it; raises AlarmFailed."""
+        import requests
+
+        token, authority = _read("token"), _ACCOUNT / "ca.crt"
+        try:
+            answer = requests.patch(
+                self._api + _PATH.format(namespace=_read("namespace") or "default", name=self._name),
+                json={"spec": {"schedule": schedule(at), "timezone": "UTC"}},
+                headers={
+                    "Content-Type": "application/merge-patch+json",
+                    **({"Authorization": f"Bearer {token}"} if token else {}),
+                },
+                verify=str(authority) if authority.exists() else True,
+                timeout=_TIMEOUT,
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            raise AlarmFailed(f"the alarm cannot be set: {type(error).__name__}") from None
+        if answer.status_code != 200:
+            raise AlarmFailed(f"the alarm cannot be set: the Kubernetes API answered {answer.status_code}")
+
+
+def schedule(at: datetime) -> str:
+    """The cron schedule, with seconds, of one moment a year."""
+    at = at.astimezone(UTC)
+    return f"{at.second} {at.minute} {at.hour} {at.day} {at.month} *"
+
+
+def _read(name: str) -> str:
+    try:
+        return (_ACCOUNT / name).read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

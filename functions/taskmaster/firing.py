@@ -1,0 +1,116 @@
+"""Firing: reminders that are due become reminder.due in the outbox, each in the transaction that marks it fired."""
+
+import logging
+from datetime import datetime, timedelta
+from typing import Any
+
+from taskmaster import clock
+from taskmaster.events import Origin, Outgoing, outgoing
+from taskmaster.reminders import ReminderDue, ReminderOutcome
+from taskmaster.routes import topics_of
+from taskmaster.runtime import Runtime
+from taskmaster.store import Fired
+from taskmaster.tasks import Record
+from taskmaster.work import Armed
+
+log = logging.getLogger(__name__)
+
+LATE = timedelta(minutes=1)  # from here on an event says that it is late
+BATCH = 200
+
+_FUNCTION = "dispatch-due-reminders"
+_NOBODY = "taskmaster"  # the user of what the pack says to itself
+
+
+def fire(here: Runtime, *, now: datetime) -> int:
+    """Fire a batch of what is due at `now`, business time; how many. Tasks in other hands are left for the next time.
+
+    The task is locked before its outbox row is made, and its reminders are read under that lock: one that was
+    completed or moved a moment ago does not ring. Raises Unavailable or Busy.
+    """
+    stale = now - timedelta(hours=here.settings.reminder_stale_hours)
+    with here.database.as_system() as transaction:
+        tasks = transaction.lock_due_tasks(now, BATCH)
+        if not tasks:
+            return 0
+        fired = transaction.fire_reminders(list(tasks), now=now, stale=stale)
+        for reminder in fired:
+            transaction.insert_outbox(_event(here, reminder, *tasks[reminder.task_id], now=now))
+    here.publisher.wake()
+    return max(len(fired), 1)
+
+
+def see_to_next(here: Runtime, *, by: datetime | None) -> datetime | None:
+    """The next moment of any reminder, now known to all who arm one. `by` is when somebody looks in any case."""
+    with here.database.as_system() as transaction:
+        return transaction.see_to_next(by)
+
+
+def seen_to(here: Runtime) -> datetime | None:
+    """The moment that was last seen to, by whomever."""
+    with here.database.as_system() as transaction:
+        return transaction.seen_to()
+
+
+def hand_over(here: Runtime) -> None:
+    """Have this function called again, by an event to itself."""
+    _say(here, "reminder.armed", Armed(moment=clock.now()))
+
+
+def announce_soon(here: Runtime) -> None:
+    """Wake send-reminder and the way to it: what comes next is worth a start ahead of time."""
+    _say(here, "reminder.soon", Armed(moment=clock.now()))
+
+
+def _say(here: Runtime, event_type: str, data: Record) -> None:
+    event = _outgoing(here, event_type, data, key=event_type, user_id=_NOBODY, correlation_id=_NOBODY, at=clock.now())
+    with here.database.as_system() as transaction:
+        transaction.without_flush()
+        transaction.insert_outbox(event)
+    here.publisher.wake()
+
+
+def _event(here: Runtime, reminder: Fired, task: ReminderDue, user_id: str, *, now: datetime) -> Outgoing:
+    late = now - reminder.due_at > LATE
+    about: dict[str, Any] = {"reminder_id": reminder.reminder_id, "remind_at": reminder.moment, "late": late}
+    data: Record
+    if reminder.is_stale:
+        log.warning("a reminder is stale: %s", reminder.reminder_id)
+        event_type, data = (
+            "reminder.failed",
+            ReminderOutcome(task_id=task.task_id, reason="stale", channels={}, **about),
+        )
+    else:
+        event_type, data = "reminder.due", task.model_copy(update=about)
+    return _outgoing(
+        here,
+        event_type,
+        data,
+        key=task.partition_key,
+        user_id=user_id,
+        correlation_id=reminder.reminder_id,
+        at=now,
+        subject=f"tasks/{task.task_id}",
+    )
+
+
+def _outgoing(
+    here: Runtime,
+    event_type: str,
+    data: Record,
+    *,
+    key: str,
+    user_id: str,
+    correlation_id: str,
+    at: datetime,
+    subject: str | None = None,
+) -> Outgoing:
+    return outgoing(
+        event_type,
+        data.model_dump_json().encode(),
+        origin=Origin(function=_FUNCTION, user_id=user_id, correlation_id=correlation_id),
+        at=at,
+        key=key,
+        topics=tuple(map(here.settings.topic, topics_of(event_type))),
+        subject=subject,
+    )
