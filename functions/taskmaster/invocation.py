@@ -8,7 +8,7 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -17,10 +17,10 @@ from taskmaster import answers, clock, events, identity
 from taskmaster.answers import NO_CONTENT, Answer, problem
 from taskmaster.events import Malformed, Origin
 from taskmaster.log import tie
-from taskmaster.operation import Operation
+from taskmaster.operation import Errand, Operation
 from taskmaster.session import Busy, TooSlow, Unavailable
 from taskmaster.settings import Settings
-from taskmaster.store import Database, InboxKey, Receipt
+from taskmaster.store import Database, InboxKey, Receipt, UserTransaction
 from taskmaster.tasks import Command, Refused, Task
 from taskmaster.work import Work
 
@@ -68,7 +68,7 @@ class Invoker:
                 receipt = transaction.count_attempt(key, seal, KEEP_CALLS)
                 if (first := _first_answer(receipt, seal)) is not None:
                     return first
-            work = Work(transaction, origin=origin, now=clock.now(), topic=self.settings.topic)
+            work = self._work(transaction, origin)
             try:
                 answer = answers.of(operation.handler(command, work), status=operation.status)
             except Refused as refusal:
@@ -187,25 +187,47 @@ class Invoker:
             traceparent=trace if events.is_traceparent(trace) else None,
         )
         tie(correlation_id=origin.correlation_id)
-        with self.database.as_user(key.user_id) as transaction:
-            # A row that a crash of the database took, being without flush, is written anew: no answer without one.
-            receipt = transaction.lock_inbox(key) or transaction.count_attempt(key, seal, KEEP_EVENTS)
-            if receipt.status is not None:
-                return Answer.recalled(receipt.status, receipt.answer)
-            work = Work(
-                transaction,
-                origin=origin,
-                now=clock.now(),
-                topic=self.settings.topic,
-                asked_at=events.time_of(attrs),
-            )
-            try:
-                operation.handler(command, work)
-            except Refused as refusal:
-                work.reject(event["type"], key.id, refusal)
-            work.flush()
-            transaction.answer_inbox(key, 204, None)
-        return NO_CONTENT
+        asked_at = events.time_of(attrs)
+        errand: Errand | None = None
+        result = None
+        while True:
+            with self.database.as_user(key.user_id) as transaction:
+                # A row that a crash of the database took, being without flush, is written anew: no answer without one.
+                receipt = transaction.lock_inbox(key) or transaction.count_attempt(key, seal, KEEP_EVENTS)
+                if receipt.status is not None:
+                    return Answer.recalled(receipt.status, receipt.answer)
+                work = self._work(transaction, origin, asked_at)
+                if errand is None:
+                    errand = self._handle(operation, command, work, command_id=key.id, command_type=event["type"])
+                else:
+                    errand.conclude(result, work)
+                    errand = None
+                work.flush()
+                if errand is None:
+                    transaction.answer_inbox(key, 204, None)
+                    return NO_CONTENT
+            result = errand.run(self.settings)
+
+    def _work(self, transaction: UserTransaction, origin: Origin, asked_at: datetime | None = None) -> Work:
+        return Work(
+            transaction,
+            origin=origin,
+            now=clock.now(),
+            topic=self.settings.topic,
+            asked_at=asked_at,
+        )
+
+    @staticmethod
+    def _handle(
+        operation: Operation, command: Command, work: Work, *, command_id: str, command_type: str
+    ) -> Errand | None:
+        """Let the operation do its work; what it still has to do outside of the transaction, if anything."""
+        try:
+            result = operation.handler(command, work)
+        except Refused as refusal:
+            work.reject(command_type, command_id, refusal)
+            return None
+        return result if isinstance(result, Errand) else None
 
     def _settle(self, key: InboxKey, answer: Answer) -> Answer:
         """Remember an answer that needed no transaction of the user's."""

@@ -21,6 +21,18 @@ class Operation:
     status: int  # of a person's call that succeeds
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """What a handler of an event returns when its effect lies outside of the database, such as a webhook.
+
+    `run` is called after the handler's transaction has committed; then `conclude(what it returned, work)` in another.
+    A crash in between repeats it all: at least once.
+    """
+
+    run: Callable[[Any], Any]  # given the settings
+    conclude: Callable[[Any, Any], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """A method and a path such as /tasks/{task_id}; its parameters are fields of the command."""

@@ -6,17 +6,22 @@ counts from the day's hour, never from midnight.
 """
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
+from taskmaster.outcome import Outcome
 from taskmaster.tasks import Record, Refused, Task
 
 MOST = 50  # reminders of one task
 FURTHEST = timedelta(days=3660)  # before it is due
 AT_THE_DUE_TIME = "PT0S"
+
+MOST_TRIES = 8  # of one channel, over about ten hours
+_TRY_AGAIN_AFTER = (15, 60, 300, 900, 3600, 10_800, 21_600)  # seconds
 
 _DURATION = re.compile(r"P(?:(\d{1,5})W)?(?:(\d{1,5})D)?(?:T(?=\d)(?:(\d{1,6})H)?(?:(\d{1,7})M)?(?:(\d{1,9})S)?)?")
 
@@ -51,6 +56,75 @@ class ReminderOutcome(Record):
     called_at: datetime | None = None
 
 
+class ReminderRow(Record):
+    """One ringing of a task: armed, fired, held back or to be tried again, and at last closed."""
+
+    reminder_id: str
+    task_id: int
+    moment: datetime
+    due_at: datetime
+    fired_at: datetime | None
+    attempts: int
+    outcomes: dict[str, dict[str, str]]
+    is_closed: bool
+
+    @property
+    def is_ringing(self) -> bool:
+        return self.fired_at is not None and not self.is_closed
+
+    def is_settled(self, channel: str) -> bool:
+        """Whether nothing more is to be tried on a channel."""
+        return self.outcomes.get(channel, {}).get("outcome") in ("delivered", "failed")
+
+    def held_back(self, *, until: datetime) -> Self:
+        """The same reminder, due again later."""
+        return self.model_copy(update={"due_at": until, "fired_at": None})
+
+    def told(self, *, late: bool, called_at: datetime) -> ReminderOutcome:
+        return ReminderOutcome(
+            task_id=self.task_id,
+            reminder_id=self.reminder_id,
+            remind_at=self.moment,
+            late=late,
+            channels=self.outcomes,
+            called_at=called_at,
+        )
+
+
+def concluded(row: ReminderRow, tried: Mapping[str, Outcome], *, now: datetime) -> tuple[ReminderRow, str | None]:
+    """A reminder after a round of delivery, and the event that follows.
+
+    It is sent with the first channel that took it, and a user without channels has the event itself. It failed when
+    every channel did. A channel that said "later" is tried again, a limited number of times.
+    """
+    attempts = row.attempts + 1
+    is_last = attempts >= MOST_TRIES
+    outcomes = {
+        name: {
+            "outcome": "failed" if is_last and each.outcome == "later" else each.outcome,
+            "detail": each.detail,
+        }
+        for name, each in tried.items()
+    }
+    everything = {**row.outcomes, **outcomes}
+    was_sent = any(each["outcome"] == "delivered" for each in row.outcomes.values())
+    is_sent = any(each["outcome"] == "delivered" for each in everything.values()) or not everything
+    waits = [each.seconds for each in tried.values() if each.outcome == "later"]
+    update: dict[str, Any] = {"attempts": attempts, "outcomes": everything}
+    if waits and not is_last:
+        asked = [wait for wait in waits if wait is not None]
+        seconds = max(asked) if asked else _TRY_AGAIN_AFTER[min(attempts, len(_TRY_AGAIN_AFTER)) - 1]
+        update |= {"due_at": now + timedelta(seconds=seconds), "fired_at": None}
+    else:
+        update["is_closed"] = True
+    event = None
+    if is_sent:
+        event = None if was_sent else "reminder.sent"
+    elif "is_closed" in update:
+        event = "reminder.failed"
+    return row.model_copy(update=update), event
+
+
 def parse(text: str) -> Before | datetime:
     """A reminder as it is written. Raises ValueError, with a sentence, for what is none."""
     if text[:1] == "P":
@@ -82,6 +156,13 @@ def moment_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def _duration(text: str) -> str:
+    if not isinstance(parse(text.strip().upper()), Before):
+        raise ValueError("must be a duration such as PT10M")
+    return text.strip().upper()
+
+
+Duration = Annotated[str, Field(max_length=64), AfterValidator(_duration)]
 Reminder = Annotated[str, Field(max_length=64), AfterValidator(_written)]
 Reminders = Annotated[list[Reminder], Field(max_length=MOST), AfterValidator(lambda given: list(dict.fromkeys(given)))]
 

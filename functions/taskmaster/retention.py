@@ -1,8 +1,9 @@
 """Retention: what nobody needs any more goes, in batches, so that no transaction is long. By real time."""
 
 import logging
+from collections.abc import Callable
 
-from taskmaster.store import Database
+from taskmaster.store import Database, SystemTransaction
 
 log = logging.getLogger(__name__)
 
@@ -11,14 +12,21 @@ _MOST_BATCHES = 100  # of one run; the next run goes on
 
 
 def purge(database: Database) -> int:
-    """Delete the inbox rows that are past their time; how many went."""
+    """Delete the inbox rows and the closed reminders that are past their time; how many went."""
+    gone = _in_batches(database, SystemTransaction.purge_inbox) + _in_batches(
+        database, SystemTransaction.purge_reminders
+    )
+    if gone:
+        log.info("purged %d rows", gone)
+    return gone
+
+
+def _in_batches(database: Database, purge_some: Callable[[SystemTransaction, int], int]) -> int:
     gone = 0
     for _ in range(_MOST_BATCHES):
         with database.as_system() as transaction:
-            count = transaction.purge_inbox(_BATCH)
+            count = purge_some(transaction, _BATCH)
         gone += count
         if count < _BATCH:
             break
-    if gone:
-        log.info("purged %d inbox rows", gone)
     return gone

@@ -89,6 +89,15 @@ class Settings(BaseModel):
         24.0, gt=0, le=8760, description="hours after which a reminder that nobody could send fails instead of ringing"
     )
 
+    webhook_allow: Words = Field(
+        (),
+        description="networks beside the public ones that webhooks may reach, also by http: 127.0.0.0/8, for a laptop",
+    )
+    smtp_url: SecretStr = Field(
+        SecretStr(""), description="mail server, smtp://user:password@host:587 or smtps://; empty: no mail is sent"
+    )
+    mail_from: str = Field("", description="sender of the mails, such as reminders@example.com")
+
     max_attempts: int = Field(10, ge=1, le=1000, description="attempts at one event before it goes to the dead letters")
     max_body_bytes: int = Field(262_144, ge=1024, le=10_485_760, description="largest request body")
     clock_offset_file: str = Field(

@@ -14,7 +14,7 @@ from taskmaster.ids import new_id
 from taskmaster.pages import Mark, Sort
 from taskmaster.preferences import Preferences
 from taskmaster.queries import named
-from taskmaster.reminders import ReminderDue
+from taskmaster.reminders import ReminderDue, ReminderRow
 from taskmaster.series import Series
 from taskmaster.session import Login, Session
 from taskmaster.tasks import Task
@@ -22,6 +22,7 @@ from taskmaster.tasks import Task
 _TASKS, _INBOX, _OUTBOX = named("tasks.sql"), named("inbox.sql"), named("outbox.sql")
 _REMINDERS, _PREFERENCES = named("reminders.sql"), named("preferences.sql")
 _AS_TASK, _AS_SERIES = kwargs_row(Task.model_construct), kwargs_row(Series.model_construct)
+_AS_REMINDER = kwargs_row(ReminderRow.model_construct)
 _IDS_AHEAD = 32
 _SORT_KEYS: dict[str, LiteralString] = {
     "created_at": "created_at",
@@ -165,6 +166,15 @@ class UserTransaction(_Inbox):
         row = {"task_id": task.task_id, "user_id": self._user_id, "ids": ids, "moments": list(moments)}
         self._session.later(_REMINDERS["insert_reminders"], row)
 
+    def lock_reminder(self, reminder_id: str) -> ReminderRow | None:
+        """One reminder. Lock order: its task first."""
+        rows = self._session.fetch(_REMINDERS["lock_reminder"], {"reminder_id": reminder_id}, _AS_REMINDER)
+        return rows[0] if rows else None
+
+    def update_reminder(self, reminder: ReminderRow) -> None:
+        row = {**reminder.__dict__, "outcomes": Jsonb(reminder.outcomes)}
+        self._session.later(_REMINDERS["update_reminder"], row)
+
     def insert_task(self, task: Task) -> None:
         self._session.later(_TASKS["insert_task"], self._row(task))
 
@@ -222,6 +232,10 @@ class SystemTransaction(_Inbox):
     def purge_inbox(self, batch: int) -> int:
         """Delete up to `batch` rows that are past their time; how many there were."""
         return self._session.count(_INBOX["purge_inbox"], {"batch": batch})
+
+    def purge_reminders(self, batch: int) -> int:
+        """Delete up to `batch` reminders that were closed a month ago; how many there were."""
+        return self._session.count(_REMINDERS["purge_reminders"], {"batch": batch})
 
     def claim_outbox(self, limit: int, failed: Sequence[int]) -> list[Claimed]:
         """The oldest row of each key, locked until this transaction ends, without those in other hands."""

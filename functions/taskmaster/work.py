@@ -11,6 +11,7 @@ from taskmaster import reminders, routes
 from taskmaster.events import Origin, Outgoing, outgoing
 from taskmaster.pages import Mark, Sort
 from taskmaster.preferences import Preferences
+from taskmaster.reminders import ReminderRow
 from taskmaster.series import Series
 from taskmaster.tasks import Record, Refused, Task, not_found, version_conflict
 
@@ -36,6 +37,8 @@ class Transaction(Protocol):
     def delete_task(self, task: Task) -> None: ...
     def insert_series(self, series: Series) -> None: ...
     def update_series(self, series: Series) -> None: ...
+    def lock_reminder(self, reminder_id: str) -> ReminderRow | None: ...
+    def update_reminder(self, reminder: ReminderRow) -> None: ...
     def drop_reminders(self, task: Task, keep: Sequence[datetime]) -> None: ...
     def insert_reminders(self, task: Task, moments: Sequence[datetime]) -> None: ...
     def insert_outbox(self, event: Outgoing) -> None: ...
@@ -159,6 +162,21 @@ class Work:
         if ahead:
             self._writes.append(lambda: self._transaction.insert_reminders(task, ahead))
             self.armed(task, ahead[0])
+
+    def reminder(self, reminder_id: str) -> ReminderRow | None:
+        """A reminder of a task that is locked already, locked; None where it was moved or cancelled."""
+        return self._transaction.lock_reminder(reminder_id)
+
+    def keep_reminder(self, reminder: ReminderRow, task: Task) -> None:
+        self._writes.append(lambda: self._transaction.update_reminder(reminder))
+        if reminder.fired_at is None:
+            self.armed(task, reminder.due_at)
+
+    def silence(self, task: Task) -> None:
+        """Drop what rings, is held back or is to be tried again; what is still to come stays."""
+        hour = self.preferences.day_hour if reminders.needs_day_hour(task) else ""
+        ahead = [moment for moment in reminders.moments(task, day_hour=hour) if moment > self.now]
+        self._writes.append(lambda: self._transaction.drop_reminders(task, ahead))
 
     def armed(self, task: Task, moment: datetime) -> None:
         """Tell the dispatcher of a reminder, at the commit and unless it will look by then."""

@@ -47,3 +47,16 @@ UPDATE alarm SET next_at = CASE WHEN %(by)s::timestamptz IS NULL THEN next.due_a
 
 -- name: seen_to
 SELECT next_at FROM alarm
+
+-- name: lock_reminder
+SELECT reminder_id::text, task_id, moment, due_at, fired_at, attempts, outcomes, closed_at IS NOT NULL AS is_closed
+  FROM reminder WHERE reminder_id = %(reminder_id)s::uuid FOR UPDATE
+
+-- name: update_reminder
+UPDATE reminder SET due_at = %(due_at)s, fired_at = %(fired_at)s, attempts = %(attempts)s, outcomes = %(outcomes)s,
+                    closed_at = CASE WHEN %(is_closed)s THEN clock_timestamp() END
+ WHERE reminder_id = %(reminder_id)s::uuid
+
+-- name: purge_reminders
+DELETE FROM reminder WHERE ctid = ANY (ARRAY(
+  SELECT ctid FROM reminder WHERE closed_at < now() - interval '30 days' LIMIT %(batch)s FOR UPDATE SKIP LOCKED))

@@ -1,0 +1,48 @@
+"""snooze-reminder: a task keeps silent until a later moment, and reminds then; or what rings stops ringing."""
+
+from datetime import timedelta
+
+from taskmaster.door import function, handles
+from taskmaster.reminders import Before, Duration, parse
+from taskmaster.tasks import Moment, Refused, Task, TaskCommand
+from taskmaster.work import Work
+
+_LONGEST = timedelta(days=3660)
+
+
+class SnoozeReminder(TaskCommand):
+    duration: Duration | None = None  # from now
+    until: Moment | None = None
+
+
+class DismissReminder(TaskCommand):
+    pass
+
+
+@handles("reminder.snooze", http=["POST /{task_id}", "POST /tasks/{task_id}/snooze"])
+def snooze(command: SnoozeReminder, work: Work) -> Task:
+    task = work.task(command.task_id, expecting=command.expected_version)
+    if task.completed:
+        raise Refused(409, "Completed", "A completed task does not remind. Reopen it first.")
+    if (command.duration is None) == (command.until is None):
+        raise Refused(422, "Until when", "Give either a duration, such as PT10M, or until, a moment.")
+    until = command.until
+    if command.duration:
+        before = parse(command.duration)
+        assert isinstance(before, Before)
+        until = work.now + timedelta(days=before.days, seconds=before.seconds)
+    assert until is not None
+    if not work.now < until < work.now + _LONGEST:
+        raise Refused(422, "Not ahead", "A snooze ends at a moment ahead, within ten years.")
+    return work.save(task.changed(at=work.now, snoozed_until=until))
+
+
+@handles("reminder.dismiss", http=["POST /tasks/{task_id}/dismiss"])
+def dismiss(command: DismissReminder, work: Work) -> Task:
+    task = work.task(command.task_id, expecting=command.expected_version)
+    dismissed = task.changed(at=work.now, snoozed_until=None)
+    work.silence(dismissed)
+    return work.save(dismissed)
+
+
+snooze_reminder = function("snooze_reminder", snooze, dismiss)
