@@ -87,13 +87,13 @@ class Revision:
             for pod in list(self._pods):
                 self._drain(pod)
 
-    def stop(self) -> None:
+    def stop(self, grace: float | None = None) -> None:
         """Refuse new requests, drain all pods and wait until they are gone."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
             for pod in list(self._pods):
-                self._drain(pod)
+                self._drain(pod, grace)
             self._changed.wait_for(lambda: not self._draining)
 
     def _acquire(self, deadline: float) -> tuple[Pod, bool]:
@@ -180,17 +180,17 @@ class Revision:
 
         return Response(response.status, response.headers, response.body, close)
 
-    def _drain(self, pod: Pod) -> None:
+    def _drain(self, pod: Pod, grace: float | None = None) -> None:
         self._pods.remove(pod)
         self._draining.append(pod)
         self._changed.notify_all()
-        threading.Thread(target=self._end, args=(pod,), name=f"{pod.name}-drain", daemon=True).start()
+        threading.Thread(target=self._end, args=(pod, grace), name=f"{pod.name}-drain", daemon=True).start()
 
-    def _end(self, pod: Pod) -> None:
-        grace = self.service.timeout.total_seconds()
+    def _end(self, pod: Pod, grace: float | None) -> None:
+        limit = self.service.timeout.total_seconds()
         with self._changed:
-            self._changed.wait_for(lambda: not pod.in_flight, grace)
-        pod.stop(grace)
+            self._changed.wait_for(lambda: not pod.in_flight, limit if grace is None else grace)
+        pod.stop(limit)
         with self._changed:
             self._forget(pod)
 

@@ -103,13 +103,16 @@ class Serving:
         for revision in self._revisions.values():
             revision.renew()
 
-    def stop(self) -> None:
-        """Drain all functions side by side, and return when no process is left."""
+    def stop(self, grace: float | None = None) -> None:
+        """Drain all functions side by side, and return when no process is left.
+
+        A request gets `grace` seconds to end: its Service's timeoutSeconds unless given.
+        """
         self._stopping.set()
         self._awake.set()
         self._autoscaler.join()
         with ThreadPoolExecutor(max(len(self._revisions), 1)) as pool:
-            list(pool.map(Revision.stop, self._revisions.values()))
+            list(pool.map(lambda revision: revision.stop(grace), self._revisions.values()))
 
     def _launcher(self, service: Service) -> Launcher:
         def launch(on_exit: Callable[[Pod], None]) -> Pod:

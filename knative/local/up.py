@@ -15,7 +15,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -38,6 +38,7 @@ from knative.local.web import Gate, WebServer
 _logger = logging.getLogger(__name__)
 
 _GATEWAY_THREADS = 64
+_DRAIN_SECONDS = 5.0
 
 
 class Platform:
@@ -181,6 +182,7 @@ class Platform:
 
         api_port = free_port()
         env["KUBERNETES_API_URL"] = f"http://127.0.0.1:{api_port}"
+        env["WEBHOOK_ALLOW"] = "127.0.0.0/8,::1/128"  # what people try out on a laptop listens there
         self._serving = Serving(
             found.services.values(), cwd=functions, sources=everything, env=env, on_line=self._on_line
         )
@@ -231,7 +233,10 @@ class Platform:
     def _stop_sources(self) -> None:
         adapters: list[PingSourceAdapter | KafkaSourceAdapter] = [*self._pings, *self._sources]
         with ThreadPoolExecutor(max(len(adapters), 1)) as pool:
-            for stopped in [pool.submit(adapter.stop) for adapter in adapters]:
+            stopping = [pool.submit(adapter.stop) for adapter in adapters]
+            if wait(stopping, timeout=_DRAIN_SECONDS).not_done:
+                self._serving.stop(grace=1)  # a request that waits for something, such as the next reminder
+            for stopped in stopping:
                 stopped.result()
 
     def _administer(self, method: str, path: str, body: bytes) -> tuple[int, dict[str, Any]] | None:
