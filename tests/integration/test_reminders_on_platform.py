@@ -1,17 +1,20 @@
-"""Reminders on the stand-in, from the real manifests: functions that sleep, an alarm that wakes them, a clock that moves."""
+"""Reminders on the stand-in, from the real manifests: functions asleep, an alarm to wake them, a clock that moves."""
 
+import json
+import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 import requests
 
@@ -32,6 +35,7 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.rung: Counter[str] = Counter()
+        self.late: list[float] = []  # seconds from the moment it was meant for until it arrived
         self.url = f"http://127.0.0.1:{self.server_address[1]}/"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -40,7 +44,8 @@ class _Handler(BaseHTTPRequestHandler):
     server: Receiver
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        told = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["data"]
+        self.server.late.append((datetime.now(UTC) - datetime.fromisoformat(told["remind_at"])).total_seconds())
         self.server.rung[self.headers["webhook-id"]] += 1
         self.send_response(204)
         self.end_headers()
@@ -90,7 +95,7 @@ def platform(tmp_path: Path) -> Iterator[Platform]:
 
 @pytest.fixture
 def user(platform: Platform, receiver: Receiver) -> User:
-    receiver.rung.clear()
+    receiver.rung.clear(), receiver.late.clear()
     somebody = User(platform, "ada")
     somebody.call("PUT", "/preferences", {"channels": [{"type": "webhook", "url": receiver.url, "secret": SECRET}]})
     return somebody
@@ -103,34 +108,32 @@ def until(condition: Callable[[], bool], seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
-def rows(platform: Platform, query: str) -> list[Any]:
-    with psycopg.connect(platform.database_urls["owner"]) as connection:
-        return connection.execute(query).fetchall()
-
-
 def schedule(platform: Platform) -> str:
     return str(platform.status()["ping_sources"]["reminder-alarm"]["schedule"])
 
 
 def test_a_thousand_reminders_ring_once_each_and_in_time(user: User, platform: Platform, receiver: Receiver) -> None:
-    """50 a second for 20 s, two of its pods killed on the way; how late each was is told and has to be bearable."""
-    start = platform.clock.now() + timedelta(seconds=25)
-    for number in range(0, 1000, 50):  # 50 a task, a task a second
-        moments = [(start + timedelta(milliseconds=20 * (number + n))).isoformat() for n in range(50)]
-        user.create(start + timedelta(hours=1), reminders=moments)
-    until(lambda: platform.clock.now() > start + timedelta(seconds=8))
+    """50 a second for 20 s. How late they were is printed, and has to be bearable on a busy machine."""
+    start = platform.clock.now() + timedelta(seconds=40)
+    users = [User(platform, user.name) for _ in range(4)]
+    with ThreadPoolExecutor(4) as side_by_side:
+        list(
+            side_by_side.map(
+                lambda number: users[number % 4].create(start + timedelta(milliseconds=20 * number)), range(1000)
+            )
+        )
+    assert platform.clock.now() < start, "creating them took too long for this test"
+    until(lambda: platform.clock.now() > start + timedelta(seconds=20), 90)
     until(lambda: len(receiver.rung) >= 1000, 60)
     time.sleep(1)
     assert len(receiver.rung) == sum(receiver.rung.values()) == 1000
-    late = sorted(
-        (datetime.fromisoformat(called) - moment).total_seconds()
-        for called, moment in rows(
-            platform,
-            "SELECT convert_from(value, 'UTF8')::json->>'called_at', remind_at FROM outbox, "
-            "LATERAL (SELECT (convert_from(value, 'UTF8')::json->>'remind_at')::timestamptz AS remind_at) AS r WHERE false",
-        )
+    late = sorted(receiver.late)
+    median, p99 = late[499], late[989]
+    print(
+        f"\n1,000 reminders over 20 s, lateness in ms: "
+        f"median {median * 1000:.0f}, p99 {p99 * 1000:.0f}, most {late[-1] * 1000:.0f}"
     )
-    assert not late
+    assert p99 < 5  # tests/bench holds it to a second, on a machine that does nothing else
 
 
 def test_three_hours_away_it_sleeps_and_the_alarm_wakes_it(user: User, platform: Platform, receiver: Receiver) -> None:
@@ -152,9 +155,6 @@ def test_three_hours_away_it_sleeps_and_the_alarm_wakes_it(user: User, platform:
 def test_a_dispatcher_killed_on_duty_loses_and_repeats_nothing(
     user: User, platform: Platform, receiver: Receiver
 ) -> None:
-    import os
-    import signal
-
     start = platform.clock.now() + timedelta(seconds=6)
     user.create(
         start + timedelta(hours=1),
