@@ -213,11 +213,15 @@ class Pack:
     # Looking ------------------------------------------------------------------------------------------------------
 
     def events(self, event_type: str | None = None, *, of: Json | None = None) -> list[Event]:
-        """What the user's work left in the outbox, in order: of one type, about one task, or all."""
+        """What the user's work left in the outbox, in order: of one type, about one task, or all.
+
+        What wakes the dispatcher (reminder.armed) is told only when it is asked for.
+        """
         return [
             event
             for event in self._outbox()
-            if event_type in (None, event.type) and (of is None or event.data.get("task_id") == of["task_id"])
+            if (event_type or event.type) == event.type and (event_type or event.type != "reminder.armed")
+            if (of is None or event.data.get("task_id") == of["task_id"])
         ]
 
     def rings(self, task: Json) -> list[str]:

@@ -57,6 +57,7 @@ def test_a_title_is_enough_and_the_rest_has_defaults(pack: Pack) -> None:
         "title": "x", "description": None, "completed": False, "priority": "medium", "tags": [], "due_at": None,
         "due_on": None, "time_zone": "UTC", "recurrence_pattern": None, "recurrence_from": "due",
         "recurrence_paused": False, "series_id": None, "occurrence": None, "version": 1, "completed_at": None,
+        "reminders": None, "snoozed_until": None,
     }  # fmt: skip
 
 

@@ -39,12 +39,21 @@ ALTER TABLE reminder    ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON preferences TO taskmaster_user USING (user_id = taskmaster_caller()) WITH CHECK (user_id = taskmaster_caller());
 CREATE POLICY own ON reminder    TO taskmaster_user USING (user_id = taskmaster_caller()) WITH CHECK (user_id = taskmaster_caller());
 CREATE POLICY dispatch ON reminder TO taskmaster_system USING (true) WITH CHECK (true);
--- The dispatcher locks tasks and tells them in reminder.due; it changes none.
-CREATE POLICY dispatch ON task TO taskmaster_system USING (true) WITH CHECK (false);
+
+-- The tasks of reminders that are due, locked, without those in other hands: all that the system's login, which sees no
+-- task, needs of them. They are told in reminder.due.
+CREATE FUNCTION lock_tasks_to_remind_of(at timestamptz, most integer) RETURNS SETOF task
+  LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path FROM CURRENT AS $$
+  SELECT t FROM task t
+   WHERE task_id IN (SELECT r.task_id FROM reminder r WHERE r.fired_at IS NULL AND r.closed_at IS NULL AND r.due_at <= at
+                      ORDER BY r.due_at LIMIT most)
+   ORDER BY task_id FOR UPDATE SKIP LOCKED
+$$;
+REVOKE ALL ON FUNCTION lock_tasks_to_remind_of FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION lock_tasks_to_remind_of TO taskmaster_system;
 
 GRANT SELECT, INSERT, UPDATE ON preferences TO taskmaster_user;
 GRANT SELECT, INSERT, UPDATE, DELETE ON reminder TO taskmaster_user;
 GRANT SELECT ON alarm TO taskmaster_user;
 GRANT SELECT, UPDATE, DELETE ON reminder TO taskmaster_system;
-GRANT SELECT, UPDATE (task_id) ON task TO taskmaster_system;
 GRANT SELECT, UPDATE ON alarm TO taskmaster_system;

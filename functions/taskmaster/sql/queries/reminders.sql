@@ -26,9 +26,7 @@ SELECT task_id, title, description, completed, priority, tags, due_at, due_on, t
 -- The tasks of what is due, without those in other hands: these are looked at again in a moment.
 SELECT user_id, task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, reminders, snoozed_until,
        recurrence_pattern, recurrence_from, recurrence_paused, series_id, occurrence, version, created_at, updated_at, completed_at
-  FROM task WHERE task_id IN (SELECT task_id FROM reminder WHERE fired_at IS NULL AND closed_at IS NULL AND due_at <= %(now)s
-                               ORDER BY due_at LIMIT %(limit)s)
- ORDER BY task_id FOR UPDATE SKIP LOCKED
+  FROM lock_tasks_to_remind_of(%(now)s, %(limit)s)
 
 -- name: fire_reminders
 -- A statement of its own behind the lock, so that it sees what the last holder of the task committed.
