@@ -38,3 +38,4 @@ def configure(level: str) -> None:
     for noisy in ("kafka", "waitress", "psycopg.pool", "yoyo"):
         logging.getLogger(noisy).setLevel("WARNING" if level != "DEBUG" else "DEBUG")
     logging.getLogger("waitress.queue").setLevel("ERROR")  # a call that waits for a thread is no news
+    logging.getLogger("urllib3").setLevel("WARNING")  # its debug lines quote addresses of webhooks

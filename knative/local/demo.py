@@ -6,22 +6,26 @@ Exit code 1, with a sentence, if one of them is not true.
 from __future__ import annotations
 
 import logging
+import secrets
 import subprocess
 import sys
 import tempfile
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import requests
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 
+from knative.local.receiver import Receiver
 from knative.local.records import Records
 from knative.local.up import Platform
 
@@ -144,6 +148,52 @@ def recurring(story: Story) -> None:
     )
 
 
+def reminded(story: Story) -> None:
+    story.chapter("A reminder comes when it is meant to")
+    with Receiver() as receiver:
+        secret = "whsec_" + b64encode(secrets.token_bytes(24)).decode()
+        story.call("PUT", "/preferences", {"channels": [{"type": "webhook", "url": receiver.url, "secret": secret}]})
+        moment = story.platform.clock.now() + timedelta(seconds=6)
+        task, _ = story.call("POST", "/tasks", {"title": "take the bread out", "due_at": moment.isoformat()})
+        found, _ = story.eventually("the reminder", lambda: receiver.about(task))
+        late = (found[0].at - moment).total_seconds() * 1000
+        story.must(late >= 0, "the reminder came too early")
+        story.tell(f"task {task['task_id']}, due in 6 s: its signed webhook arrived {late:.0f} ms after the moment,")
+        story.tell("from functions at zero: dispatch-due-reminders waited, and woke send-reminder 5 s ahead.")
+
+
+def journey(story: Story) -> None:
+    story.chapter("A journey in time, over February and the change of the clocks")
+    year, zone = datetime.now(UTC).year + 1, ZoneInfo("Europe/Zurich")
+    with Receiver() as receiver:
+        secret = "whsec_" + b64encode(secrets.token_bytes(24)).decode()
+        story.call("PUT", "/preferences", {"channels": [{"type": "webhook", "url": receiver.url, "secret": secret}]})
+        due = datetime(year, 1, 31, 9, tzinfo=zone)
+        task, _ = story.call(
+            "POST",
+            "/tasks",
+            {"title": "back up", "due_at": due.isoformat(), "time_zone": zone.key, "recurrence_pattern": "monthly"},
+        )
+        for month, day in ((1, (31,)), (2, (28, 29)), (3, (31,))):
+            due = datetime.fromisoformat(task["due_at"]).astimezone(zone)
+            story.must((due.month, due.hour) == (month, 9) and due.day in day, f"the occurrence is due {due}")
+            story.platform.travel(due - timedelta(seconds=8) - story.platform.clock.now())
+            story.eventually("its reminder", lambda about=task: receiver.about(about), within=30)  # type: ignore[misc]
+            [message] = receiver.about(task)
+            at = datetime.fromisoformat(message.data["remind_at"]).astimezone(zone)
+            story.must(at == due and not message.data["late"], f"it was meant for {at}")
+            story.tell(
+                f"{due:%d %B, %H:%M} in Zurich ({due:%H:%M} is {due.astimezone(UTC):%H:%M} UTC): rung, completed"
+            )
+            story.call("POST", f"/tasks/{task['task_id']}/complete")
+            [task], _ = story.eventually(
+                "the next occurrence",
+                lambda series=task["series_id"]: [  # type: ignore[misc]
+                    t for t in story.tasks(status="open") if t["series_id"] == series
+                ],
+            )
+
+
 def poison(story: Story) -> None:
     story.chapter("A poison record stops nobody")
     before = {"ce_specversion": "1.0", "ce_source": "/demo", "ce_type": "task.create", "ce_userid": USER}
@@ -191,6 +241,8 @@ STORY = (
     recurring,
     poison,
     twice,
+    reminded,
+    journey,
     back_to_zero,
 )
 

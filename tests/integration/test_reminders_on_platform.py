@@ -133,7 +133,7 @@ def test_a_thousand_reminders_ring_once_each_and_in_time(user: User, platform: P
         f"\n1,000 reminders over 20 s, lateness in ms: "
         f"median {median * 1000:.0f}, p99 {p99 * 1000:.0f}, most {late[-1] * 1000:.0f}"
     )
-    assert p99 < 5  # tests/bench holds it to a second, on a machine that does nothing else
+    assert p99 < 5  # two busy cores run the platform, the receiver and other tests; 0.4 s was measured beside them
 
 
 def test_three_hours_away_it_sleeps_and_the_alarm_wakes_it(user: User, platform: Platform, receiver: Receiver) -> None:
