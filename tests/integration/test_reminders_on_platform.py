@@ -95,7 +95,8 @@ def platform(tmp_path: Path) -> Iterator[Platform]:
 
 @pytest.fixture
 def user(platform: Platform, receiver: Receiver) -> User:
-    receiver.rung.clear(), receiver.late.clear()
+    receiver.rung.clear()
+    receiver.late.clear()
     somebody = User(platform, "ada")
     somebody.call("PUT", "/preferences", {"channels": [{"type": "webhook", "url": receiver.url, "secret": SECRET}]})
     return somebody

@@ -65,7 +65,8 @@ def test_a_reminder_is_delivered_once_and_told(pack: Pack, receiver: Receiver) -
     pack.prefer(channels=channels(receiver))
     task = pack.create(title="call Grace", due_at=at(hours=1))
     pack.travel(hours=1)
-    ring(pack), ring(pack)
+    ring(pack)
+    ring(pack)
     [request] = receiver.got
     payload = request.json or {}
     assert (payload["type"], payload["data"]["title"], payload["data"]["late"]) == ("reminder.due", "call Grace", False)

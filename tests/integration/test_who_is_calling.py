@@ -232,6 +232,8 @@ def test_a_persons_event_needs_a_token_under_the_internal_host_too(pack: Pack) -
         ("complete-task", "POST", "/complete", None),
         ("reopen-task", "POST", "/reopen", None),
         ("schedule-next-recurrence", "POST", "/skip", None),
+        ("snooze-reminder", "POST", "/snooze", {"duration": "PT5M"}),
+        ("snooze-reminder", "POST", "/dismiss", None),
         ("delete-task", "DELETE", "", None),
     ],
 )
