@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Record = tuple[str, str, Mapping[str, str], bytes]  # topic, key, headers, value
 _PATIENCE_MS = 5_000  # for a broker to say where a topic is: a claim's rows are locked meanwhile
 _LINGER_MS = 1
+_LARGEST_RECORD = 1_310_720  # a broker takes 1 MiB as shipped; a dead letter of that size has its reasons on top
 _ABSENT_SECONDS = 30.0
 
 
@@ -171,6 +172,7 @@ class Broker:
                 max_block_ms=_PATIENCE_MS,
                 retry_backoff_ms=100,
                 linger_ms=_LINGER_MS,
+                max_request_size=_LARGEST_RECORD,
             )
         except Exception as error:
             raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error

@@ -365,6 +365,9 @@ def test_whatever_was_refused_anywhere_can_be_parked(
         for name, body in BODIES.items():
             headers = binary_event(pack, "create-task", "task.create", knativeerrorcode="422", reason="é%00")
             assert pack.deliver_raw("park-dead-letter", headers, body).status_code == 204, name
+        largest = b"x" * 1_048_576  # what a broker takes as it is shipped, the record's own key and headers left out
+        headers = binary_event(pack, "create-task", "task.create", knativeerrordata="x" * 1_400)
+        assert pack.deliver_raw("park-dead-letter", headers, largest).status_code == 204
         for media_type in MEDIA_TYPES:
             headers = binary_event(pack, "create-task", "task.create")
             answer = pack.deliver_raw("park-dead-letter", headers, b"\xff", content_type=media_type)
