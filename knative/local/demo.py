@@ -177,7 +177,7 @@ def journey(story: Story) -> None:
         for month, day in ((1, (31,)), (2, (28, 29)), (3, (31,))):
             due = datetime.fromisoformat(task["due_at"]).astimezone(zone)
             story.must((due.month, due.hour) == (month, 9) and due.day in day, f"the occurrence is due {due}")
-            story.platform.travel(due - timedelta(seconds=8) - story.platform.clock.now())
+            story.platform.travel(due - timedelta(seconds=3) - story.platform.clock.now())
             story.eventually("its reminder", lambda about=task: receiver.about(about), within=30)  # type: ignore[misc]
             [message] = receiver.about(task)
             at = datetime.fromisoformat(message.data["remind_at"]).astimezone(zone)
