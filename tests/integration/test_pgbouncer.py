@@ -145,7 +145,7 @@ def test_tasks_are_made_changed_once_and_published_in_order(pooler: PgBouncer) -
             """A task that is created and changed, by call or by event, each of it twice."""
             key, title = str(uuid4()), {"title": f"task {number}"}
             made = [create.call("POST", "/tasks", title, user=user, Idempotency_Key=key) for _ in range(2)]
-            assert [answer.status_code for answer in made] == [201, 201]
+            assert [answer.status_code for answer in made] == [201, 201], create.lines
             task_id = int(made[0].json()["task_id"])
             change = {"task_id": task_id, "priority": "high"}
             changed = [update.event("task.update", change, user=user, event_id=f"{number}") for _ in range(2)]
@@ -177,7 +177,7 @@ def test_two_users_on_one_server_connection_never_see_each_others_tasks(pooler: 
         def write_and_read(number: int) -> None:
             user = users[number % 2]
             made = create.call("POST", "/tasks", {"title": user}, user=user)
-            assert made.status_code == 201
+            assert made.status_code == 201, made.text
             task_id = made.json()["task_id"]
             listed = query.call("GET", "/tasks?limit=100", user=user)
             assert {task["title"] for task in listed.json()["tasks"]} == {user}

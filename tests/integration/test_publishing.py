@@ -220,7 +220,7 @@ def test_the_events_of_a_task_stay_in_order_whoever_is_killed_or_frozen(outbox: 
         raise AssertionError("it was never done")
 
     def harm() -> None:
-        for _ in range(12):
+        for _ in range(10):
             time.sleep(chance.uniform(0.05, 0.3))
             victim = chance.choice([*updaters, relay])
             match chance.choice(["kill", "freeze", "freeze", "kill the publisher"]):
