@@ -31,7 +31,11 @@ class Publisher(Protocol):
 
 
 class ThreadPublisher:
-    """The loop in a thread, started when first woken. `publish` raises what `later` names when it must wait."""
+    """The loop in a thread, started when first woken. `publish` raises what `later` names when it must wait.
+
+    Where the interpreter ends before Kafka's client has begun its own thread (Python 3.12 and later let none begin
+    then), what is left is for the next function that starts.
+    """
 
     def __init__(self, publish: Callable[[], object], *, later: tuple[type[Exception], ...]) -> None:
         self._publish = publish
