@@ -26,7 +26,7 @@ token: .demo ## Print a token for what `make up` runs: make token USER=ada
 	@$(RUN) knative.local run taskmaster token $(USER)
 
 test: .dev ## Run unit, contract and integration tests on a real PostgreSQL and broker
-	@$(RUN) pytest -n auto -q $(ARGS)
+	@$(RUN) pytest -n auto --dist worksteal -q $(ARGS)
 
 bench: .dev ## Measure against the usual design, side by side
 	@$(RUN) tests.bench
