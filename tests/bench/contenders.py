@@ -38,6 +38,7 @@ _TASK = {
     "tags": ["home", "garden"],
     "due_at": "2027-01-31T09:00:00+01:00",
     "time_zone": "Europe/Berlin",
+    "reminders": [],  # the usual design has none; it does not look at this
 }
 
 

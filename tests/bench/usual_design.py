@@ -59,9 +59,9 @@ _INSERT = """
 
 
 class NewTask(BaseModel):
-    """What a client sends: the fields of create-task's command."""
+    """What a client sends: the fields of create-task's command, of which it has no reminders."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="ignore")
 
     title: Annotated[str, Field(min_length=1, max_length=500)]
     description: Annotated[str, Field(max_length=10_000)] | None = None
