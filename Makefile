@@ -5,6 +5,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.14 python3.11 python3; 
 	done; echo python3)
 RUN := .venv/bin/python -m
 BY ?= 1d
+# One more than there are processors: much of a test is waiting for a process to start or to sleep again.
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
@@ -26,7 +28,7 @@ token: .demo ## Print a token for what `make up` runs: make token USER=ada
 	@$(RUN) knative.local run taskmaster token $(USER)
 
 test: .dev ## Run unit, contract and integration tests on a real PostgreSQL and broker
-	@$(RUN) pytest -n auto --dist worksteal -q $(ARGS)
+	@$(RUN) pytest -n $(WORKERS) --dist worksteal -q $(ARGS)
 
 bench: .dev ## Measure against the usual design, side by side
 	@$(RUN) tests.bench
