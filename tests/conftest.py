@@ -1,15 +1,13 @@
 """Fixtures: a real PostgreSQL and a real broker, one of each for a test process, and the pack of functions on them."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 
 from knative.local.embedded import Server, broker, postgres
-from tests.pack import FUNCTIONS, Pack
+from tests.command_line import taskmaster
+from tests.pack import Pack
 
 SECRET = "a secret of the tests"
 
@@ -54,15 +52,3 @@ def pack(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterat
     """The functions in this process, under functions-framework, on PostgreSQL. Events stay in the outbox."""
     with Pack.served(environment, monkeypatch, user=f"user-{uuid4()}") as served:
         yield served
-
-
-def taskmaster(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run the command line as a Job would. Raises CalledProcessError."""
-    return subprocess.run(
-        [sys.executable, "-m", "taskmaster.cli", *arguments],
-        cwd=FUNCTIONS,
-        env={"PATH": os.environ["PATH"], **environment},
-        check=True,
-        capture_output=True,
-        text=True,
-    )

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-DOCUMENT = Path(__file__).parents[1] / "docs" / "recurrence.md"
+DOCS = Path(__file__).parents[1] / "docs"
 
 
-def rows(*header: str) -> list[list[str]]:
-    """The rows of all tables with this header."""
+def rows(document: str, *header: str) -> list[list[str]]:
+    """The rows of all tables with this header in a document of docs/."""
     found, table = [], False
-    for line in DOCUMENT.read_text(encoding="utf-8").splitlines():
-        cells = [cell.strip().strip("`") for cell in line.strip("|").split("|")]
+    for line in (DOCS / document).read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip().strip("`") for cell in line.split("|")[1:-1]]
         if not line.startswith("|"):
             table = False
         elif cells == list(header):

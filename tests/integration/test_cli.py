@@ -1,9 +1,7 @@
 """The command line: safe to repeat, safe beside itself, and what goes wrong is one sentence without a secret in it."""
 
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit, urlunsplit
@@ -17,21 +15,14 @@ from knative.local.embedded import broker
 from knative.local.processes import free_port
 from taskmaster import cli, routes
 from taskmaster.identity import caller
-from tests.pack import FUNCTIONS
+from tests import command_line
 
 PASSWORD = "hunter2"
 
 
 def taskmaster(environment: Mapping[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run the command line as a Job would."""
-    return subprocess.run(
-        [sys.executable, "-m", "taskmaster.cli", *arguments],
-        cwd=FUNCTIONS,
-        env={"PATH": os.environ["PATH"], **environment},
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    """Run it, and let the test look at how it ended."""
+    return command_line.taskmaster(environment, *arguments, check=False)
 
 
 def expect_one_sentence(ended: "subprocess.CompletedProcess[str]", *said: str) -> None:

@@ -17,7 +17,7 @@ import requests
 from knative.local.embedded import Server, postgres
 from taskmaster.session import Unavailable
 from taskmaster.store import UserTransaction
-from tests.conftest import taskmaster
+from tests.command_line import taskmaster
 from tests.function_process import FunctionProcess, eventually
 from tests.pack import Pack
 

@@ -206,7 +206,7 @@ def test_whatever_arrives_in_whatever_order_never_two_occurrences_are_open(pack:
     assert len({task["occurrence"] for task in pack.tasks()}) == len(pack.tasks())
 
 
-@pytest.mark.parametrize(("what", "how", "then"), rows("what", "how", "then due"))
+@pytest.mark.parametrize(("what", "how", "then"), rows("recurrence.md", "what", "how", "then due"))
 def test_living_with_a_series_is_as_written(pack: Pack, what: str, how: str, then: str) -> None:
     function = {"complete": "complete-task", "skip": "schedule-next-recurrence"}
     task = pack.create(recurrence_pattern="daily", due_on="2090-01-01")

@@ -20,7 +20,7 @@ def written(due: datetime | date, like: str) -> str:
     return f"{text[:16]} {text[16:]}" if like.count(" ") == 2 else text[:16]
 
 
-@pytest.mark.parametrize(("pattern", "first", "then"), rows("pattern", "first due", "then"))
+@pytest.mark.parametrize(("pattern", "first", "then"), rows("recurrence.md", "pattern", "first due", "then"))
 def test_the_occurrences_are_as_written(pattern: str, first: str, then: str) -> None:
     ends = then.endswith("(end)")
     expected = [first, *then.removesuffix(" (end)").split(", ")]
@@ -31,7 +31,7 @@ def test_the_occurrences_are_as_written(pattern: str, first: str, then: str) -> 
     assert (len(due) == len(expected)) == ends
 
 
-@pytest.mark.parametrize(("pattern", "part", "because"), rows("pattern", "part", "because"))
+@pytest.mark.parametrize(("pattern", "part", "because"), rows("recurrence.md", "pattern", "part", "because"))
 def test_the_refusals_are_as_written(pattern: str, part: str, because: str) -> None:
     with pytest.raises(recurrence.RuleError) as refusal:
         recurrence.parse(pattern)
@@ -39,5 +39,5 @@ def test_the_refusals_are_as_written(pattern: str, part: str, because: str) -> N
 
 
 def test_the_tables_were_found() -> None:
-    assert len(rows("pattern", "first due", "then")) > 25
-    assert len(rows("pattern", "part", "because")) > 5
+    assert len(rows("recurrence.md", "pattern", "first due", "then")) > 25
+    assert len(rows("recurrence.md", "pattern", "part", "because")) > 5

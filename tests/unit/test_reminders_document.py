@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, date, datetime
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,24 +11,10 @@ from taskmaster.preferences import Preferences, QuietHours
 from taskmaster.reminders import Reminders, moments
 from taskmaster.tasks import Task
 from taskmaster.webhook import _classified
+from tests.documents import rows
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "reminders.md"
 ZURICH = ZoneInfo("Europe/Zurich")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def rows(*header: str) -> list[list[str]]:
-    """The rows of all tables with this header."""
-    found, table = [], False
-    for line in DOCUMENT.read_text(encoding="utf-8").splitlines():
-        cells = [cell.strip().strip("`") for cell in line.split("|")[1:-1]]
-        if not line.startswith("|"):
-            table = False
-        elif cells == list(header):
-            table = True
-        elif table and not cells[0].startswith("---"):
-            found.append(cells)
-    return found
 
 
 def local(text: str) -> datetime:
@@ -40,7 +25,7 @@ def written(moment: datetime) -> str:
     return f"{moment.astimezone(ZURICH):%Y-%m-%d %H:%M}"
 
 
-@pytest.mark.parametrize(("due", "reminders", "rings"), rows("due", "reminders", "rings"))
+@pytest.mark.parametrize(("due", "reminders", "rings"), rows("reminders.md", "due", "reminders", "rings"))
 def test_it_rings_as_written(due: str, reminders: str, rings: str) -> None:
     given = json.loads(reminders)
     task = Task(
@@ -56,7 +41,7 @@ def test_it_rings_as_written(due: str, reminders: str, rings: str) -> None:
     assert ", ".join(map(written, moments(task, day_hour="09:00"))) == rings
 
 
-@pytest.mark.parametrize(("quiet", "meant_for", "rings"), rows("quiet hours", "meant for", "rings"))
+@pytest.mark.parametrize(("quiet", "meant_for", "rings"), rows("reminders.md", "quiet hours", "meant for", "rings"))
 def test_quiet_hours_hold_it_back_as_written(quiet: str, meant_for: str, rings: str) -> None:
     start, end = quiet.split(" to ")
     preferences = Preferences(time_zone="Europe/Zurich", quiet_hours=QuietHours(start=start, end=end))
@@ -64,10 +49,13 @@ def test_quiet_hours_hold_it_back_as_written(quiet: str, meant_for: str, rings: 
     assert written(preferences.quiet_until(moment) or moment) == rings
 
 
-@pytest.mark.parametrize(("status", "follows"), rows("answer", "what follows"))
+@pytest.mark.parametrize(("status", "follows"), rows("reminders.md", "answer", "what follows"))
 def test_an_answer_has_the_outcome_written(status: str, follows: str) -> None:
     assert _classified(int(status), "").outcome == follows
 
 
 def test_the_tables_were_found() -> None:
-    assert (len(rows("due", "reminders", "rings")), len(rows("quiet hours", "meant for", "rings"))) == (16, 6)
+    assert (
+        len(rows("reminders.md", "due", "reminders", "rings")),
+        len(rows("reminders.md", "quiet hours", "meant for", "rings")),
+    ) == (16, 6)
