@@ -12,6 +12,19 @@ from tests.pack import Pack
 SECRET = "a secret of the tests"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--broker", choices=("embedded", "kafka"), default="embedded", help="what the tests run on: kafka needs Java"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--broker") != "kafka":
+        left_out = [item for item in items if item.get_closest_marker("kafka")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+
+
 @pytest.fixture(scope="session")
 def database_server() -> Iterator[Server]:
     """PostgreSQL without fsync: what a test process writes needs to survive its functions, not the machine."""
