@@ -1,6 +1,6 @@
 """dispatch-due-reminders: at its moment every armed reminder becomes reminder.due; until then this function sleeps.
 
-Woken by the alarm it set, by reminder.armed where a reminder comes before that, and by the hour as a safety net.
+Woken by the alarm it set, and by reminder.armed: where a reminder comes before that, or relay-outbox found one missed.
 """
 
 from taskmaster.door import woken_by

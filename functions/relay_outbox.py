@@ -1,6 +1,11 @@
-"""relay-outbox: what no function published is published, and what is past its time is purged. Woken by the hour."""
+"""relay-outbox: what others left undone. Woken by the hour, the one call and the one session of an hour without work.
+
+A reminder that nobody fired wakes the dispatcher, what no function published is published, what is past its time is
+purged.
+"""
 
 from taskmaster.door import tick
+from taskmaster.firing import remind_of_missed
 from taskmaster.outbox import publish
 from taskmaster.retention import purge
 from taskmaster.runtime import Runtime
@@ -8,5 +13,6 @@ from taskmaster.runtime import Runtime
 
 @tick
 def relay_outbox(here: Runtime) -> None:
+    remind_of_missed(here)
     publish(here.database, here.broker)
     purge(here.database)

@@ -10,6 +10,7 @@ from taskmaster.settings import Settings
 
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _PATH = "/apis/sources.knative.dev/v1/namespaces/{namespace}/pingsources/{name}"
+_REST = "0 0 0 1 1 *"  # once a year: a PingSource has no never
 _TIMEOUT = (3.0, 10.0)  # seconds to connect, and to answer
 
 
@@ -30,13 +31,20 @@ class Alarm:
 
     def ring(self, *, at: datetime) -> None:
         """Wake dispatch at that second, business time. Returns once the cluster has it; raises AlarmFailed."""
+        self._set(schedule(at))
+
+    def rest(self) -> None:
+        """There is nothing to wake dispatch for. Raises AlarmFailed."""
+        self._set(_REST)
+
+    def _set(self, cron: str) -> None:
         import requests
 
         token, authority = _read("token"), _ACCOUNT / "ca.crt"
         try:
             answer = requests.patch(
                 self._api + _PATH.format(namespace=_read("namespace") or "default", name=self._name),
-                json={"spec": {"schedule": schedule(at), "timezone": "UTC"}},
+                json={"spec": {"schedule": cron, "timezone": "UTC"}},
                 headers={
                     "Content-Type": "application/merge-patch+json",
                     **({"Authorization": f"Bearer {token}"} if token else {}),

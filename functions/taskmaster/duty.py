@@ -90,14 +90,15 @@ class Duty:
             return False
         now = clock.now()
         coming = firing.see_to_next(here, by=None if alarm.is_used else now + TICK)
-        if coming is None:
-            return True
-        if coming <= now + (NEAR if alarm.is_used else TICK):
+        if coming and coming <= now + (NEAR if alarm.is_used else TICK):
             self._await(here, coming, until)
             return False
         if not alarm.is_used:
             return True
-        alarm.ring(at=coming - EARLY)
+        if coming:
+            alarm.ring(at=coming - EARLY)
+        else:
+            alarm.rest()
         return firing.seen_to(here) == coming  # else somebody else has set it meanwhile, to another moment
 
     def _await(self, here: Runtime, moment: datetime, until: float) -> None:

@@ -52,18 +52,35 @@ def seen_to(here: Runtime) -> datetime | None:
         return transaction.seen_to()
 
 
+def remind_of_missed(here: Runtime) -> None:
+    """Have dispatch called where a reminder is overdue: whoever was to fire it was not called, or died."""
+    now = clock.now()
+    event = _call_for_dispatch(here, now)
+    with here.database.as_system() as transaction:
+        transaction.insert_outbox_if_missed(event, by=now - LATE)
+
+
 def hand_over(here: Runtime) -> None:
     """Have this function called again, by an event to itself."""
-    _say(here, "reminder.armed", Armed(moment=clock.now()))
+    _say(here, _call_for_dispatch(here, clock.now()))
 
 
 def announce_soon(here: Runtime) -> None:
     """Wake send-reminder and the way to it: what comes next is worth a start ahead of time."""
-    _say(here, "reminder.soon", Armed(moment=clock.now()))
+    _say(here, _to_itself(here, "reminder.soon", clock.now()))
 
 
-def _say(here: Runtime, event_type: str, data: Record) -> None:
-    event = _outgoing(here, event_type, data, key=event_type, user_id=_NOBODY, correlation_id=_NOBODY, at=clock.now())
+def _call_for_dispatch(here: Runtime, now: datetime) -> Outgoing:
+    return _to_itself(here, "reminder.armed", now)
+
+
+def _to_itself(here: Runtime, event_type: str, now: datetime) -> Outgoing:
+    """What the pack says to itself."""
+    data = Armed(moment=now)
+    return _outgoing(here, event_type, data, key=event_type, user_id=_NOBODY, correlation_id=_NOBODY, at=now)
+
+
+def _say(here: Runtime, event: Outgoing) -> None:
     with here.database.as_system() as transaction:
         transaction.without_flush()
         transaction.insert_outbox(event)

@@ -264,6 +264,10 @@ class SystemTransaction(_Inbox):
         parameters = {"task_ids": list(task_ids), "now": now, "stale": stale}
         return [Fired._make(row) for row in self._session.fetch(_REMINDERS["fire_reminders"], parameters, tuple_row)]
 
+    def insert_outbox_if_missed(self, event: Outgoing, by: datetime) -> None:
+        """Leave an event where a reminder should have been fired by that moment and was not."""
+        self._session.later(_REMINDERS["insert_outbox_if_missed"], {**_outbox_row(event), "by": by})
+
     def see_to_next(self, by: datetime | None) -> datetime | None:
         """The next moment of any armed reminder, written where all who arm one read it."""
         self._session.later(_REMINDERS["lock_alarm"])

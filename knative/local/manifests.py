@@ -28,6 +28,7 @@ from knative.local.resources import (
 
 __all__ = ["ManifestError", "ping_source", "read"]
 
+_EVERY_MINUTE = "* * * * *"  # of a PingSource that does not say when, as Knative's webhook has it
 _CLUSTER_ONLY = {
     "Namespace",
     "ReferenceGrant",
@@ -151,13 +152,13 @@ def ping_source(document: Field) -> PingSource:
     spec, namespace = document["spec"], document["metadata"]["namespace"].text("default")
     data = spec["data"].text() if spec["data"] else ""
     try:
-        cron.parse(spec["schedule"].text(), spec["timezone"].text("UTC"))
+        cron.parse(spec["schedule"].text(_EVERY_MINUTE), spec["timezone"].text("UTC"))
     except ValueError as error:
         raise ManifestError(f"{document.file}: spec.schedule: {error}") from None
     return PingSource(
         name=document["metadata"]["name"].text(),
         namespace=namespace,
-        schedule=spec["schedule"].text(),
+        schedule=spec["schedule"].text(_EVERY_MINUTE),
         timezone=spec["timezone"].text("UTC"),
         content_type=spec["contentType"].text() if spec["contentType"] else None,
         data=data.encode(),

@@ -83,6 +83,27 @@ def test_what_is_far_sets_the_alarm_and_nobody_waits(pack: Pack, cluster: Cluste
     assert len(pack.events("reminder.armed")) == 1  # of the first: the second will be seen when the alarm rings
 
 
+def test_with_nothing_ahead_the_alarm_rests(pack: Pack, cluster: Cluster) -> None:
+    pack.sql("DELETE FROM reminder")
+    pack.tick(DISPATCH)
+    assert cluster.schedules == ["0 0 0 1 1 *"]
+    pack.create(due_at=at(hours=3))
+    assert len(pack.events("reminder.armed")) == 1
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_the_hourly_relay_calls_the_dispatcher_where_a_reminder_was_missed(
+    pack: Pack, cluster: Cluster, lost: bool
+) -> None:
+    """The tick of the alarm was lost, and nobody came."""
+    pack.sql("DELETE FROM reminder")
+    pack.create(due_at=at(hours=1))
+    pack.sql("DELETE FROM outbox")
+    pack.travel(minutes=62 if lost else 58)
+    firing.remind_of_missed(runtime.current())
+    assert pack.sql("SELECT topics FROM outbox") == ([(["dispatch-due-reminders"],)] if lost else [])
+
+
 def test_what_is_near_is_waited_for_and_send_reminder_woken_before(pack: Pack, cluster: Cluster) -> None:
     pack.create(due_at=at(seconds=3))
     pack.tick(DISPATCH)

@@ -339,6 +339,18 @@ def test_a_purge_goes_in_batches(pack: Pack, monkeypatch: pytest.MonkeyPatch) ->
     assert left(pack) == 1
 
 
+@pytest.mark.parametrize("title", ["x", "another command"])
+def test_a_key_past_its_time_is_new_whether_or_not_it_was_purged(pack: Pack, title: str) -> None:
+    first = pack.call("create-task", "POST", "/tasks", {"title": "x"}, Idempotency_Key="k")
+    pack.sql("UPDATE inbox SET expires_at = now() - interval '1 s' WHERE user_id = %(user)s", user=pack.user)
+    again = [pack.call("create-task", "POST", "/tasks", {"title": title}, Idempotency_Key="k") for _ in range(2)]
+    assert [answer.status_code for answer in (first, *again)] == [201, 201, 201]
+    assert again[0].json == again[1].json != first.json
+    assert len(pack.tasks()) == 2
+    [(left,)] = pack.sql("SELECT expires_at - now() FROM inbox WHERE user_id = %(user)s", user=pack.user)
+    assert left > timedelta(hours=23)
+
+
 def test_a_command_that_comes_after_it_was_forgotten_is_a_new_one(pack: Pack) -> None:
     user = str(uuid4())
     pack.event("create-task", "task.create", {"title": "x"}, event_id="e", user=user)

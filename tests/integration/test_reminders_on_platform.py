@@ -10,14 +10,18 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import requests
 
+from knative.local.manifests import read
 from knative.local.up import Platform
 
 ROOT = Path(__file__).parents[2]
@@ -137,19 +141,66 @@ def test_a_thousand_reminders_ring_once_each_and_in_time(user: User, platform: P
     assert p99 < 5  # two busy cores run the platform, the receiver and other tests; 0.4 s was measured beside them
 
 
-def test_three_hours_away_it_sleeps_and_the_alarm_wakes_it(user: User, platform: Platform, receiver: Receiver) -> None:
+def is_set_to(platform: Platform, due: datetime) -> bool:
+    alarm = due.astimezone(UTC) - timedelta(seconds=10)
+    return schedule(platform).startswith(f"{alarm.second} {alarm.minute} {alarm.hour} ")
+
+
+def used(platform: Platform) -> tuple[int, int]:
+    """How often any function has been called, and how many sessions the database has seen."""
+    elsewhere = platform.database_urls["owner"].rpartition("/")[0] + "/postgres"  # looking is no session of theirs
+    with psycopg.connect(elsewhere) as connection:
+        [(sessions,)] = connection.execute(
+            "SELECT sessions FROM pg_stat_database WHERE datname = 'taskmaster'"
+        ).fetchall()
+    return sum(function.invocations for function in platform.report().values()), sessions
+
+
+def test_an_hour_without_work_is_one_call_and_one_session(user: User, platform: Platform, receiver: Receiver) -> None:
+    """With the next reminder three hours away. An alarm that was not set yet rings at the next full minute."""
+    now = platform.clock.now()
+    platform.travel(now.replace(minute=30, second=0) + timedelta(hours=1) - now)
     due = platform.clock.now() + timedelta(hours=3)
     user.create(due)
-    alarm = due.astimezone(UTC) - timedelta(seconds=10)
-    until(lambda: schedule(platform).startswith(f"{alarm.second} {alarm.minute} {alarm.hour} "))
-    assert platform.wait_for_zero(40)
-    before = platform.report()["dispatch-due-reminders"].invocations
+    until(lambda: is_set_to(platform, due))
+    assert platform.wait_for_zero(60)
+    hours = [used(platform)]
     for _ in range(2):
         platform.travel(timedelta(hours=1))
-        time.sleep(1.5)
+        until(lambda: used(platform)[0] > hours[-1][0])
         assert platform.wait_for_zero(40)
-    assert platform.report()["dispatch-due-reminders"].invocations - before <= 2  # the hourly sweep
-    platform.travel(timedelta(hours=1) - timedelta(seconds=15))
+        time.sleep(1)
+        hours.append(used(platform))
+    spent = [(after[0] - before[0], after[1] - before[1]) for before, after in pairwise(hours)]
+    assert spent == [(1, 1), (1, 1)]
+    platform.travel(due - platform.clock.now() - timedelta(seconds=15))
+    until(lambda: len(receiver.rung) == 1, 40)
+
+
+def test_a_manifest_of_the_alarm_that_is_applied_anew_is_healed_within_a_minute(user: User, platform: Platform) -> None:
+    due = platform.clock.now() + timedelta(hours=3)
+    user.create(due)
+    until(lambda: is_set_to(platform, due))
+    [alarm] = (ping for ping in platform._pings if ping.source.name == "reminder-alarm")
+    [manifest] = (
+        ping for ping in read(ROOT / "knative", ROOT / "eventing").ping_sources if ping.name == alarm.source.name
+    )
+    assert "schedule" not in manifest.manifest["spec"]  # so that nobody who applies it sets the alarm
+    alarm.replace(manifest)  # deleted and made anew, at worst
+    platform.travel(timedelta(minutes=1))
+    until(lambda: is_set_to(platform, due))
+    assert platform.wait_for_zero(40)
+
+
+def test_a_lost_tick_of_the_alarm_is_made_good_within_the_hour(
+    user: User, platform: Platform, receiver: Receiver
+) -> None:
+    due = platform.clock.now() + timedelta(minutes=20)
+    user.create(due)
+    until(lambda: is_set_to(platform, due))
+    [alarm] = (ping for ping in platform._pings if ping.source.name == "reminder-alarm")
+    alarm.replace(replace(alarm.source, schedule="0 0 0 1 1 *"))
+    platform.travel(timedelta(minutes=80))
     until(lambda: len(receiver.rung) == 1, 40)
 
 

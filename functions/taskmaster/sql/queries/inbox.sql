@@ -3,9 +3,16 @@ SELECT set_config('synchronous_commit', 'off', true)
 
 -- name: count_attempt
 -- Before anything is decoded, in a transaction of its own that needs no flush: an attempt that crashes counts too.
+-- A row past its time that is still here begins anew: what was promised to be forgotten does not wait for the purge.
 INSERT INTO inbox AS i (function, user_id, source, id, digest, expires_at)
 VALUES (%(function)s, %(user_id)s, %(source)s, %(id)s, %(digest)s, now() + %(keep)s)
-ON CONFLICT (function, user_id, source, id) DO UPDATE SET attempts = i.attempts + (i.status IS NULL)::int
+ON CONFLICT (function, user_id, source, id) DO UPDATE SET
+  attempts    = CASE WHEN i.expires_at <= now() THEN 1 ELSE i.attempts + (i.status IS NULL)::int END,
+  digest      = CASE WHEN i.expires_at <= now() THEN excluded.digest ELSE i.digest END,
+  status      = CASE WHEN i.expires_at <= now() THEN NULL ELSE i.status END,
+  answer      = CASE WHEN i.expires_at <= now() THEN NULL ELSE i.answer END,
+  received_at = CASE WHEN i.expires_at <= now() THEN excluded.received_at ELSE i.received_at END,
+  expires_at  = CASE WHEN i.expires_at <= now() THEN excluded.expires_at ELSE i.expires_at END
 RETURNING attempts, status, answer, digest
 
 -- name: uncount_attempt

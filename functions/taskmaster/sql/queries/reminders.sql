@@ -17,6 +17,11 @@ INSERT INTO outbox (key, topics, headers, value)
 SELECT %(key)s, %(topics)s, %(headers)s, %(value)s
  WHERE NOT EXISTS (SELECT FROM alarm WHERE next_at > %(now)s AND next_at <= %(moment)s)
 
+-- name: insert_outbox_if_missed
+INSERT INTO outbox (key, topics, headers, value)
+SELECT %(key)s, %(topics)s, %(headers)s, %(value)s
+ WHERE EXISTS (SELECT FROM reminder WHERE fired_at IS NULL AND closed_at IS NULL AND due_at <= %(by)s)
+
 -- name: lock_tasks_due_on_a_day
 SELECT task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, reminders, snoozed_until,
        recurrence_pattern, recurrence_from, recurrence_paused, series_id, occurrence, version, created_at, updated_at, completed_at
