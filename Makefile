@@ -10,7 +10,7 @@ WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 PORT ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up travel token test bench lint format lock clean
+.PHONY: help demo up travel token test bench manifests lint format lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,10 +33,13 @@ test: .dev ## Run unit, contract and integration tests on a real PostgreSQL and 
 bench: .dev ## Measure against the usual design, side by side
 	@$(RUN) tests.bench
 
+manifests: .dev ## Render the chart into knative/ and eventing/, after a change of its values (needs helm)
+	@$(RUN) helm.manifests
+
 lint: .dev ## Check style, types and which way imports run
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check --quiet .
-	@$(RUN) mypy functions knative tests
+	@$(RUN) mypy functions knative helm tests
 	@.venv/bin/lint-imports --no-cache | tail -n 4
 
 format: .dev ## Put the code in shape

@@ -1,0 +1,257 @@
+{{/* What a schema cannot say, all faults in one message: values that do not go together, and what the cluster lacks. */}}
+{{- define "taskmaster.check" -}}
+{{- $faults := concat (include "taskmaster.faultsOfForm" . | fromYamlArray) (include "taskmaster.faultsOfValues" . | fromYamlArray) (include "taskmaster.faultsOfFunctions" . | fromYamlArray) -}}
+{{- if .Values.checks -}}
+{{- $faults = concat $faults (include "taskmaster.faultsOfCluster" . | fromYamlArray) -}}
+{{- end -}}
+{{- if $faults -}}
+{{- fail (printf "\n\ntaskmaster cannot be installed:\n  - %s\n" ($faults | join "\n  - ")) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Texts of a form. A schema could only answer with its pattern, and with the text itself, were it a password. */}}
+{{- define "taskmaster.faultsOfForm" -}}
+{{- $texts := list -}}
+{{- with .Values.image -}}
+{{- $texts = append $texts (list "image.repository" .repository "[a-z0-9]+([._/:-]+[a-z0-9]+)*" "the image's name, without tag and digest") -}}
+{{- $texts = append $texts (list "image.tag" .tag "([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?" "a tag, or empty") -}}
+{{- $texts = append $texts (list "image.digest" .digest "(sha256:[0-9a-f]{64})?" "sha256: and 64 hexadecimal digits, or empty") -}}
+{{- end -}}
+{{- range $address := .Values.kafka.bootstrapServers -}}
+{{- $texts = append $texts (list "kafka.bootstrapServers" $address "[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:[0-9]{1,5}" "host:port, such as redpanda.redpanda:9092") -}}
+{{- end -}}
+{{- $texts = append $texts (list "kafka.consumerGroupPrefix" .Values.kafka.consumerGroupPrefix "[A-Za-z0-9._-]{0,100}" "letters, digits, dots, dashes and underscores") -}}
+{{- $texts = append $texts (list "kafka.delivery.backoffDelay" .Values.kafka.delivery.backoffDelay "PT([0-9]+H)?([0-9]+M)?([0-9]+([.][0-9]+)?S)?" "an ISO 8601 duration such as PT1S") -}}
+{{- range $topic, $name := .Values.kafka.topics -}}
+{{- $texts = append $texts (list (printf "kafka.topics.%s" $topic) $name "[A-Za-z0-9._-]{1,249}" "a topic's name: letters, digits, dots, dashes and underscores") -}}
+{{- end -}}
+{{- $texts = append $texts (list "alarm.scheduleWhenOff" .Values.alarm.scheduleWhenOff "([^ ]+ ){4,5}[^ ]+" "a cron schedule, such as 2-59/10 * * * *") -}}
+{{- $name := "([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)?" -}}
+{{- range $at, $secret := dict "database.secret" .Values.database.secret "database.ownerSecret" .Values.database.ownerSecret "kafka.secret" .Values.kafka.secret "kafka.ca.secret" .Values.kafka.ca.secret "kafka.client.secret" .Values.kafka.client.secret "identity.secret" .Values.identity.secret "mail.secret" .Values.mail.secret -}}
+{{- $texts = append $texts (list $at $secret $name "a Secret's name: lower case letters, digits and dashes") -}}
+{{- end -}}
+{{- range $hostname := concat .Values.route.hostnames (list .Values.route.domain) -}}
+{{- $texts = append $texts (list "route.hostnames or route.domain" $hostname "[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?" "a host such as tasks.example.com, without https://") -}}
+{{- end -}}
+{{- range $at, $cidrs := pick .Values.networkPolicy "databaseCidrs" "kafkaCidrs" "internetExcept" -}}
+{{- range $cidrs -}}
+{{- $texts = append $texts (list (printf "networkPolicy.%s" $at) . "[0-9a-fA-F.:]+/[0-9]{1,3}" "a network such as 10.0.0.0/8") -}}
+{{- end -}}
+{{- end -}}
+{{- range $at, $amount := .Values.queueProxy -}}
+{{- $texts = append $texts (list (printf "queueProxy.%s" $at) (include "taskmaster.text" $amount) "[0-9]+([.][0-9]+)?(m|k|M|G|Ki|Mi|Gi)?" "an amount such as 100m or 128Mi") -}}
+{{- end -}}
+{{- range $name := prepend (keys .Values.functions | sortAlpha) "defaults" -}}
+{{- $entry := ternary $.Values.defaults (get $.Values.functions $name) (eq $name "defaults") -}}
+{{- $at := ternary "defaults" (printf "functions.%s" $name) (eq $name "defaults") -}}
+{{- $texts = append $texts (list "the function's name" $name "[a-z]([a-z0-9-]{0,61}[a-z0-9])?" "lower case letters, digits and dashes") -}}
+{{- if hasKey $entry "window" -}}
+{{- $texts = append $texts (list (printf "%s.window" $at) $entry.window "([6-9]|[1-9][0-9]{1,3})s|([1-9]|[1-5][0-9])m" "from 6s, the least that Knative takes, to 59m") -}}
+{{- end -}}
+{{- range $kind, $amounts := $entry.resources -}}
+{{- range $resource, $amount := $amounts -}}
+{{- $texts = append $texts (list (printf "%s.resources.%s.%s" $at $kind $resource) (include "taskmaster.text" $amount) "[0-9]+([.][0-9]+)?(m|k|M|G|Ki|Mi|Gi)?" "an amount such as 100m or 128Mi") -}}
+{{- end -}}
+{{- end -}}
+{{- range $route := $entry.routes -}}
+{{- $texts = append $texts (list (printf "%s.routes" $at) $route "(GET|POST|PUT|PATCH|DELETE) (/([A-Za-z0-9._~-]+|[{][a-z_]+[}]))+(/[*])?" "METHOD /path, such as POST /tasks/{task_id}/complete or GET /tasks/*") -}}
+{{- if and (contains "{" $route) (hasSuffix "/*" $route) -}}
+{{- $texts = append $texts (list (printf "%s.routes" $at) $route "never" "either with {name} or with a last /*, not both") -}}
+{{- end -}}
+{{- end -}}
+{{- range $topic := $entry.topics -}}
+{{- $texts = append $texts (list (printf "%s.topics" $at) $topic "[A-Za-z0-9._-]{1,249}" "a topic's name: letters, digits, dots, dashes and underscores") -}}
+{{- end -}}
+{{- range $tick, $clock := $entry.ticks -}}
+{{- $texts = append $texts (list (printf "%s.ticks.%s.schedule" $at $tick) $clock.schedule "([^ ]+ ){4,5}[^ ]+" "a cron schedule, such as 7 * * * *") -}}
+{{- end -}}
+{{- end -}}
+{{- $faults := list -}}
+{{- range $texts -}}
+{{- if not (regexMatch (printf "^(%s)$" (index . 2)) (toString (default "" (index . 1)))) -}}
+{{- $faults = append $faults (printf "%s is %q: it has to be %s." (index . 0) (toString (index . 1)) (index . 3)) -}}
+{{- end -}}
+{{- end -}}
+{{- range $at, $url := .Values.database.tryOut -}}
+{{- if not (regexMatch "^(postgres(ql)?://[^:@/ ]+:[^@/ ]+@[^/ ]+/.+)?$" (default "" $url)) -}}
+{{- $faults = append $faults (printf "database.tryOut.%s is no URL of a database: it has to be postgresql://USER:PASSWORD@HOST/DATABASE, with what is special in the password percent-encoded." $at) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml ($faults | uniq) -}}
+{{- end -}}
+
+{{- define "taskmaster.faultsOfValues" -}}
+{{- $faults := list -}}
+{{- $kafka := .Values.kafka -}}
+{{- $sasl := hasPrefix "SASL" $kafka.securityProtocol -}}
+{{- $tls := has $kafka.securityProtocol (list "SSL" "SASL_SSL") -}}
+{{- if and $sasl (not $kafka.saslMechanism) -}}
+{{- $faults = append $faults (printf "kafka.securityProtocol is %s, but kafka.saslMechanism is empty: say PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512." $kafka.securityProtocol) -}}
+{{- end -}}
+{{- if and $kafka.saslMechanism (not $sasl) -}}
+{{- $faults = append $faults (printf "kafka.saslMechanism is %s, but kafka.securityProtocol is %s: say SASL_SSL or SASL_PLAINTEXT, or leave the mechanism empty." $kafka.saslMechanism $kafka.securityProtocol) -}}
+{{- end -}}
+{{- if and $sasl (not $kafka.secret) -}}
+{{- $faults = append $faults "kafka.secret is empty, but the broker wants a user: name the Secret that holds KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and KAFKA_SASL_MECHANISM." -}}
+{{- end -}}
+{{- range $name := list "ca" "client" -}}
+{{- if and (get $kafka $name).secret (not $tls) -}}
+{{- $faults = append $faults (printf "kafka.%s.secret is given, but kafka.securityProtocol is %s, which knows no certificates: say SSL or SASL_SSL." $name $kafka.securityProtocol) -}}
+{{- end -}}
+{{- end -}}
+{{- with $kafka.tryOut -}}
+{{- if and .username (not $sasl) -}}
+{{- $faults = append $faults (printf "kafka.tryOut.username is given, but kafka.securityProtocol is %s, which knows no users." $kafka.securityProtocol) -}}
+{{- end -}}
+{{- if ne (empty .username) (empty .password) -}}
+{{- $faults = append $faults "kafka.tryOut wants both username and password, or neither." -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.database -}}
+{{- if or .tryOut.url .tryOut.systemUrl .tryOut.ownerUrl -}}
+{{- if or (not .tryOut.url) (not .tryOut.systemUrl) (and $.Values.jobs.migrate (not .tryOut.ownerUrl)) -}}
+{{- $faults = append $faults "database.tryOut wants url, systemUrl and ownerUrl, or none of them." -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $topics := list "task-events" "task-updates" "dead-letters" -}}
+{{- range .Values.functions -}}{{- $topics = concat $topics (.topics | default list) | uniq -}}{{- end -}}
+{{- range $topic, $_ := $kafka.topics -}}
+{{- if not (has $topic $topics) -}}
+{{- $faults = append $faults (printf "kafka.topics names %s, which is no topic of taskmaster: it has %s." $topic ($topics | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- end -}}
+{{- $faults = concat $faults (include "taskmaster.faultsOfSettings" (dict "root" . "at" "settings" "settings" .Values.settings) | fromYamlArray) -}}
+{{- if and .Values.settings.OIDC_ISSUER (not .Values.settings.OIDC_AUDIENCE) -}}
+{{- $faults = append $faults "settings.OIDC_ISSUER is given without OIDC_AUDIENCE: say for whom its tokens have to be, or any token of that issuer would do." -}}
+{{- end -}}
+{{- toYaml $faults -}}
+{{- end -}}
+
+{{/* Settings that do not belong under `settings`. Takes root, at, settings. */}}
+{{- define "taskmaster.faultsOfSettings" -}}
+{{- $faults := list -}}
+{{- $database := printf "it belongs into the Secret %s (database.secret)" .root.Values.database.secret -}}
+{{- $kafka := printf "it belongs into the Secret %s (kafka.secret)" .root.Values.kafka.secret -}}
+{{- $because := dict
+  "DATABASE_URL" $database "SYSTEM_DATABASE_URL" $database
+  "MIGRATION_DATABASE_URL" (printf "it belongs into the Secret %s (database.ownerSecret)" .root.Values.database.ownerSecret)
+  "KAFKA_SASL_USERNAME" $kafka "KAFKA_SASL_PASSWORD" $kafka "KAFKA_SASL_MECHANISM" $kafka
+  "SMTP_URL" "it belongs into the Secret that mail.secret names"
+  "KAFKA_BOOTSTRAP_SERVERS" "it is made from kafka.bootstrapServers" "KAFKA_SECURITY_PROTOCOL" "it is kafka.securityProtocol"
+  "KAFKA_TOPICS" "it is made from kafka.topics" "KAFKA_SSL_CAFILE" "it is made from kafka.ca"
+  "KAFKA_SSL_CERTFILE" "it is made from kafka.client" "KAFKA_SSL_KEYFILE" "it is made from kafka.client"
+  "REMINDER_ALARM" "it is made from alarm.enabled"
+  "DEV_TOKEN_SECRET" "it is for a laptop: on a cluster OIDC_ISSUER and OIDC_AUDIENCE say whose tokens are accepted"
+  "CLOCK_OFFSET_FILE" "it is for a laptop" "KUBERNETES_API_URL" "it is for a laptop"
+-}}
+{{- range $name, $value := .settings -}}
+{{- if and (hasKey $because $name) (ne (toString $value) "") -}}
+{{- $faults = append $faults (printf "%s.%s: %s." $.at $name (get $because $name)) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $faults -}}
+{{- end -}}
+
+{{- define "taskmaster.faultsOfFunctions" -}}
+{{- $faults := list -}}
+{{- if not (hasKey .Values.functions "park-dead-letter") -}}
+{{- $faults = append $faults "functions has no park-dead-letter, to which every KafkaSource sends what cannot be handled: without it such events are lost." -}}
+{{- end -}}
+{{- $routes := dict -}}
+{{- $ticks := dict "reminder-alarm" "the alarm" -}}
+{{- $alarms := list -}}
+{{- range $name := keys .Values.functions | sortAlpha -}}
+{{- $entry := get $.Values.functions $name -}}
+{{- $function := include "taskmaster.function" (dict "root" $ "name" $name) | fromYaml -}}
+{{- $called := or $entry.topics $entry.routes $entry.ticks $entry.alarm -}}
+{{- if not (or $called (eq $name "park-dead-letter")) -}}
+{{- $faults = append $faults (printf "functions.%s: nobody calls it: give it topics, routes or ticks." $name) -}}
+{{- end -}}
+{{- if gt (int $function.minScale) (int $function.maxScale) -}}
+{{- $faults = append $faults (printf "functions.%s: minScale %d is above maxScale %d." $name (int $function.minScale) (int $function.maxScale)) -}}
+{{- end -}}
+{{- if and $entry.routes (eq $function.visibility "cluster-local") -}}
+{{- $faults = append $faults (printf "functions.%s: it has routes, but its visibility is cluster-local: nobody outside could call them." $name) -}}
+{{- end -}}
+{{- range $route := $entry.routes -}}
+{{- if hasKey $routes $route -}}
+{{- $faults = append $faults (printf "functions.%s: the route %s is that of %s already." $name $route (get $routes $route)) -}}
+{{- end -}}
+{{- $_ := set $routes $route $name -}}
+{{- end -}}
+{{- range $tick, $_ := $entry.ticks -}}
+{{- if hasKey $ticks $tick -}}
+{{- $faults = append $faults (printf "functions.%s: a PingSource %s is that of %s already." $name $tick (get $ticks $tick)) -}}
+{{- end -}}
+{{- $_ := set $ticks $tick $name -}}
+{{- end -}}
+{{- if $entry.alarm -}}{{- $alarms = append $alarms $name -}}{{- end -}}
+{{- $faults = concat $faults (include "taskmaster.faultsOfSettings" (dict "root" $ "at" (printf "functions.%s.settings" $name) "settings" $entry.settings) | fromYamlArray) -}}
+{{- end -}}
+{{- if gt (len $alarms) 1 -}}
+{{- $faults = append $faults (printf "functions: the alarm is that of one function, not of %s." ($alarms | join " and ")) -}}
+{{- end -}}
+{{- toYaml $faults -}}
+{{- end -}}
+
+{{/* A cluster is known by the API that every one has and `helm template` knows nothing of. */}}
+{{- define "taskmaster.faultsOfCluster" -}}
+{{- $faults := list -}}
+{{- $has := .Capabilities.APIVersions -}}
+{{- if $has.Has "apiregistration.k8s.io/v1" -}}
+{{- if not ($has.Has "serving.knative.dev/v1") -}}
+{{- $faults = append $faults "Knative Serving is not there (serving.knative.dev/v1): install it with a networking layer such as Kourier; knative/platform in this project does, or see https://knative.dev/docs/install." -}}
+{{- end -}}
+{{- if not ($has.Has "sources.knative.dev/v1") -}}
+{{- $faults = append $faults "Knative Eventing is not there (sources.knative.dev/v1): install it; knative/platform in this project does, or see https://knative.dev/docs/install." -}}
+{{- else if not ($has.Has "sources.knative.dev/v1/KafkaSource") -}}
+{{- $faults = append $faults "KafkaSource is not there (sources.knative.dev/v1 KafkaSource): install eventing-kafka-controller and eventing-kafka-source, of the version of your Knative Eventing; knative/platform in this project does. To try out HTTP alone its CRD suffices." -}}
+{{- else if not ($has.Has "sources.knative.dev/v1/PingSource") -}}
+{{- $faults = append $faults "PingSource is not there (sources.knative.dev/v1 PingSource): it is part of Knative Eventing, of which something else brought the API group; install Knative Eventing." -}}
+{{- end -}}
+{{- if and .Values.route.enabled (not ($has.Has "gateway.networking.k8s.io/v1")) -}}
+{{- $faults = append $faults "route.enabled wants the Gateway API, which is not there (gateway.networking.k8s.io/v1): install its CRDs and a gateway, or leave the route off: each function has a host of its own." -}}
+{{- end -}}
+{{- /* Where even the namespace's own account cannot be seen, nothing is known: a dry run, or a namespace still to be made. */ -}}
+{{- if lookup "v1" "ServiceAccount" .Release.Namespace "default" -}}
+{{- range $secret := include "taskmaster.secretsNeeded" . | fromYamlArray -}}
+{{- $there := lookup "v1" "Secret" $.Release.Namespace $secret.name -}}
+{{- if not $there -}}
+{{- $faults = append $faults (printf "there is no Secret %s in the namespace %s: make it with the keys %s." $secret.name $.Release.Namespace ($secret.keys | join ", ")) -}}
+{{- else -}}
+{{- range $key := $secret.keys -}}
+{{- if not (hasKey ($there.data | default dict) $key) -}}
+{{- $faults = append $faults (printf "the Secret %s has no key %s." $secret.name $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $faults -}}
+{{- end -}}
+
+{{/* The Secrets that have to be there before, with their keys: [{name, keys}]. */}}
+{{- define "taskmaster.secretsNeeded" -}}
+{{- $secrets := list -}}
+{{- if ne (include "taskmaster.makesDatabaseSecret" .) "true" -}}
+{{- $secrets = append $secrets (dict "name" .Values.database.secret "keys" (list "DATABASE_URL" "SYSTEM_DATABASE_URL")) -}}
+{{- if .Values.jobs.migrate -}}
+{{- $secrets = append $secrets (dict "name" .Values.database.ownerSecret "keys" (list "MIGRATION_DATABASE_URL")) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (hasPrefix "SASL" .Values.kafka.securityProtocol) (ne (include "taskmaster.makesKafkaSecret" .) "true") -}}
+{{- $secrets = append $secrets (dict "name" .Values.kafka.secret "keys" (list "KAFKA_SASL_USERNAME" "KAFKA_SASL_PASSWORD" "KAFKA_SASL_MECHANISM")) -}}
+{{- end -}}
+{{- with .Values.kafka.ca -}}
+{{- if .secret -}}{{- $secrets = append $secrets (dict "name" .secret "keys" (list .key)) -}}{{- end -}}
+{{- end -}}
+{{- with .Values.kafka.client -}}
+{{- if .secret -}}{{- $secrets = append $secrets (dict "name" .secret "keys" (list .certificate .key)) -}}{{- end -}}
+{{- end -}}
+{{- with .Values.mail.secret -}}
+{{- $secrets = append $secrets (dict "name" . "keys" (list "SMTP_URL" "MAIL_FROM")) -}}
+{{- end -}}
+{{- toYaml $secrets -}}
+{{- end -}}

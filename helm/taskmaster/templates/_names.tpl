@@ -1,0 +1,122 @@
+{{/* Names, labels, and what is derived from the values in one place. Every template takes the root, or a dict with it. */}}
+
+{{- define "taskmaster.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+
+{{/* Labels of an object. Takes root and name. */}}
+{{- define "taskmaster.labels" -}}
+app.kubernetes.io/name: {{ .name }}
+app.kubernetes.io/part-of: taskmaster
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- with .root.Values.labels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* A function as it is installed: the defaults, its entry, and what follows from it. Takes root and name. YAML. */}}
+{{- define "taskmaster.function" -}}
+{{- $entry := get .root.Values.functions .name -}}
+{{- $function := mergeOverwrite (deepCopy .root.Values.defaults) (deepCopy $entry) -}}
+{{- $public := not (empty $entry.routes) -}}
+{{- if not (hasKey $entry "visibility") -}}
+{{- $_ := set $function "visibility" (ternary "public" "cluster-local" $public) -}}
+{{- end -}}
+{{- if not (hasKey $entry "secrets") -}}
+{{- $_ := set $function "secrets" (ternary (list "database" "kafka" "identity") (list "database" "kafka") $public) -}}
+{{- end -}}
+{{- $_ := set $function "alarm" (and (eq (toString $entry.alarm) "true") .root.Values.alarm.enabled) -}}
+{{- toYaml $function -}}
+{{- end -}}
+
+{{/* What the functions read: the settings, and those that follow from the broker and the alarm. YAML, all texts. */}}
+{{- define "taskmaster.settings" -}}
+{{- $settings := dict "KAFKA_BOOTSTRAP_SERVERS" (join "," .Values.kafka.bootstrapServers) -}}
+{{- if ne .Values.kafka.securityProtocol "PLAINTEXT" -}}
+{{- $_ := set $settings "KAFKA_SECURITY_PROTOCOL" .Values.kafka.securityProtocol -}}
+{{- end -}}
+{{- if .Values.kafka.ca.secret -}}
+{{- $_ := set $settings "KAFKA_SSL_CAFILE" "/etc/kafka/ca/ca.crt" -}}
+{{- end -}}
+{{- if .Values.kafka.client.secret -}}
+{{- $_ := set $settings "KAFKA_SSL_CERTFILE" "/etc/kafka/client/client.crt" -}}
+{{- $_ := set $settings "KAFKA_SSL_KEYFILE" "/etc/kafka/client/client.key" -}}
+{{- end -}}
+{{- if .Values.kafka.topics -}}
+{{- $_ := set $settings "KAFKA_TOPICS" (toJson .Values.kafka.topics) -}}
+{{- end -}}
+{{- if not .Values.alarm.enabled -}}
+{{- $_ := set $settings "REMINDER_ALARM" "off" -}}
+{{- end -}}
+{{- range $name, $value := .Values.settings -}}
+{{- if ne (toString $value) "" -}}
+{{- $_ := set $settings $name (include "taskmaster.text" $value) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name := keys $settings | sortAlpha }}
+{{ $name }}: {{ get $settings $name | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* A value as the text of an environment variable: helm reads whole numbers as floating ones. */}}
+{{- define "taskmaster.text" -}}
+{{- if kindIs "float64" . -}}
+{{- if eq . (floor .) }}{{ int64 . }}{{ else }}{{ . }}{{ end -}}
+{{- else -}}
+{{ . }}
+{{- end -}}
+{{- end -}}
+
+{{/* The Secret behind a word of a function's `secrets`. Takes root and word; empty where there is none. */}}
+{{- define "taskmaster.secret" -}}
+{{- if eq .word "database" -}}
+{{ .root.Values.database.secret }}
+{{- else if eq .word "kafka" -}}
+{{ .root.Values.kafka.secret }}
+{{- else if eq .word "identity" -}}
+{{ .root.Values.identity.secret }}
+{{- else if eq .word "mail" -}}
+{{ .root.Values.mail.secret }}
+{{- end -}}
+{{- end -}}
+
+{{/* "true" where the Secret of a word has to be there. Takes root and word. */}}
+{{- define "taskmaster.secretIsNeeded" -}}
+{{- if eq .word "kafka" -}}
+{{ hasPrefix "SASL" .root.Values.kafka.securityProtocol }}
+{{- else -}}
+{{ ne .word "identity" }}
+{{- end -}}
+{{- end -}}
+
+{{/* "true" where all is given to make the database's Secrets, or the broker's. */}}
+{{- define "taskmaster.makesDatabaseSecret" -}}
+{{- with .Values.database.tryOut }}{{ not (empty .url) }}{{ end -}}
+{{- end -}}
+{{- define "taskmaster.makesKafkaSecret" -}}
+{{- with .Values.kafka.tryOut }}{{ not (empty .username) }}{{ end -}}
+{{- end -}}
+
+{{/* What a topic is called on this broker. Takes root and topic. */}}
+{{- define "taskmaster.topic" -}}
+{{ get .root.Values.kafka.topics .topic | default .topic }}
+{{- end -}}
+
+{{/* A function's host as Knative's ingress knows it. Takes root and name. */}}
+{{- define "taskmaster.host" -}}
+{{ .name }}.{{ .root.Release.Namespace }}.{{ .root.Values.route.domain }}
+{{- end -}}
+
+{{/* A text as comment lines of at most 120 characters. */}}
+{{- define "taskmaster.comment" -}}
+{{- range $line := wrap 118 . | splitList "\n" }}
+# {{ $line }}
+{{- end }}
+{{- end -}}
