@@ -15,7 +15,8 @@ def reopen_task(command: ReopenTask, work: Work) -> Task:
     if not task.completed:
         return task
     successor = work.latest_after(task)
-    if successor and successor.is_touched:
+    # One that lies further ahead follows an occurrence that was completed: withdrawn, it would leave the series there.
+    if successor and (successor.is_touched or not successor.follows_directly(task)):
         raise Refused(
             409,
             "The series has moved on",

@@ -153,6 +153,10 @@ class Task(Record):
         """Whether anybody did anything to it since it was made."""
         return self.version > 1
 
+    def follows_directly(self, task: "Task") -> bool:
+        """Whether this is the occurrence behind that one, with none in between, deleted ones included."""
+        return (self.series_id, self.occurrence) == (task.series_id, (task.occurrence or 0) + 1)
+
     def changed(self, *, at: datetime, **changes: Any) -> Self:
         """The next version of this task. A new due date ends a snooze."""
         if {"due_at", "due_on"} & changes.keys():

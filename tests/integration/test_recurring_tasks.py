@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+import pytest
+
 from tests.pack import Pack
 
 
@@ -66,6 +68,26 @@ def test_reopening_is_refused_once_the_successor_was_touched(pack: Pack) -> None
     pack.deliver()
     pack.update(pack.tasks(status="open")[0], priority="urgent")
     assert pack.call("reopen-task", "POST", f"/tasks/{task['task_id']}/reopen").status_code == 409
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_reopening_is_refused_once_the_series_went_on_beyond_the_successor(pack: Pack, deleted: bool) -> None:
+    """Withdrawing the third occurrence for the first would leave the series at the second, with nothing to follow."""
+    first = pack.create(recurrence_pattern="daily", due_on="2090-01-01")
+    pack.complete(first)
+    pack.deliver()
+    second = pack.tasks(status="open")[0]
+    pack.complete(second)
+    pack.deliver()
+    if deleted:
+        pack.delete(second)
+    third = pack.tasks(status="open")[0]
+    assert pack.call("reopen-task", "POST", f"/tasks/{first['task_id']}/reopen").status_code == 409
+    assert pack.tasks(status="open") == [third]
+
+    pack.complete(third)
+    pack.deliver()
+    assert [task["occurrence"] for task in pack.tasks(status="open")] == [4]
 
 
 def test_deleting_the_open_occurrence_ends_the_series(pack: Pack) -> None:
