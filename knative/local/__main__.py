@@ -39,8 +39,13 @@ def main() -> None:
 @main.command()
 @_port_option
 @_root_option
+@click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where database, passwords and clock lie: .local in the project, unless two are to run side by side.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Write the logs as JSON lines.")
-def up(port: int, root: Path, as_json: bool) -> None:
+def up(port: int, root: Path, state: Path | None, as_json: bool) -> None:
     """Start everything and serve until Ctrl-C."""
     stream = LogStream(sys.stdout, as_json=as_json)
     logging.basicConfig(level=logging.INFO, handlers=[StreamHandler(stream)])
@@ -49,7 +54,7 @@ def up(port: int, root: Path, as_json: bool) -> None:
     # A second Ctrl-C ends the drain too; the watcher of the processes then ends what is left of them.
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job is started with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
-    platform = Platform(root, port=port, logs=stream)
+    platform = Platform(root, port=port, state=state, logs=stream)
     try:
         with platform:
             stream.line("knative", f"REST at {platform.url}, each function at http://NAME.localhost:{port or '...'}")

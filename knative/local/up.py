@@ -39,13 +39,17 @@ _logger = logging.getLogger(__name__)
 
 _GATEWAY_THREADS = 64
 _DRAIN_SECONDS = 5.0
+# The embedded broker allows any; Apache Kafka and Redpanda refuse less than six (group.min.session.timeout.ms).
+_EMBEDDED_SESSION_SECONDS = 4.0
+_SESSION_SECONDS = 6.0
 
 
 class Platform:
     """Runs from `start` (or entering the context) to `stop`.
 
     `port` 0 takes a free port. `state` is where the database, the passwords and the clock's file lie: `.local` in the
-    project unless given. `session_timeout` (seconds) is that of the consumer groups: joining takes half of it.
+    project unless given. `session_timeout` (seconds) is that of the consumer groups, as short as the broker allows
+    unless given: joining takes half of it.
     """
 
     def __init__(
@@ -58,7 +62,7 @@ class Platform:
         environ: Mapping[str, str] = os.environ,
         watch: bool = True,
         commit_interval: float = 5.0,
-        session_timeout: float = 4.0,
+        session_timeout: float | None = None,
     ) -> None:
         self._root = root.resolve()
         self._port = port
@@ -191,6 +195,8 @@ class Platform:
 
         sink = ClusterSink(self._serving)
         client = secrets.kafka_client(self.secret("taskmaster-kafka"))
+        is_embedded = not self._environ.get("KAFKA_BOOTSTRAP_SERVERS")
+        shortest = _EMBEDDED_SESSION_SECONDS if is_embedded else _SESSION_SECONDS
         self._pings = [PingSourceAdapter(ping, sink=sink, clock=self.clock) for ping in found.ping_sources]
         self._sources = [
             KafkaSourceAdapter(
@@ -198,7 +204,7 @@ class Platform:
                 client=client,
                 sink=sink,
                 commit_interval=self._commit_interval,
-                session_timeout=self._session_timeout,
+                session_timeout=self._session_timeout or shortest,
             )
             for source in found.kafka_sources
         ]
