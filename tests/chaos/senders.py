@@ -1,5 +1,6 @@
 """Commands on their way: by REST until there is an answer, by Kafka until the broker has it; every try is noted."""
 
+import contextlib
 import json
 import threading
 import time
@@ -11,6 +12,7 @@ from typing import Any, Literal
 
 import requests
 from kafka import KafkaProducer
+from kafka.errors import KafkaError
 
 from tests.chaos.history import Log
 
@@ -191,10 +193,9 @@ class Senders:
 
     def _drop(self, producer: KafkaProducer) -> None:
         with self._lock:
-            if producer is not self._producer:
-                return
-            self._producer = None
-        producer.close(timeout=1)
+            self._producer = None if self._producer is producer else self._producer
+        with contextlib.suppress(KafkaError):  # of what could not be sent any more
+            producer.close(timeout=1)
 
     # The history ------------------------------------------------------------------------------------------------
 
