@@ -1,0 +1,54 @@
+# The one image of all functions: FUNCTION_TARGET says which of them a pod is. Also their command line: `taskmaster`.
+#
+#     make image
+#
+# Nothing is compiled from source and nothing names a processor, so the same file builds for x86_64 and arm64. Python's
+# own image comes without byte code, and a root file system that is read-only never gets any: everything is compiled
+# here, standard library included, or each start from zero would take several times as long.
+
+ARG PYTHON=python:3.13-slim
+
+FROM ${PYTHON} AS packages
+COPY functions/requirements.txt /tmp/requirements.txt
+RUN pip install --prefix=/packages --require-hashes --only-binary=:all: --no-compile --no-cache-dir \
+      --disable-pip-version-check --root-user-action=ignore -r /tmp/requirements.txt
+
+# Python and the packages, without what only makes packages or serves a desktop. Byte code is checked by nobody
+# (unchecked-hash): it cannot change, and so it is the same in every build.
+FROM ${PYTHON} AS root
+COPY --from=packages /packages /usr/local
+WORKDIR /usr/local
+RUN rm -rf lib/python3.13/site-packages/pip* lib/python3.13/ensurepip lib/python3.13/idlelib lib/python3.13/tkinter \
+      lib/python3.13/turtledemo lib/python3.13/test lib/python3.13/config-3.13-* lib/pkgconfig lib/libpython*.a \
+      include share/man bin/pip* bin/idle* bin/pydoc* bin/python*-config /root/.cache /tmp/* && \
+    find . -name __pycache__ -prune -exec rm -rf {} + && \
+    python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash lib/python3.13
+
+FROM root AS functions
+COPY functions /functions
+RUN find /functions -name __pycache__ -prune -exec rm -rf {} + && rm /functions/requirements.txt && \
+    python3 -m compileall -q --invalidation-mode unchecked-hash /functions && \
+    printf '#!/bin/sh\nexec python3 -m taskmaster.cli "$@"\n' > /usr/local/bin/taskmaster && \
+    chmod 755 /usr/local/bin/taskmaster && chmod -R a=rX /functions
+
+# From scratch, so that what was removed is in no layer. What changes most, and is smallest, comes last.
+FROM scratch
+# hadolint ignore=DL3067
+COPY --from=root / /
+COPY --from=functions /usr/local/bin/taskmaster /usr/local/bin/taskmaster
+COPY --from=functions /functions /functions
+
+# HOME and XDG_RUNTIME_DIR: the only place that may be written, where there is one, for gunicorn under functions-framework.
+ENV PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 HOME=/tmp XDG_RUNTIME_DIR=/tmp \
+    PYTHONPATH=/functions PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+WORKDIR /functions
+USER 65532:65532
+EXPOSE 8080
+CMD ["python3", "-m", "taskmaster.serve"]
+
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="taskmaster functions" \
+      org.opencontainers.image.description="A to-do back end as event-driven functions on Knative" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
