@@ -26,7 +26,7 @@ from knative.local.resources import (
     service_of,
 )
 
-__all__ = ["ManifestError", "ping_source", "read"]
+__all__ = ["ManifestError", "kafka_source", "ping_source", "read"]
 
 _EVERY_MINUTE = "* * * * *"  # of a PingSource that does not say when, as Knative's webhook has it
 _CLUSTER_ONLY = {
@@ -57,7 +57,7 @@ def read(*directories: Path) -> Manifests:
                     raise ManifestError(f"{document.file}: there are two Services named {name}: rename one")
                 services[name] = _service(document)
             case "KafkaSource", "sources.knative.dev/v1":
-                kafka_sources.append(_kafka_source(document))
+                kafka_sources.append(kafka_source(document))
             case "PingSource", "sources.knative.dev/v1":
                 ping_sources.append(ping_source(document))
             case "HTTPRoute", "gateway.networking.k8s.io/v1":
@@ -128,7 +128,8 @@ def _container(pod: Field) -> Container:
     return Container(command=command, env=env, env_from=tuple(env_from))
 
 
-def _kafka_source(document: Field) -> KafkaSource:
+def kafka_source(document: Field) -> KafkaSource:
+    """Read a KafkaSource, from a file or a cluster; ManifestError says what is wrong."""
     spec, namespace = document["spec"], document["metadata"]["namespace"].text("default")
     topics = spec["topics"].texts()
     if not topics:

@@ -43,8 +43,13 @@ class Server:
 
 
 @contextlib.contextmanager
-def postgres(directory: Path | None = None, *, port: int = 0, durable: bool = True) -> Iterator[Server]:
+def postgres(
+    directory: Path | None = None, *, port: int = 0, durable: bool = True, host: str = "127.0.0.1"
+) -> Iterator[Server]:
     """Run PostgreSQL with its data below `directory` until the block ends.
+
+    `host` is the address of this machine that it listens on, beside the loopback: another one lets pods of a cluster
+    come in, with their password.
 
     As root, PostgreSQL runs as `nobody`, and where `nobody` cannot reach the directory the data lie below the
     system's temporary directory, under a name made from it. `durable=False` skips every fsync: for tests.
@@ -59,7 +64,10 @@ def postgres(directory: Path | None = None, *, port: int = 0, durable: bool = Tr
         stack.enter_context(_sole_use_of(home))
         binaries = _postgres_binaries(home, user)
         password = _initialise(home, binaries, user, durable=durable)
-        server = Server(host="127.0.0.1", port=port or free_port(), password=password, directory=home)
+        if host != "127.0.0.1":
+            with (home / "data" / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all all scram-sha-256\n")
+        server = Server(host=host, port=port or free_port(), password=password, directory=home)
         process = _start_postgres(server, binaries, user, durable=durable)
         # SIGINT is PostgreSQL's fast shutdown: it ends the sessions itself and writes a checkpoint.
         stack.callback(stop, process, grace=20, first=signal.SIGINT)
@@ -108,7 +116,7 @@ def _initialise(home: Path, binaries: Path, user: int | None, *, durable: bool) 
 def _start_postgres(server: Server, binaries: Path, user: int | None, *, durable: bool) -> subprocess.Popen[bytes]:
     data, log = server.directory / "data", server.directory / "postgres.log"
     settings = {
-        "listen_addresses": server.host,
+        "listen_addresses": ",".join(sorted({server.host, "127.0.0.1"})),
         "port": str(server.port),
         "unix_socket_directories": "",
         "max_connections": "200",
