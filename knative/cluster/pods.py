@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -92,9 +92,8 @@ class Ledger:
     def pod_seconds(self, function: str | None = None, *, since: datetime, until: datetime) -> float:
         return sum(life.seconds(since=since, until=until) for life in self.lives(function))
 
-    def wait_until(self, what: str, condition: object, *, timeout: float) -> None:
+    def wait_until(self, what: str, condition: Callable[[], bool], *, timeout: float) -> None:
         """Wait until `condition()` is true. Raises TimeoutError that names `what` and whoever lives."""
-        assert callable(condition)
         deadline = time.monotonic() + timeout
         while not condition():
             left = deadline - time.monotonic()
@@ -115,7 +114,7 @@ class PodWatch:
 
     def __enter__(self) -> PodWatch:
         now = self.since = datetime.now(UTC)
-        for pod in self._kubectl.list("pods", selector=FUNCTION_LABEL):
+        for pod in self._kubectl.all("pods", selector=FUNCTION_LABEL):
             self.ledger.record("ADDED", pod, at=now)
         self._watch = self._kubectl.watch(
             "pods",
@@ -133,7 +132,7 @@ class PodWatch:
         self, functions: Iterable[str] | None = None, *, timeout: float = 120, gone: bool = False
     ) -> None:
         """Wait until no pod of these functions (all, unless given) is wanted; with `gone`, until none is left."""
-        names = list(functions) if functions is not None else [None]
+        names: list[str | None] = list(functions) if functions is not None else [None]
         look = self.ledger.living if gone else self.ledger.serving
         self.ledger.wait_until("zero pods", lambda: not any(look(name) for name in names), timeout=timeout)
 

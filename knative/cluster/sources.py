@@ -1,4 +1,4 @@
-"""Deliver records as KafkaSource does, where a cluster has the type and no controller for it: by the stand-in's own code.
+"""Deliver records as KafkaSource does, by the stand-in's own code, where a cluster has the type and no controller.
 
 What is delivered, how and to whom is read from the cluster's KafkaSource objects and the Secrets that they name.
 """
@@ -50,7 +50,7 @@ class KafkaSources:
         self.adapters: list[KafkaSourceAdapter] = []
 
     def __enter__(self) -> KafkaSources:
-        for manifest in self._kubectl.list(KIND):
+        for manifest in self._kubectl.all(KIND):
             source = kafka_source(Field(manifest, Path(f"KafkaSource {manifest['metadata']['name']}")))
             self.adapters.append(KafkaSourceAdapter(source, client=self._client(manifest), sink=self._sink))
         for adapter in self.adapters:

@@ -65,8 +65,7 @@ def postgres(
         binaries = _postgres_binaries(home, user)
         password = _initialise(home, binaries, user, durable=durable)
         if host != "127.0.0.1":
-            with (home / "data" / "pg_hba.conf").open("a") as rules:
-                rules.write("host all all all scram-sha-256\n")
+            _let_in(home / "data" / "pg_hba.conf")
         server = Server(host=host, port=port or free_port(), password=password, directory=home)
         process = _start_postgres(server, binaries, user, durable=durable)
         # SIGINT is PostgreSQL's fast shutdown: it ends the sessions itself and writes a checkpoint.
@@ -111,6 +110,14 @@ def _initialise(home: Path, binaries: Path, user: int | None, *, durable: bool) 
     if done.returncode:
         raise EmbeddedError(f"initdb could not make a PostgreSQL cluster in {data}: {_last_line(done.stderr)}")
     return password_file.read_text().strip()
+
+
+def _let_in(rules: Path) -> None:
+    """Whoever comes from another machine, with a password."""
+    rule = "host all all all scram-sha-256\n"
+    if rule not in rules.read_text():
+        with rules.open("a") as file:
+            file.write(rule)
 
 
 def _start_postgres(server: Server, binaries: Path, user: int | None, *, durable: bool) -> subprocess.Popen[bytes]:
