@@ -9,11 +9,15 @@ BY ?= 1d
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 PORT ?= 8080
 
+IMAGE ?= taskmaster-functions:0.1.0
+BUILD ?= $(shell for b in docker podman buildah; do command -v $$b >/dev/null && $$b info >/dev/null 2>&1 && echo $$b && exit; done)
+NAMESPACE ?=
+
 .DEFAULT_GOAL := help
-.PHONY: help demo up travel token test bench manifests lint format lock clean
+.PHONY: help demo up travel token test bench image manifests test-cluster demo-cluster lint format lock clean
 
 help: ## Show what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .demo ## Tell the story: functions at zero, woken by requests and records, at zero again
 	@$(RUN) knative.local.demo
@@ -36,11 +40,23 @@ bench: .dev ## Measure against the usual design, side by side
 manifests: .dev ## Render the chart into knative/ and eventing/, after a change of its values (needs helm)
 	@$(RUN) helm.manifests
 
+image: ## Build the image of all functions: make image IMAGE=registry.example.com/taskmaster:1.0
+	@test -n "$(BUILD)" || { echo "make image: needs docker, podman or buildah, and one that runs (BUILD=...)" >&2; exit 1; }
+	$(BUILD) build --tag $(IMAGE) --build-arg REVISION=$$(git rev-parse --short HEAD 2>/dev/null || echo unknown) $(ARGS) .
+
+test-cluster: .dev ## Install the chart on the cluster that kubectl points at, try everything there, take it away again
+	@$(RUN) pytest -v -x -p no:cacheprovider tests/cluster $(ARGS)
+
+demo-cluster: .demo ## Watch the functions of a cluster wake from zero and go back: make demo-cluster NAMESPACE=taskmaster
+	@$(RUN) knative.cluster.demo $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(ARGS)
+
 lint: .dev ## Check style, types and which way imports run
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check --quiet .
 	@$(RUN) mypy functions knative helm tests
 	@.venv/bin/lint-imports --no-cache | tail -n 4
+	@.venv/bin/hadolint Dockerfile tests/cluster/hello/Dockerfile
+	@.venv/bin/shellcheck .ci/run knative/platform/install.sh
 
 format: .dev ## Put the code in shape
 	@$(RUN) ruff check --fix-only --quiet .

@@ -21,9 +21,9 @@ class Message:
 
 
 class Receiver:
-    """Listens on the loopback while its context is entered."""
+    """Listens on the loopback, or another address of this machine, while its context is entered."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         self.messages: list[Message] = []
         messages = self.messages
 
@@ -38,8 +38,8 @@ class Receiver:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/reminders"
+        self._server = ThreadingHTTPServer((host, 0), Handler)
+        self.url = f"http://{host}:{self._server.server_address[1]}/reminders"
 
     def __enter__(self) -> Receiver:
         threading.Thread(target=self._server.serve_forever, name="receiver", daemon=True).start()

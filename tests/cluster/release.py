@@ -1,0 +1,65 @@
+"""The chart's release, as helm sees it."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from knative.cluster.kubectl import ClusterError
+
+CHART = Path(__file__).parents[2] / "helm" / "taskmaster"
+NAME = "taskmaster"
+
+
+class Helm:
+    """helm in one namespace, with the values of this test."""
+
+    def __init__(self, namespace: str, values_file: Path) -> None:
+        if shutil.which("helm") is None:
+            raise ClusterError("helm is not installed: see helm.sh/docs/intro/install")
+        self._namespace = namespace
+        self._values_file = values_file
+
+    def install(self, values: dict[str, Any]) -> None:
+        self._values_file.write_text(json.dumps(values))
+        self._run("install", NAME, str(CHART), f"--values={self._values_file}", "--timeout=5m")
+
+    def upgrade(self, *settings: str) -> None:
+        """Change these values (--set) and leave the others."""
+        self._run("upgrade", NAME, str(CHART), f"--values={self._values_file}", "--timeout=5m", *_set(settings))
+
+    def rollback(self, revision: int) -> None:
+        self._run("rollback", NAME, str(revision), "--timeout=5m")
+
+    def uninstall(self) -> None:
+        self._run("uninstall", NAME, "--timeout=5m", "--wait")
+
+    def refuses(self, *settings: str) -> str:
+        """What helm says to an upgrade to these values. AssertionError if it takes them."""
+        try:
+            self.upgrade(*settings)
+        except ClusterError as error:
+            return str(error)
+        raise AssertionError(f"helm took {settings}")
+
+    def revision(self) -> int:
+        return int(self.status()["version"])
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self._run("status", NAME, "--output=json"))
+        return found
+
+    def _run(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["helm", f"--namespace={self._namespace}", *arguments],
+            capture_output=True, text=True, check=False, env=os.environ,
+        )  # fmt: skip
+        if done.returncode:
+            raise ClusterError(f"helm {arguments[0]}: {done.stderr.strip()[-3000:]}")
+        return done.stdout
+
+
+def _set(settings: tuple[str, ...]) -> list[str]:
+    return [f"--set={setting}" for setting in settings]

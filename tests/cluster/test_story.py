@@ -1,0 +1,258 @@
+"""The pack on a real Knative, as one story: each chapter goes on where the last one ended.
+
+What took how long is told, and judged only where it is far off: the verdict on time is that of the figures printed.
+"""
+
+import json
+import statistics
+import threading
+import time
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from os import environ, urandom
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from kafka import KafkaAdminClient, KafkaProducer
+
+from knative.cluster.ingress import Ingress, host_of
+from knative.cluster.kubectl import Kubectl
+from knative.cluster.pods import PodWatch
+from knative.cluster.report import lateness, lives, starts
+from knative.cluster.sources import KIND, KafkaSources
+from knative.local.receiver import Receiver
+from tests.apache_kafka import SUPERUSER
+from tests.cluster.conftest import Tell
+from tests.cluster.person import Person
+from tests.cluster.release import Helm
+from tests.cluster.surroundings import Surroundings
+
+pytestmark = pytest.mark.timeout(600)
+
+PAIRS = int(environ.get("COLD_STARTS", "10"))
+GENEROUS = 3  # times the hello world's start, on a machine that does other things too; what is promised is 2
+
+
+def eventually(what: str, look: Callable[[], Any], *, within: float = 60) -> Any:
+    """What `look` finds, once it finds something."""
+    deadline = time.monotonic() + within
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"{what}: not within {within:.0f} s"
+        time.sleep(0.2)
+    return found
+
+
+def test_every_service_is_ready(kubectl: Kubectl, helm: Helm, tell: Tell) -> None:
+    begun = time.monotonic()
+    kubectl.run("wait", "ksvc", "--all", "--for=condition=Ready", "--timeout=300s", timeout=320)
+    services = kubectl.all("services.serving.knative.dev")
+    assert len(services) >= 13
+    tell(f"\n{len(services)} Services of Knative are Ready {time.monotonic() - begun:.0f} s after helm was done.")
+
+
+def test_then_nothing_runs(pods: PodWatch, sources: KafkaSources | None) -> None:
+    """Knative starts each revision once, to see that it can; after that there are no pods."""
+    pods.wait_for_zero(timeout=180, gone=True)
+
+
+def test_only_who_signed_in_may_call_and_events_only_come_from_inside(person: Person, way_in: Ingress) -> None:
+    assert person.call("create-task", "POST", "/tasks", {"title": "nobody's"}, token="").status == 401
+    assert person.call("create-task", "POST", "/tasks", {"title": "forged"}, token="a.b.c").status == 401
+    event = {"Ce_Id": "1", "Ce_Source": "/x", "Ce_Type": "task.create", "Ce_Specversion": "1.0", "Ce_Userid": "ada"}
+    assert person.call("create-task", "POST", "/events", {"title": "not from inside"}, token="", **event).status == 404
+
+
+def test_from_zero_a_task_is_created_in_under_twice_the_time_of_a_hello_world(
+    person: Person, way_in: Ingress, hello: Kubectl, pods: PodWatch, tell: Tell
+) -> None:
+    """Pairs of starts, side by side, so that what else this machine does befalls both."""
+    ours: list[float] = []
+    bare: list[float] = []
+    host = host_of(hello, "hello")
+    with PodWatch(hello) as hello_pods:
+        for _ in range(PAIRS):
+            pods.wait_for_zero(["create-task"])
+            hello_pods.wait_for_zero(["hello"])
+            begun = time.perf_counter()
+            answer = way_in.call("GET", host, "/")
+            bare.append((time.perf_counter() - begun) * 1000)
+            assert (answer.status, answer.body) == (200, b"hello")
+            said = person.call("create-task", "POST", "/tasks", {"title": "from zero"})
+            assert said.status == 201
+            ours.append(said.milliseconds)
+    ratio = statistics.median(ours) / statistics.median(bare)
+    tell(starts({"a bare hello world": bare, "create-task, with its first insert": ours}))
+    tell(f"The median of create-task is {ratio:.2f} times that of the hello world (promised: under 2).")
+    assert ratio < GENEROUS
+
+
+def test_a_record_wakes_its_function(
+    around: Surroundings, person: Person, pods: PodWatch, sources: KafkaSources | None, tell: Tell
+) -> None:
+    pods.wait_for_zero(["create-task"])
+    begun = time.monotonic()
+    send(around, "create-task", "task.create", {"title": "from a record"})
+    eventually("the task of the record", lambda: person.titled("from a record"))
+    tell(
+        f"\nA record on create-task became a task within {time.monotonic() - begun:.1f} s, from zero, looking included."
+    )
+
+
+def test_a_poison_record_is_parked_and_stops_nobody(
+    around: Surroundings, person: Person, sources: KafkaSources | None
+) -> None:
+    send(around, "create-task", "task.create", {"title": 7}, key="poison")
+    send(around, "create-task", "task.create", {"title": "behind the poison"}, key="poison")
+    eventually("the task behind it", lambda: person.titled("behind the poison"))
+    eventually("the dead letter", lambda: end_of(around, "dead-letters"))
+
+
+def test_a_reminder_comes_from_zero_at_its_moment(
+    around: Surroundings,
+    kubectl: Kubectl,
+    person: Person,
+    pods: PodWatch,
+    sources: KafkaSources | None,
+    tell: Tell,
+) -> None:
+    ahead = timedelta(seconds=float(environ.get("REMINDER_SECONDS", "180")))
+    with Receiver(around.address) as receiver:
+        channel = {"type": "webhook", "url": receiver.url, "secret": "whsec_" + b64encode(urandom(24)).decode()}
+        assert person.call("set-preferences", "PUT", "/preferences", {"channels": [channel]}).status == 200
+        begun = datetime.now(UTC)
+        moment = begun + ahead
+        task = person.create("take the bread out", due_at=moment.isoformat())
+        eventually("the alarm", lambda: alarm(kubectl) not in ("", "0 0 0 1 1 *"), within=30)
+        tell(f"\nA reminder {ahead.total_seconds():.0f} s ahead: the alarm is set to {alarm(kubectl)!r}.")
+        pods.wait_for_zero(timeout=ahead.total_seconds() - 20, gone=True)
+        slept = datetime.now(UTC)
+        tell(f"Everything is at zero, with nothing left, {(slept - begun).total_seconds():.0f} s after it was made.")
+        [message] = eventually("the reminder", lambda: receiver.about(task), within=ahead.total_seconds() + 30)
+    late = (message.at - moment).total_seconds()
+    woken = min(life.asked for life in pods.ledger.lives() if life.asked > slept)
+    tell(f"{lateness(late)} The first pod was asked for {(moment - woken).total_seconds():.1f} s before the moment.")
+    assert woken > slept
+    assert late >= 0
+    assert late < 3
+
+
+def test_everything_is_at_zero_again(pods: PodWatch, tell: Tell) -> None:
+    pods.wait_for_zero(timeout=120, gone=True)
+    tell(lives(pods.ledger, since=pods.since, until=datetime.now(UTC)))
+
+
+def test_an_upgrade_under_load_loses_no_request(kubectl: Kubectl, helm: Helm, person: Person, tell: Tell) -> None:
+    """Four clients create tasks while every function gets a new revision; each answer is looked at."""
+    over = threading.Event()
+    person.create("before the upgrade")
+    before = revisions(kubectl)
+
+    def create(number: int) -> Counter[int]:
+        answers: Counter[int] = Counter()
+        while not over.is_set():
+            said = person.call("create-task", "POST", "/tasks", {"title": f"client {number}"})
+            answers[said.status] += 1
+            time.sleep(0.05)
+        return answers
+
+    with ThreadPoolExecutor(4) as clients:
+        running = [clients.submit(create, number) for number in range(4)]
+        try:
+            helm.upgrade("settings.LOG_LEVEL=DEBUG")
+            eventually("new revisions", lambda: revisions(kubectl).keys() == before.keys() and not set(
+                revisions(kubectl).values()) & set(before.values()), within=180)  # fmt: skip
+            time.sleep(3)  # what still goes to the old ones
+        finally:
+            over.set()
+    answers = sum((each.result() for each in running), Counter[int]())
+    tell(f"\nDuring the upgrade: {dict(answers)} answers by status.")
+    assert set(answers) == {201}
+    assert sum(1 for task in person.tasks() if task["title"].startswith("client ")) == answers[201]
+
+
+def test_a_rollback_brings_the_old_settings_back(kubectl: Kubectl, helm: Helm, person: Person) -> None:
+    helm.rollback(1)
+    config = kubectl.get("configmap", "taskmaster")
+    assert config is not None
+    assert config["data"]["LOG_LEVEL"] == "INFO"
+    kubectl.run("wait", "ksvc", "--all", "--for=condition=Ready", "--timeout=300s", timeout=320)
+    person.create("after the rollback")
+
+
+def test_a_wrong_value_is_refused_and_changes_nothing(helm: Helm) -> None:
+    before = helm.revision()
+    assert "backoffPolicy" in helm.refuses("kafka.delivery.backoffPolicy=sometimes")
+    assert "maxScale" in helm.refuses("functions.create-task.maxScale=0", "functions.create-task.minScale=2")
+    assert helm.revision() == before
+
+
+def test_uninstalling_keeps_the_data_and_the_place_in_every_topic(
+    around: Surroundings, kubectl: Kubectl, helm: Helm, person: Person, sources: KafkaSources | None
+) -> None:
+    tasks = len(person.tasks())
+    groups = {source["spec"]["consumerGroup"] for source in kubectl.all(KIND)}
+    places = {group: offsets(around, group) for group in groups}
+    assert any(places.values())
+
+    helm.uninstall()
+    assert kubectl.all("services.serving.knative.dev") == []
+    assert {source["spec"]["consumerGroup"] for source in kubectl.all(KIND)} == groups
+    assert {group: offsets(around, group) for group in groups} == places
+    assert rows(around, "task") >= tasks
+
+
+def send(around: Surroundings, topic: str, event_type: str, data: Any, *, key: str = "ada") -> None:
+    """A command of ada's, as a program puts it on a topic."""
+    headers = {
+        "ce_specversion": "1.0", "ce_type": event_type, "ce_source": "/test", "ce_id": str(uuid4()), "ce_userid": "ada",
+    }  # fmt: skip
+    producer = KafkaProducer(**around.kafka.client(SUPERUSER), enable_idempotence=False)
+    try:
+        encoded = [(name, text.encode()) for name, text in headers.items()]
+        producer.send(topic, key=key.encode(), value=json.dumps(data).encode(), headers=encoded).get(timeout=20)
+    finally:
+        producer.close()
+
+
+def end_of(around: Surroundings, topic: str) -> int:
+    """How many records were ever put on a topic."""
+    from kafka import KafkaConsumer, TopicPartition
+
+    consumer = KafkaConsumer(**around.kafka.client(SUPERUSER))
+    try:
+        partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+        return sum(consumer.end_offsets(partitions).values())
+    finally:
+        consumer.close()
+
+
+def offsets(around: Surroundings, group: str) -> dict[str, int]:
+    """Where a group is, by topic and partition."""
+    with around.kafka.administrator() as admin:
+        assert isinstance(admin, KafkaAdminClient)
+        found = admin.list_group_offsets(group)
+    return {f"{place.topic}/{place.partition}": offset.offset for place, offset in found.items() if offset.offset >= 0}
+
+
+def rows(around: Surroundings, table: str) -> int:
+    import psycopg
+
+    with psycopg.connect(around.owner_url) as connection:
+        [(count,)] = connection.execute(f"SELECT count(*) FROM {table}").fetchall()
+        return int(count)
+
+
+def alarm(kubectl: Kubectl) -> str:
+    """When the alarm is to ring, as cron has it."""
+    found = kubectl.get("pingsources.sources.knative.dev", "reminder-alarm")
+    return str(found["spec"]["schedule"]) if found else ""
+
+
+def revisions(kubectl: Kubectl) -> dict[str, str]:
+    """The revision that each function's calls go to."""
+    services = kubectl.all("services.serving.knative.dev")
+    return {each["metadata"]["name"]: each["status"].get("latestReadyRevisionName", "") for each in services}
