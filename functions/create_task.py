@@ -1,5 +1,7 @@
 """create-task: a task begins; one with a recurrence pattern begins a series."""
 
+from pydantic import Field
+
 from taskmaster import reminders
 from taskmaster.door import operation
 from taskmaster.reminders import Reminders
@@ -27,8 +29,8 @@ class CreateTask(Command):
     tags: Tags = []
     due_at: Moment | None = None
     due_on: Day | None = None
-    time_zone: TimeZone | None = None  # the user's
-    reminders: Reminders | None = None  # one at the due time, or at the hour of the day
+    time_zone: TimeZone | None = Field(default=None, description="IANA name; without it, the one its user prefers")
+    reminders: Reminders | None = None
     recurrence_pattern: Pattern | None = None
     recurrence_from: RecurrenceFrom = "due"
 

@@ -3,6 +3,8 @@
 With scope "this" only the occurrence goes: the series moves on to its next date.
 """
 
+from pydantic import Field
+
 from taskmaster.door import operation
 from taskmaster.series import Scope
 from taskmaster.succession import skip
@@ -11,7 +13,9 @@ from taskmaster.work import Work
 
 
 class DeleteTask(TaskCommand):
-    scope: Scope = "following"
+    scope: Scope = Field(
+        default="following", description="following: its series ends too; this: the series moves on to its next date"
+    )
 
 
 @operation("task.delete", http=["DELETE /{task_id}", "DELETE /tasks/{task_id}"])

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+from pydantic import Field
+
 from taskmaster.door import function, handles
 from taskmaster.reminders import Before, Duration, parse
 from taskmaster.tasks import Moment, Refused, Task, TaskCommand
@@ -11,8 +13,8 @@ _LONGEST = timedelta(days=3660)
 
 
 class SnoozeReminder(TaskCommand):
-    duration: Duration | None = None  # from now
-    until: Moment | None = None
+    duration: Duration | None = Field(default=None, description="how long from now; either this or until")
+    until: Moment | None = Field(default=None, description="until which moment, within ten years")
 
 
 class DismissReminder(TaskCommand):

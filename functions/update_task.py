@@ -6,6 +6,8 @@ In a series, a new title, description, priority or tags hold from this occurrenc
 
 from typing import Any
 
+from pydantic import Field
+
 from taskmaster import reminders
 from taskmaster.door import operation
 from taskmaster.reminders import Reminders
@@ -42,7 +44,10 @@ class UpdateTask(TaskCommand):
     recurrence_pattern: Pattern | None = None
     recurrence_from: RecurrenceFrom | None = None
     recurrence_paused: bool | None = None
-    scope: Scope | None = None
+    scope: Scope | None = Field(
+        default=None,
+        description="in a series: this occurrence alone, or all that follow too; without it, as the field has it",
+    )
 
     def changes(self, task: Task, work: Work) -> dict[str, Any]:
         """The fields that were sent and differ; a cleared one takes its default."""

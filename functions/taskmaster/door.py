@@ -63,7 +63,9 @@ def function(target: str, *operations: Operation) -> Function:
         _expect_event(here, request)
         return invoker.by_event(by_type, request.headers, body)
 
-    return _served(target, answer, publishes=True)
+    served = _served(target, answer, publishes=True)
+    served.operations = operations  # type: ignore[attr-defined]  # what the documents of the pack are made from
+    return served
 
 
 def tick(handler: Callable[[Runtime], None]) -> Function:

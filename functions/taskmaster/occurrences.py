@@ -4,17 +4,17 @@ from datetime import date, datetime
 from itertools import islice
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from taskmaster.series import Series, begun, checked
-from taskmaster.tasks import Command, Day, Moment, Number, Pattern, Record, Task, TaskId, TimeZone
+from taskmaster.tasks import Command, Day, Moment, Pattern, Record, Task, TaskId, TimeZone, number
 
-Count = Annotated[Number, Field(ge=1, le=100)]
+Count = Annotated[int, Field(ge=1, le=100), BeforeValidator(number)]
 
 
 class ListOccurrences(Command):
     task_id: TaskId
-    count: Count = 10
+    count: Count = Field(default=10, description="dates, at most")
 
 
 class PreviewOccurrences(Command):
@@ -24,14 +24,14 @@ class PreviewOccurrences(Command):
     due_at: Moment | None = None
     due_on: Day | None = None
     time_zone: TimeZone = "UTC"
-    count: Count = 10
+    count: Count = Field(default=10, description="dates, at most")
 
 
 class Occurrence(Record):
     """One date: a moment in UTC, or a day."""
 
-    due_at: datetime | None = None
-    due_on: date | None = None
+    due_at: datetime | None = Field(default=None, description="the moment")
+    due_on: date | None = Field(default=None, description="the day")
 
 
 class Occurrences(Record):

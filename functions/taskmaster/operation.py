@@ -38,13 +38,14 @@ class Route:
     """A method and a path such as /tasks/{task_id}; its parameters are fields of the command."""
 
     method: str
+    path: str
     pattern: re.Pattern[str]
 
     @classmethod
     def parse(cls, text: str) -> "Route":
         method, path = text.split()
         expression = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path))
-        return cls(method, re.compile(expression))
+        return cls(method, path, re.compile(expression))
 
     def match(self, path: str) -> Mapping[str, str] | None:
         found = self.pattern.fullmatch(path)

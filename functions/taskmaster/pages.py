@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 import pydantic
 from pydantic import BeforeValidator, Discriminator, Field
 
-from taskmaster.tasks import MAX_ID, Command, Day, Moment, Number, Priority, Record, Refused, SearchText, Tag, Task
+from taskmaster.tasks import MAX_ID, Command, Day, Moment, Priority, Record, Refused, SearchText, Tag, Task, number
 
 Sort = Literal[
     "created_at",
@@ -35,18 +35,25 @@ Bound = Annotated[
 ]
 
 
+Limit = Annotated[int, Field(ge=1, le=100), BeforeValidator(number)]
+
+
 class ListTasks(Command):
     """A page that is asked for, as a query string says it; `priority` and `tag` may be given several times."""
 
-    status: Literal["open", "completed", "overdue", "all"] = "all"
-    priority: Annotated[list[Priority], BeforeValidator(_listed)] = []  # any of these
-    tag: Annotated[list[Tag], BeforeValidator(_listed)] = []  # all of these
-    due_from: Bound | None = None  # both ends included; a day is taken in each task's own zone
-    due_to: Bound | None = None
-    text: SearchText = ""  # part of the title or the description, in any case
-    sort: Sort = "-created_at"
-    limit: Annotated[Number, Field(ge=1, le=100)] = 20
-    cursor: Annotated[str, Field(max_length=4096)] | None = None
+    status: Literal["open", "completed", "overdue", "all"] = Field(default="all", description="which tasks")
+    priority: Annotated[list[Priority], BeforeValidator(_listed)] = Field(default=[], description="any of these")
+    tag: Annotated[list[Tag], BeforeValidator(_listed)] = Field(default=[], description="all of these")
+    due_from: Bound | None = Field(
+        default=None, description="due at this moment or day, or later; a day is taken in each task's own zone"
+    )
+    due_to: Bound | None = Field(default=None, description="due at this moment or day, or earlier")
+    text: SearchText = Field(default="", description="part of the title or the description, in any case")
+    sort: Sort = Field(default="-created_at", description="the order; with a minus backwards")
+    limit: Limit = Field(default=20, description="tasks of a page, at most")
+    cursor: Annotated[str, Field(max_length=4096)] | None = Field(
+        default=None, description="next_cursor of the page before, with the same sort"
+    )
 
     def filters(self, *, now: datetime) -> dict[str, Any]:
         """The parameters of the query list_tasks, by name."""
@@ -65,7 +72,7 @@ class Page(Record):
     """Some tasks, and the cursor of those that follow; null on the last page."""
 
     tasks: list[Task]
-    next_cursor: str | None
+    next_cursor: str | None = Field(description="where the next page begins; null on the last one")
 
 
 class Mark(NamedTuple):

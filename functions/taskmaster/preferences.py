@@ -29,16 +29,18 @@ def _webhook_url(url: str) -> str:
     return url
 
 
-WallTime = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+WallTime = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 WebhookUrl = Annotated[str, Field(max_length=2000), AfterValidator(_webhook_url)]
-MailAddress = Annotated[str, Field(max_length=254, pattern=r"^[^\s@<>()\[\],;:\\\"]{1,64}@[A-Za-z0-9.-]{1,190}$")]
+MailAddress = Annotated[
+    str, Field(max_length=254, pattern=r"^[^\x00-\x20\x7f\s@<>()\[\],;:\\\"]{1,64}@[A-Za-z0-9.-]{1,190}$")
+]
 
 
 class QuietHours(Record):
     """From one wall time to another, the second left out; it may cross midnight."""
 
-    start: WallTime
-    end: WallTime
+    start: WallTime = Field(description="HH:MM, in the user's zone")
+    end: WallTime = Field(description="HH:MM; before start: on the next day")
 
 
 class Webhook(Record):
@@ -46,8 +48,8 @@ class Webhook(Record):
 
     type: Literal["webhook"]
     url: WebhookUrl
-    secret: Annotated[str, Field(pattern=f"^{_SIGNING_KEY}$")] | None = (
-        None  # absent: the one that is kept for this url
+    secret: Annotated[str, Field(pattern=f"^{_SIGNING_KEY}$")] | None = Field(
+        default=None, description="whsec_ and 24 to 64 bytes in base64; absent: the one that is kept for this url"
     )
 
     @property
@@ -56,6 +58,8 @@ class Webhook(Record):
 
 
 class Mail(Record):
+    """Reminders are mailed there."""
+
     type: Literal["mail"]
     address: MailAddress
 
@@ -107,10 +111,12 @@ class Preferences(Record):
 
 
 class ShownPreferences(Record):
+    """What its owner sees: of a webhook everything but its secret."""
+
     time_zone: str
     day_hour: str
     quiet_hours: QuietHours | None
-    channels: list[dict[str, Any]]
+    channels: list[dict[str, Any]] = Field(description="by type: a webhook with its url, a mail with its address")
 
 
 class AnnouncedPreferences(Record):
@@ -119,16 +125,20 @@ class AnnouncedPreferences(Record):
     time_zone: str
     day_hour: str
     quiet_hours: QuietHours | None
-    channels: list[str]
+    channels: list[str] = Field(description="the type of each, and no address")
 
 
 class SetPreferences(Command):
     """All of them anew: what is left out takes its default. A webhook sent without a secret keeps the one it has."""
 
-    time_zone: TimeZone = "UTC"
-    day_hour: WallTime = "09:00"
-    quiet_hours: QuietHours | None = None
-    channels: Annotated[list[Channel], Field(max_length=5)] = []
+    time_zone: TimeZone = Field(default="UTC", description="IANA name; what a task without a zone of its own gets")
+    day_hour: WallTime = Field(
+        default="09:00", description="when a task that is due on a day reminds, in the task's zone"
+    )
+    quiet_hours: QuietHours | None = Field(default=None, description="when no reminder is sent; it comes when they end")
+    channels: Annotated[list[Channel], Field(max_length=5)] = Field(
+        default=[], description="where reminders are delivered"
+    )
 
     def applied_to(self, kept: Preferences) -> Preferences:
         """What the user then prefers. Refused (422) where a secret is missing or a quiet time has no length."""

@@ -23,7 +23,9 @@ AT_THE_DUE_TIME = "PT0S"
 MOST_TRIES = 8  # of one channel, over about ten hours
 _TRY_AGAIN_AFTER = (15, 60, 300, 900, 3600, 10_800, 21_600)  # seconds
 
-_DURATION = re.compile(r"P(?:(\d{1,5})W)?(?:(\d{1,5})D)?(?:T(?=\d)(?:(\d{1,6})H)?(?:(\d{1,7})M)?(?:(\d{1,9})S)?)?")
+_DURATION = re.compile(
+    r"P(?:(\d{1,5})W)?(?:(\d{1,5})D)?(?:T(?=\d)(?:(\d{1,6})H)?(?:(\d{1,7})M)?(?:(\d{1,9})S)?)?", re.ASCII
+)
 
 
 class Before(NamedTuple):
@@ -36,9 +38,9 @@ class Before(NamedTuple):
 class ReminderDue(Task):
     """Data of reminder.due: the task as it is, and which of its reminders rings. `late` is by more than a minute."""
 
-    reminder_id: str = ""
-    remind_at: datetime | None = None
-    late: bool = False
+    reminder_id: str = Field(default="", description="which reminder rings; the webhook-id of its delivery")
+    remind_at: datetime | None = Field(default=None, description="the moment it is for")
+    late: bool = Field(default=False, description="whether it comes more than a minute after that moment")
 
 
 class ReminderOutcome(Record):
@@ -47,13 +49,15 @@ class ReminderOutcome(Record):
     `called_at` is when the first channel was called: against `remind_at` it says how late that was.
     """
 
-    task_id: int
-    reminder_id: str
-    remind_at: datetime
-    late: bool
-    channels: dict[str, dict[str, str]]
-    reason: str | None = None
-    called_at: datetime | None = None
+    task_id: int = Field(description="whose reminder it was")
+    reminder_id: str = Field(description="which reminder rang; the webhook-id of its delivery")
+    remind_at: datetime = Field(description="the moment it was for")
+    late: bool = Field(description="whether it came more than a minute after that moment")
+    channels: dict[str, dict[str, str]] = Field(
+        description="by channel: outcome (delivered, later or failed) and detail, why"
+    )
+    reason: str | None = Field(default=None, description="why it failed as a whole: stale, too old to be sent")
+    called_at: datetime | None = Field(default=None, description="when the first channel was called")
 
 
 class ReminderRow(Record):
@@ -162,8 +166,8 @@ def _duration(text: str) -> str:
     return text.strip().upper()
 
 
-Duration = Annotated[str, Field(max_length=64), AfterValidator(_duration)]
-Reminder = Annotated[str, Field(max_length=64), AfterValidator(_written)]
+Duration = Annotated[str, Field(max_length=64, json_schema_extra={"format": "duration"}), AfterValidator(_duration)]
+Reminder = Annotated[str, Field(max_length=64, json_schema_extra={"format": "reminder"}), AfterValidator(_written)]
 Reminders = Annotated[list[Reminder], Field(max_length=MOST), AfterValidator(lambda given: list(dict.fromkeys(given)))]
 
 

@@ -9,6 +9,8 @@ from datetime import date, datetime
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
 
+from pydantic import Field
+
 from taskmaster import recurrence, reminders
 from taskmaster.tasks import Record, RecurrenceFrom, Refused, Task
 
@@ -169,8 +171,8 @@ class Series(Record):
 class Followed(Task):
     """Data of task.recurring.next: the new occurrence, the task it follows, and how many dates were jumped over."""
 
-    follows: int
-    skipped: int
+    follows: int = Field(description="the task_id of the occurrence before it")
+    skipped: int = Field(description="how many dates of the rule were jumped over")
 
     @classmethod
     def of(cls, successor: Task, task: Task, skipped: int) -> Self:

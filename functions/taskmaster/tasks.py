@@ -60,22 +60,32 @@ def _known_zone(name: str) -> str:
     return name
 
 
-def _number(value: Any) -> Any:
+def number(value: Any) -> Any:
+    """A number also as a query string says it."""
     return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10 else value
 
 
-Number = Annotated[int, BeforeValidator(_number)]  # also as a query string says it
-SearchText = Annotated[str, Field(max_length=200), AfterValidator(_storable)]
-Title = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_storable)]
-Description = Annotated[str, Field(max_length=10_000), AfterValidator(_storable)]
-Tag = Annotated[str, Field(min_length=1, max_length=50), AfterValidator(_storable)]
+# What no regular expression or number can say is a format here, for those who read the schemas: JSON Schema leaves
+# formats open. U+0000 is the one character that PostgreSQL cannot keep.
+_STORABLE = {"pattern": "^[^\\x00]*$"}
+
+SearchText = Annotated[str, Field(max_length=200, json_schema_extra=_STORABLE), AfterValidator(_storable)]
+Title = Annotated[str, Field(min_length=1, max_length=500, json_schema_extra=_STORABLE), AfterValidator(_storable)]
+Description = Annotated[str, Field(max_length=10_000, json_schema_extra=_STORABLE), AfterValidator(_storable)]
+Tag = Annotated[str, Field(min_length=1, max_length=50, json_schema_extra=_STORABLE), AfterValidator(_storable)]
 Tags = Annotated[list[Tag], Field(max_length=50), AfterValidator(lambda tags: list(dict.fromkeys(tags)))]
 TaskId = Annotated[int, Field(ge=1, le=MAX_ID)]
-Version = Annotated[Number, Field(ge=1, le=MAX_VERSION)]
+Version = Annotated[int, Field(ge=1, le=MAX_VERSION), BeforeValidator(number)]
 Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_moment_written), AfterValidator(_in_range)]
 Day = Annotated[date, Field(strict=False), BeforeValidator(_day_written), AfterValidator(_day_in_range)]
-TimeZone = Annotated[str, Field(max_length=64), AfterValidator(_known_zone)]
-Pattern = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_storable)]
+TimeZone = Annotated[
+    str, Field(max_length=64, json_schema_extra={"format": "iana-time-zone"}), AfterValidator(_known_zone)
+]
+Pattern = Annotated[
+    str,
+    Field(min_length=1, max_length=500, json_schema_extra={"format": "recurrence-pattern"}),
+    AfterValidator(_storable),
+]
 RecurrenceFrom = Literal["due", "completion"]
 
 
@@ -106,26 +116,32 @@ class Record(BaseModel):
 class Task(Record):
     """A task as people and events see it: the body of an answer and the data of a task.* event."""
 
-    task_id: int
-    title: str
-    description: str | None = None
-    completed: bool = False
-    priority: Priority = "medium"
-    tags: list[str] = []
-    due_at: datetime | None = None
-    due_on: date | None = None
-    time_zone: str = "UTC"
-    reminders: list[str] | None = None  # None: one at the due time, or at the hour of the day
-    snoozed_until: datetime | None = None
-    recurrence_pattern: str | None = None
-    recurrence_from: RecurrenceFrom = "due"
-    recurrence_paused: bool = False
-    series_id: int | None = None
-    occurrence: int | None = None
-    version: int = 1
-    created_at: datetime
-    updated_at: datetime
-    completed_at: datetime | None = None
+    task_id: int = Field(description="given by the pack")
+    title: str = Field(description="what is to be done")
+    description: str | None = Field(default=None, description="more about it")
+    completed: bool = Field(default=False, description="whether it is done")
+    priority: Priority = Field(default="medium", description="how much it matters")
+    tags: list[str] = Field(default=[], description="words to find it by, each once")
+    due_at: datetime | None = Field(default=None, description="the moment at which it is due; not together with due_on")
+    due_on: date | None = Field(default=None, description="the day on which it is due, in its time_zone")
+    time_zone: str = Field(default="UTC", description="IANA name; its days and its recurrence are counted there")
+    reminders: list[str] | None = Field(
+        default=None,
+        description="moments, or ISO 8601 durations before the due time; null: one when it is due, or at the hour of "
+        "the day that its user prefers; an empty list: none",
+    )
+    snoozed_until: datetime | None = Field(default=None, description="silent until this moment, at which it reminds")
+    recurrence_pattern: str | None = Field(
+        default=None, description="daily, weekdays, weekly, monthly, yearly, 'every 3 days', or an RFC 5545 rule"
+    )
+    recurrence_from: RecurrenceFrom = Field(default="due", description="what the next date is counted from")
+    recurrence_paused: bool = Field(default=False, description="whether completing it makes no successor for now")
+    series_id: int | None = Field(default=None, description="the series of a recurring task: the task_id of its first")
+    occurrence: int | None = Field(default=None, description="its number in the series, from 1")
+    version: int = Field(default=1, description="one more with every change; the ETag")
+    created_at: datetime = Field(description="when it was created")
+    updated_at: datetime = Field(description="when it last changed")
+    completed_at: datetime | None = Field(default=None, description="when it was completed")
 
     @property
     def partition_key(self) -> str:
@@ -182,4 +198,6 @@ class Fact(Record):
 
 class TaskCommand(Command):
     task_id: TaskId
-    expected_version: Version | None = None
+    expected_version: Version | None = Field(
+        default=None, description="refuse, as version conflict, unless the task has this version"
+    )

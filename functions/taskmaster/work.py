@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
+from pydantic import Field
+
 from taskmaster import reminders, routes
 from taskmaster.events import Origin, Outgoing, outgoing
 from taskmaster.pages import Mark, Sort
@@ -246,14 +248,14 @@ class Work:
 class Armed(Record):
     """Data of reminder.armed: the earliest moment that the dispatcher does not know of yet."""
 
-    moment: datetime
+    moment: datetime = Field(description="when to be awake")
 
 
 class Rejection(Record):
     """Data of task.command.rejected: which command a rule refused, and what a person's call would have got."""
 
-    command: str
-    command_id: str
-    status: int
-    title: str
-    detail: str
+    command: str = Field(description="its event type")
+    command_id: str = Field(description="the id of its event")
+    status: int = Field(description="what a person's HTTP call would have got")
+    title: str = Field(description="which rule, in short")
+    detail: str = Field(description="why, and what to do")
