@@ -14,7 +14,7 @@ BUILD ?= $(shell for b in docker podman buildah; do command -v $$b >/dev/null &&
 NAMESPACE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up travel token test bench image manifests test-cluster demo-cluster lint format lock clean
+.PHONY: help demo up travel token test bench image manifests test-cluster demo-cluster documents asyncapi lint format lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,13 @@ test-cluster: .dev ## Install the chart on the cluster that kubectl points at, t
 
 demo-cluster: .demo ## Watch the functions of a cluster wake from zero and go back: make demo-cluster NAMESPACE=taskmaster
 	@$(RUN) knative.cluster.demo $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(ARGS)
+
+documents: .dev ## Write the schemas of the events and the AsyncAPI document from the code
+	@PYTHONPATH=functions $(RUN) tests.specifications $(ARGS)
+
+asyncapi: ## Check the AsyncAPI document by its reference parser (needs Node.js)
+	@npm --prefix tests/specifications/parser ci --ignore-scripts --no-audit --no-fund --silent
+	@node tests/specifications/parser/check.js eventing/schemas/asyncapi.yaml
 
 lint: .dev ## Check style, types and which way imports run
 	@$(RUN) ruff check .

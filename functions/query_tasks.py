@@ -13,6 +13,7 @@ class GetTask(Command):
 
 @handles(http=["GET /", "GET /tasks"])
 def list_tasks(command: ListTasks, work: Work) -> Page:
+    """A page of the user's tasks, filtered and in an order."""
     mark = mark_of(command)
     found = work.tasks(command.filters(now=work.now), sort=command.sort, beyond=mark, limit=command.limit + 1)
     return page(command, found)
@@ -20,11 +21,13 @@ def list_tasks(command: ListTasks, work: Work) -> Page:
 
 @handles(http=["GET /{task_id}", "GET /tasks/{task_id}"])
 def get_task(command: GetTask, work: Work) -> Task:
+    """One task."""
     return work.look_up(command.task_id)
 
 
 @handles(http=["GET /{task_id}/occurrences", "GET /tasks/{task_id}/occurrences"])
 def list_occurrences(command: ListOccurrences, work: Work) -> Occurrences:
+    """The next dates of a recurring task, behind the open one."""
     task = work.look_up(command.task_id)
     series = work.read_series(task)
     if series is None or series.ended_at:
@@ -34,6 +37,7 @@ def list_occurrences(command: ListOccurrences, work: Work) -> Occurrences:
 
 @handles(http=["GET /occurrences"])
 def preview_occurrences(command: PreviewOccurrences, work: Work) -> Occurrences:
+    """The dates that a pattern would give from a start, which comes first."""
     return preview(command, now=work.now)
 
 

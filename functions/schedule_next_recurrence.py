@@ -21,6 +21,7 @@ class SkipTask(TaskCommand):
 
 @handles("task.completed")
 def follow_completion(fact: TaskCompleted, work: Work) -> None:
+    """A completion is followed by the next occurrence of its series."""
     task = work.find(fact.task_id)
     if task and not task.completed and fact.version is None:
         work.save(
@@ -36,6 +37,7 @@ def follow_completion(fact: TaskCompleted, work: Work) -> None:
 
 @handles("task.skip", http=["POST /{task_id}", "POST /tasks/{task_id}/skip"])
 def skip_occurrence(command: SkipTask, work: Work) -> Task | None:
+    """The open occurrence of a series moves on to the next date; where none is left it goes, and the series ends."""
     task = work.task(command.task_id, expecting=command.expected_version)
     series = work.series_of(task)
     if task.completed or series is None or series.ended_at or series.head != task.occurrence:

@@ -11,12 +11,14 @@ class GetPreferences(Command):
 
 
 @handles(http=["GET /", "GET /preferences"])
-def show(command: GetPreferences, work: Work) -> ShownPreferences:
+def show_preferences(command: GetPreferences, work: Work) -> ShownPreferences:
+    """What the user prefers; secrets are not shown."""
     return work.preferences.shown()
 
 
 @handles("preferences.set", http=["PUT /", "PUT /preferences"])
-def change(command: SetPreferences, work: Work) -> ShownPreferences:
+def change_preferences(command: SetPreferences, work: Work) -> ShownPreferences:
+    """What the user prefers, as a whole: what is left out takes its default."""
     kept = work.lock_preferences()
     preferences = command.applied_to(kept)
     if preferences != kept:
@@ -24,4 +26,4 @@ def change(command: SetPreferences, work: Work) -> ShownPreferences:
     return preferences.shown()
 
 
-set_preferences = function("set_preferences", show, change)
+set_preferences = function("set_preferences", show_preferences, change_preferences)

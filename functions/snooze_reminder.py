@@ -22,7 +22,8 @@ class DismissReminder(TaskCommand):
 
 
 @handles("reminder.snooze", http=["POST /{task_id}", "POST /tasks/{task_id}/snooze"])
-def snooze(command: SnoozeReminder, work: Work) -> Task:
+def snooze_task(command: SnoozeReminder, work: Work) -> Task:
+    """The task keeps silent for a duration, or until a moment, and reminds then."""
     task = work.task(command.task_id, expecting=command.expected_version)
     if task.completed:
         raise Refused(409, "Completed", "A completed task does not remind. Reopen it first.")
@@ -40,11 +41,12 @@ def snooze(command: SnoozeReminder, work: Work) -> Task:
 
 
 @handles("reminder.dismiss", http=["POST /tasks/{task_id}/dismiss"])
-def dismiss(command: DismissReminder, work: Work) -> Task:
+def dismiss_task(command: DismissReminder, work: Work) -> Task:
+    """What rings stops ringing; reminders still to come stay, and a snooze ends."""
     task = work.task(command.task_id, expecting=command.expected_version)
     dismissed = task.changed(at=work.now, snoozed_until=None)
     work.silence(dismissed)
     return work.save(dismissed)
 
 
-snooze_reminder = function("snooze_reminder", snooze, dismiss)
+snooze_reminder = function("snooze_reminder", snooze_task, dismiss_task)

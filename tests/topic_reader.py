@@ -8,6 +8,7 @@ from typing import Any, Self
 from kafka import KafkaConsumer
 
 from tests.function_process import eventually
+from tests.specifications import published
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,7 @@ class TopicReader:
         for records in self._consumer.poll(timeout_ms=100).values():
             for record in records:
                 headers = {name.removeprefix("ce_"): value.decode() for name, value in record.headers}
+                published.hold(headers, record.value)
                 seen = Seen(key=record.key.decode(), attributes=headers, value=record.value, timestamp=record.timestamp)
                 self.seen.append(seen)
         return self.seen

@@ -5,7 +5,7 @@ Wall times are HH:MM in the user's own zone. What a channel proves itself with (
 
 import hashlib
 from datetime import UTC, datetime, time, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -102,12 +102,20 @@ class Preferences(Record):
 
     def shown(self) -> "ShownPreferences":
         """As their owner sees them: without secrets."""
-        return ShownPreferences(**self.model_dump(exclude={"channels": {"__all__": {"secret"}}}))
+        channels = [ShownWebhook(url=each.url) if isinstance(each, Webhook) else each for each in self.channels]
+        return ShownPreferences(**{**self.model_dump(exclude={"channels"}), "channels": channels})
 
     def announced(self) -> "AnnouncedPreferences":
         """As an event tells them: of the channels only the types, for an address may be as good as a secret."""
         fields = self.model_dump(exclude={"channels"})
         return AnnouncedPreferences(**fields, channels=[channel.type for channel in self.channels])
+
+
+class ShownWebhook(Record):
+    """A webhook without its secret."""
+
+    type: Literal["webhook"] = "webhook"
+    url: str
 
 
 class ShownPreferences(Record):
@@ -116,7 +124,7 @@ class ShownPreferences(Record):
     time_zone: str
     day_hour: str
     quiet_hours: QuietHours | None
-    channels: list[dict[str, Any]] = Field(description="by type: a webhook with its url, a mail with its address")
+    channels: list[Annotated[ShownWebhook | Mail, Field(discriminator="type")]]
 
 
 class AnnouncedPreferences(Record):

@@ -116,7 +116,7 @@ class Record(BaseModel):
 class Task(Record):
     """A task as people and events see it: the body of an answer and the data of a task.* event."""
 
-    task_id: int = Field(description="given by the pack")
+    task_id: int = Field(description="its number, given by the pack")
     title: str = Field(description="what is to be done")
     description: str | None = Field(default=None, description="more about it")
     completed: bool = Field(default=False, description="whether it is done")

@@ -15,6 +15,7 @@ from kafka import KafkaConsumer, KafkaProducer
 
 from knative.local.up import Platform
 from taskmaster.identity import development_token
+from tests.specifications import published
 
 Json = dict[str, Any]
 Found = TypeVar("Found")
@@ -89,6 +90,7 @@ class User:
         for record in consumer:
             attributes = {name.removeprefix("ce_"): value.decode() for name, value in record.headers}
             if attributes.get("userid") == self.name:
+                published.hold(attributes, record.value)
                 found.append((attributes, json.loads(record.value)))
         consumer.close()
         return found

@@ -1,0 +1,104 @@
+"""Examples of the documents: one task in its states, and what is asked of it. Tests run them all."""
+
+from typing import Any
+
+Json = dict[str, Any]
+
+TASK: Json = {
+    "task_id": 7,
+    "title": "pay the rent",
+    "description": None,
+    "completed": False,
+    "priority": "high",
+    "tags": ["home"],
+    "due_at": None,
+    "due_on": "2027-01-31",
+    "time_zone": "Europe/Zurich",
+    "reminders": ["P1D"],
+    "snoozed_until": None,
+    "recurrence_pattern": "monthly",
+    "recurrence_from": "due",
+    "recurrence_paused": False,
+    "series_id": 7,
+    "occurrence": 1,
+    "version": 1,
+    "created_at": "2026-11-24T09:00:00Z",
+    "updated_at": "2026-11-24T09:00:00Z",
+    "completed_at": None,
+}
+UPDATED: Json = {**TASK, "priority": "urgent", "tags": ["home", "money"], "version": 2}
+COMPLETED: Json = {**TASK, "completed": True, "completed_at": "2026-11-24T09:00:00Z", "version": 2}
+SKIPPED: Json = {**TASK, "due_on": "2027-02-28", "version": 2}
+SNOOZED: Json = {**TASK, "snoozed_until": "2026-11-24T09:10:00Z", "version": 2}
+SUCCESSOR: Json = {**TASK, "task_id": 8, "due_on": "2027-02-28", "occurrence": 2}
+
+CREATE: Json = {
+    name: TASK[name] for name in ("title", "priority", "tags", "due_on", "time_zone", "reminders", "recurrence_pattern")
+}
+UPDATE: Json = {"priority": "urgent", "tags": ["home", "money"]}
+SNOOZE: Json = {"duration": "PT10M"}
+PREFERENCES: Json = {
+    "time_zone": "Europe/Zurich",
+    "day_hour": "08:00",
+    "quiet_hours": {"start": "22:00", "end": "07:00"},
+    "channels": [{"type": "mail", "address": "ada@example.com"}],
+}
+
+REMINDER: Json = {
+    "reminder_id": "019ab1f6-0000-7000-8000-000000000007",
+    "remind_at": "2027-01-30T08:00:00Z",
+    "late": False,
+}
+DELIVERED: Json = {"mail-0f0f43a2b1c8": {"outcome": "delivered", "detail": ""}}
+FAILED: Json = {"webhook-5a1c94e2d7b3": {"outcome": "failed", "detail": "answered 404"}}
+
+# By the type of the event that asks for it: its data.
+COMMANDS: dict[str, Json] = {
+    "task.create": CREATE,
+    "task.update": {"task_id": 7, "expected_version": 1, **UPDATE},
+    "task.complete": {"task_id": 7},
+    "task.reopen": {"task_id": 7},
+    "task.delete": {"task_id": 7, "scope": "this"},
+    "task.skip": {"task_id": 7},
+    "reminder.snooze": {"task_id": 7, **SNOOZE},
+    "reminder.dismiss": {"task_id": 7},
+    "preferences.set": PREFERENCES,
+}
+
+# By the type of the event that tells it: its data.
+FACTS: dict[str, Json] = {
+    "task.created": TASK,
+    "task.updated": UPDATED,
+    "task.completed": COMPLETED,
+    "task.deleted": TASK,
+    "task.recurring.next": {**SUCCESSOR, "follows": 7, "skipped": 0},
+    "task.recurring.ended": COMPLETED,
+    "task.command.rejected": {
+        "command": "task.complete",
+        "command_id": "019ab1f5-0000-7000-8000-000000000001",
+        "status": 404,
+        "title": "No such task",
+        "detail": "There is no task 7 among yours.",
+    },
+    "preferences.updated": {**PREFERENCES, "channels": ["mail"]},
+    "reminder.armed": {"moment": "2027-01-30T08:00:00Z"},
+    "reminder.soon": {"moment": "2027-01-30T07:59:55Z"},
+    "reminder.due": {**TASK, **REMINDER},
+    "reminder.sent": {
+        "task_id": 7, **REMINDER, "channels": DELIVERED, "reason": None, "called_at": "2027-01-30T08:00:00.2Z",
+    },
+    "reminder.failed": {
+        "task_id": 7, **REMINDER, "channels": FAILED, "reason": None, "called_at": "2027-01-30T08:00:00.2Z",
+    },
+}  # fmt: skip
+
+ENVELOPE: Json = {
+    "event_id": "019ab1f5-0000-7000-8000-000000000002",
+    "event_type": "task.create",
+    "event_version": "1.0",
+    "timestamp": "2026-11-24T09:00:00Z",
+    "user_id": "ada",
+    "correlation_id": "request-456",
+    "data": {"title": "Buy groceries", "description": None, "completed": False, "tags": ["shopping"]},
+    "metadata": {"source": "web", "trace_id": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+}
