@@ -160,12 +160,18 @@ def _days_by_period(rule: Rule, year: int) -> dict[int, list[int]]:
 
 
 def _moved(rule: Rule, year: int) -> Iterator[tuple[int, date]]:
-    """Where SKIP puts the days that a month lacks, in the period of that month (RFC 7529 section 4.1)."""
+    """Where SKIP puts the days that a month lacks, in the period of that month (RFC 7529 section 4.1).
+
+    They lie behind its last day or, counted from its end, before its first.
+    """
+    back = rule.skip == "BACKWARD"
     for month in rule.by_month or range(1, 13):
-        last = date(year, month, monthrange(year, month)[1])
+        first, last = date(year, month, 1), date(year, month, monthrange(year, month)[1])
+        period = _period(rule, first, _january_1(year))
         if any(number > last.day for number in rule.by_month_day):
-            moved = last if rule.skip == "BACKWARD" else last + timedelta(days=1)
-            yield _period(rule, last, _january_1(year)), moved
+            yield period, last if back else last + timedelta(days=1)
+        if any(-number > last.day for number in rule.by_month_day):
+            yield period, first - timedelta(days=1) if back else first
 
 
 def _is_nth_weekday(rule: Rule, day: date) -> bool:

@@ -51,6 +51,18 @@ def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
     return "v1," + b64encode(digest).decode()
 
 
+def signed(secret: str, message_id: str, timestamp: int, payload: Mapping[str, Any]) -> tuple[dict[str, str], bytes]:
+    """Headers and body of a message, at `timestamp` in Unix seconds of real time."""
+    body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+    return {
+        "Content-Type": "application/json",
+        "User-Agent": "taskmaster-functions",
+        "webhook-id": message_id,
+        "webhook-timestamp": str(timestamp),
+        "webhook-signature": sign(secret, message_id, timestamp, body),
+    }, body
+
+
 def is_public(address: str) -> bool:
     """Whether a webhook may go to this address: a unicast one of the public network, however it is written."""
     return _is_public(ip_address(address.partition("%")[0]))
@@ -77,15 +89,7 @@ def deliver(url: str, secret: str, message_id: str, payload: Mapping[str, Any], 
 def _post(url: str, secret: str, message_id: str, payload: Mapping[str, Any], allowed: Sequence[Network]) -> Outcome:
     import requests
 
-    body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
-    timestamp = int(time.time())  # real time, against which a receiver checks it
-    headers = {
-        "Content-Type": "application/json",
-        "User-Agent": "taskmaster-functions",
-        "webhook-id": message_id,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": sign(secret, message_id, timestamp, body),
-    }
+    headers, body = signed(secret, message_id, int(time.time()), payload)  # real time: a receiver checks it
     opened: list[socket.socket] = []
     giving_up = Timer(TOTAL_SECONDS, _hang_up, (opened,))
     giving_up.daemon = True

@@ -1,11 +1,18 @@
 """Webhooks: signed as Standard Webhooks has it, and never sent into a network of ours."""
 
+import json
 import socket
+import time
+from base64 import b64encode
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pytest_httpserver import HTTPServer
+from standardwebhooks import Webhook, WebhookVerificationError
 from werkzeug import Request, Response
 
 from taskmaster import webhook
@@ -19,6 +26,39 @@ def test_the_signature_is_that_of_the_reference_library() -> None:
     """What standardwebhooks 1.1.0 gives for the message of its own tests."""
     signature = webhook.sign(SECRET, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
     assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+secrets = st.builds(
+    lambda key, padded: "whsec_" + (encoded := b64encode(key).decode())[: None if padded else len(encoded.rstrip("="))],
+    st.binary(min_size=24, max_size=64),
+    st.booleans(),
+)
+payloads = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(secret=secrets, message_id=st.uuids().map(str), data=payloads)
+def test_the_reference_library_verifies_what_is_sent(secret: str, message_id: str, data: Any) -> None:
+    """And nothing else: another secret, id, time or body is refused."""
+    headers, body = webhook.signed(secret, message_id, int(time.time()), {"type": "reminder.due", "data": data})
+    assert Webhook(secret).verify(body, headers) == json.loads(body) == {"type": "reminder.due", "data": data}
+    later = str(int(headers["webhook-timestamp"]) + 1)
+    for wrong in ({"webhook-id": message_id + "x"}, {"webhook-timestamp": later}):
+        with pytest.raises(WebhookVerificationError):
+            Webhook(secret).verify(body, headers | wrong)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(secret).verify(body + b" ", headers)
+    with pytest.raises(WebhookVerificationError):
+        Webhook(b64encode(b"another secret of 24 bytes").decode()).verify(body, headers)
+
+
+@given(secret=secrets, message_id=st.uuids().map(str), moment=st.datetimes(datetime(2000, 1, 1)), body=st.text())
+def test_it_signs_as_the_reference_library_does(secret: str, message_id: str, moment: datetime, body: str) -> None:
+    theirs = Webhook(secret).sign(message_id, moment, body)
+    assert webhook.sign(secret, message_id, int(moment.replace(tzinfo=UTC).timestamp()), body.encode()) == theirs
 
 
 REFUSED = [
