@@ -34,8 +34,9 @@ token: .demo ## Print a token for what `make up` runs: make token USER=ada
 test: .dev ## Run unit, contract and integration tests on a real PostgreSQL and broker
 	@$(RUN) pytest -n $(WORKERS) --dist worksteal -q $(ARGS)
 
-bench: .dev ## Measure against the usual design, side by side
+bench: .dev ## Measure against the usual design, side by side, and how late reminders are
 	@$(RUN) tests.bench
+	@$(RUN) tests.bench.reminders
 
 manifests: .dev ## Render the chart into knative/ and eventing/, after a change of its values (needs helm)
 	@$(RUN) helm.manifests

@@ -25,10 +25,10 @@ class ReminderSoon(Fact):
 
 @handles("reminder.due")
 def send(fact: ReminderDue, work: Work) -> Errand | None:
-    task = work.find(fact.task_id)
-    reminder = work.reminder(fact.reminder_id)
-    if task is None or task.completed or reminder is None or not reminder.is_ringing:
-        return None  # completed, moved or snoozed since
+    found = work.ringing(fact.task_id, fact.reminder_id)
+    if found is None:
+        return None
+    task, reminder = found
     silent = work.preferences.quiet_until(work.now)
     if task.snoozed_until and task.snoozed_until > work.now:
         silent = max(silent or work.now, task.snoozed_until)
@@ -42,9 +42,10 @@ def send(fact: ReminderDue, work: Work) -> Errand | None:
         return deliver(task, reminder, channels, late=fact.late, settings=settings)
 
     def conclude(sent: Delivered, work: Work) -> None:
-        task, reminder = work.find(fact.task_id), work.reminder(fact.reminder_id)
-        if task is None or reminder is None or not reminder.is_ringing:
+        found = work.ringing(fact.task_id, fact.reminder_id)
+        if found is None:
             return  # gone while it went out
+        task, reminder = found
         reminder, event = concluded(reminder, sent.outcomes, now=work.now)
         work.keep_reminder(reminder, task)
         if event:

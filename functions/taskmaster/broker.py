@@ -56,6 +56,14 @@ class Broker:
         self._lock = threading.Lock()
         self._absent: dict[str, float] = {}  # topics that were not there, and until when they are not asked for again
 
+    @property
+    def is_connected(self) -> bool:
+        return self._producer is not None
+
+    def connect(self) -> None:
+        """Have a producer that knows a broker. Raises BrokerUnavailable."""
+        self._connected()
+
     def deliver(self, event: Outgoing, *, to: str) -> None:
         """Send one event to a topic and wait for the acknowledgement. Raises BrokerUnavailable or Unsendable."""
         _, failed = self.send([(0, (to, event.key, event.headers, event.value))])

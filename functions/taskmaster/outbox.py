@@ -22,6 +22,11 @@ def publish(database: Database, broker: Broker) -> int:
     Raises BrokerUnavailable when the broker did not answer, Unavailable when the database did not. What cannot be sent
     as it is stays in the outbox, is left out of this run and logged.
     """
+    if not broker.is_connected:
+        with database.as_system() as transaction:
+            if transaction.is_outbox_empty():
+                return 0
+        broker.connect()  # while no row is in these hands: it takes a moment, and others are connected already
     published = 0
     failed: dict[int, Exception] = {}
     keys: list[str] = []  # of what has just been published

@@ -6,7 +6,7 @@ is kept, which is what a pooler in transaction mode (PgBouncer, Neon) asks for. 
 """
 
 import select
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, LiteralString, TypeVar
 
@@ -53,6 +53,21 @@ class Session:
         self.later(query, parameters)
         return self._send(rows).fetchall()
 
+    def fetch_each(self, reads: Sequence[tuple[Query, Parameters, RowFactory[Any]]]) -> list[list[Any]]:
+        """The rows of each of several queries, in one round trip, after everything that waits."""
+        waited = len(self._waiting)
+        for query, parameters, _ in reads:
+            self.later(query, parameters)
+        cursor = self._execute(tuple_row)
+        for _ in range(waited):
+            cursor.nextset()
+        found = []
+        for _, _, rows in reads:
+            cursor.row_factory = rows
+            found.append(cursor.fetchall())
+            cursor.nextset()
+        return found
+
     def count(self, query: Query, parameters: Parameters) -> int:
         """How many rows a statement changed."""
         self.later(query, parameters)
@@ -65,12 +80,14 @@ class Session:
         self._send(tuple_row)
 
     def _send(self, rows: RowFactory[Any]) -> psycopg.Cursor[Any]:
-        message, self._waiting = ";\n".join(self._waiting), []
-        cursor = ClientCursor(self._connection, row_factory=rows)
-        cursor.execute(message.encode())
+        cursor = self._execute(rows)
         while cursor.nextset():
             pass
         return cursor
+
+    def _execute(self, rows: RowFactory[Any]) -> psycopg.Cursor[Any]:
+        message, self._waiting = ";\n".join(self._waiting), []
+        return ClientCursor(self._connection, row_factory=rows).execute(message.encode())
 
 
 class Login:

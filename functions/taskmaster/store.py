@@ -166,10 +166,16 @@ class UserTransaction(_Inbox):
         row = {"task_id": task.task_id, "user_id": self._user_id, "ids": ids, "moments": list(moments)}
         self._session.later(_REMINDERS["insert_reminders"], row)
 
-    def lock_reminder(self, reminder_id: str) -> ReminderRow | None:
-        """One reminder. Lock order: its task first."""
-        rows = self._session.fetch(_REMINDERS["lock_reminder"], {"reminder_id": reminder_id}, _AS_REMINDER)
-        return rows[0] if rows else None
+    def lock_reminder(self, task_id: int, reminder_id: str) -> tuple[Task | None, ReminderRow | None, Preferences]:
+        """A task, then one reminder of it, and the user's preferences, in one round trip."""
+        tasks, reminders, preferred = self._session.fetch_each(
+            [
+                (_TASKS["lock_task"], {"task_id": task_id}, _AS_TASK),
+                (_REMINDERS["lock_reminder"], {"reminder_id": reminder_id}, _AS_REMINDER),
+                (_PREFERENCES["read_preferences"], {}, dict_row),
+            ]
+        )
+        return next(iter(tasks), None), next(iter(reminders), None), _preferences_in(preferred)
 
     def update_reminder(self, reminder: ReminderRow) -> None:
         row = {**reminder.__dict__, "outcomes": Jsonb(reminder.outcomes)}
@@ -200,8 +206,7 @@ class UserTransaction(_Inbox):
         self._session.later(_TASKS["update_series"], self._series_row(series))
 
     def _preferences(self, name: str) -> Preferences:
-        rows = self._session.fetch(_PREFERENCES[name], {}, dict_row)
-        return Preferences.model_validate(rows[0]) if rows else Preferences()
+        return _preferences_in(self._session.fetch(_PREFERENCES[name], {}, dict_row))
 
     def _series(self, name: str, series_id: int) -> Series | None:
         return next(iter(self._session.fetch(_TASKS[name], {"series_id": series_id}, _AS_SERIES)), None)
@@ -236,6 +241,10 @@ class SystemTransaction(_Inbox):
     def purge_reminders(self, batch: int) -> int:
         """Delete up to `batch` reminders that were closed a month ago; how many there were."""
         return self._session.count(_REMINDERS["purge_reminders"], {"batch": batch})
+
+    def is_outbox_empty(self) -> bool:
+        [(empty,)] = self._session.fetch(_OUTBOX["is_outbox_empty"], {}, tuple_row)
+        return bool(empty)
 
     def claim_outbox(self, limit: int, failed: Sequence[int]) -> list[Claimed]:
         """The oldest row of each key, locked until this transaction ends, without those in other hands."""
@@ -280,6 +289,11 @@ class SystemTransaction(_Inbox):
         row: tuple[datetime | None]
         [row] = self._session.fetch(_REMINDERS[name], parameters, tuple_row)
         return row[0]
+
+
+def _preferences_in(rows: Sequence[dict[str, Any]]) -> Preferences:
+    """The user's row, or the defaults."""
+    return Preferences.model_validate(rows[0]) if rows else Preferences()
 
 
 def _outbox_row(event: Outgoing) -> dict[str, Any]:

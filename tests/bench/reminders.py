@@ -136,7 +136,9 @@ def _table(options: argparse.Namespace, measured: list[Lateness]) -> Table:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.reminders", description="Measure how late reminders are.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.bench.reminders", description="Measure how late reminders are."
+    )
     parser.add_argument("--reminders", type=int, default=1000, help="in each shape, a multiple of 20 (%(default)s)")
     parser.add_argument("--seconds", type=int, default=20, help="over which they are spread (%(default)s)")
     return parser.parse_args()

@@ -6,6 +6,9 @@ INSERT INTO outbox (key, topics, headers, value) VALUES (%(key)s, %(topics)s, %(
 SELECT set_config('synchronous_commit', 'off', true), set_config('enable_hashjoin', 'off', true),
        set_config('enable_mergejoin', 'off', true), set_config('enable_sort', 'off', true)
 
+-- name: is_outbox_empty
+SELECT NOT EXISTS (SELECT FROM outbox)
+
 -- name: claim_outbox
 -- Only the oldest row of each key: its successors wait until it is deleted, whoever publishes.
 SELECT o.id, o.key, o.topics, o.headers, o.value FROM outbox o
