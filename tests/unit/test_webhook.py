@@ -16,7 +16,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from werkzeug import Request, Response
 
 from taskmaster import webhook
-from taskmaster.breaker import MOST_IN_TROUBLE, Breaker
+from taskmaster.breaker import MOST_AT_ONCE, MOST_IN_TROUBLE, SLOW_IN_A_ROW, Breaker
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 LOCAL = ("127.0.0.0/8",)
@@ -193,9 +193,23 @@ def test_an_answer_that_trickles_in_is_given_up(monkeypatch: pytest.MonkeyPatch)
         assert time.monotonic() - begun < 2
 
 
+def answer(breaker: Breaker, host: str, *slow: bool) -> None:
+    for each in slow:
+        assert breaker.enter(host)
+        breaker.leave(host, slow=each)
+
+
+@pytest.mark.parametrize(
+    "answers", [[True], [True] * (SLOW_IN_A_ROW - 1), [True] * SLOW_IN_A_ROW + [False], [True, False] * 9]
+)
+def test_a_host_that_is_slow_now_and_then_is_no_slow_host(answers: list[bool]) -> None:
+    breaker = Breaker()
+    answer(breaker, "now and then", *answers)
+    assert [breaker.enter("now and then") for _ in range(MOST_AT_ONCE + 1)] == [True] * MOST_AT_ONCE + [False]
+
+
 def test_a_slow_host_gets_few_threads_and_another_all_it_wants() -> None:
     breaker = Breaker()
-    assert breaker.enter("slow")
-    breaker.leave("slow", slow=True)
+    answer(breaker, "slow", *[True] * SLOW_IN_A_ROW)
     assert [breaker.enter("slow") for _ in range(MOST_IN_TROUBLE + 1)] == [True] * MOST_IN_TROUBLE + [False]
     assert all(breaker.enter("fast") for _ in range(MOST_IN_TROUBLE + 1))
