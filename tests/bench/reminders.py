@@ -2,9 +2,9 @@
 
     python -m tests.bench.reminders [--reminders 1000] [--seconds 20]
 
-Two shapes: as many tasks as reminders, of twenty users; and fifty reminders on each of twenty tasks, whose events go out
-one behind the other. Functions start from zero, and the receiver, the load and the platform share the machine. Exit code
-1 says that a reminder did not come, or came twice; a lateness above a second is a finding, not a failure.
+Two shapes: as many tasks as reminders, of twenty users; and fifty reminders on each of twenty tasks, whose events go
+out one behind the other. Functions start from zero, and the receiver, the load and the platform share the machine.
+Exit code 1 says that a reminder did not come, or came twice; a lateness above a second is a finding, not a failure.
 """
 
 import argparse

@@ -55,10 +55,10 @@ def test_the_reference_library_verifies_what_is_sent(secret: str, message_id: st
         Webhook(b64encode(b"another secret of 24 bytes").decode()).verify(body, headers)
 
 
-@given(secret=secrets, message_id=st.uuids().map(str), moment=st.datetimes(datetime(2000, 1, 1)), body=st.text())
-def test_it_signs_as_the_reference_library_does(secret: str, message_id: str, moment: datetime, body: str) -> None:
-    theirs = Webhook(secret).sign(message_id, moment, body)
-    assert webhook.sign(secret, message_id, int(moment.replace(tzinfo=UTC).timestamp()), body.encode()) == theirs
+@given(secret=secrets, message_id=st.uuids().map(str), second=st.integers(0, 2**33), body=st.text())
+def test_it_signs_as_the_reference_library_does(secret: str, message_id: str, second: int, body: str) -> None:
+    theirs = Webhook(secret).sign(message_id, datetime.fromtimestamp(second, UTC), body)
+    assert webhook.sign(secret, message_id, second, body.encode()) == theirs
 
 
 REFUSED = [
