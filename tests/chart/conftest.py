@@ -1,7 +1,28 @@
-"""What the chart's tests share: Helm where it is, and the chart rendered into objects."""
+"""What the chart's tests share: whether Helm is there, and the notes that an installation ends with."""
+
+import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
+import yaml
 
 from helm import command
 
 needs_helm = pytest.mark.skipif(not command.is_there(), reason=command.GET_IT)
+
+
+def notes(*arguments: str) -> str:
+    """NOTES.txt as these arguments make it. Helm shows notes to a cluster alone: here they are those of a ConfigMap."""
+    with tempfile.TemporaryDirectory() as directory:
+        chart = Path(directory) / "taskmaster"
+        shutil.copytree(command.CHART, chart)
+        text = (chart / "templates" / "NOTES.txt").read_text()
+        (chart / "templates" / "notes.yaml").write_text(
+            f'{{{{- define "notes" }}}}{text}{{{{ end }}}}\nnotes: {{{{ include "notes" . | toJson }}}}\n'
+        )
+        shown = command.run(
+            "template", "taskmaster", str(chart), "--namespace", "todo", "--show-only", "templates/notes.yaml", *arguments
+        )
+    found: str = yaml.safe_load(shown)["notes"]
+    return found
