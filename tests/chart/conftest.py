@@ -22,7 +22,14 @@ def notes(*arguments: str) -> str:
             f'{{{{- define "notes" }}}}{text}{{{{ end }}}}\nnotes: {{{{ include "notes" . | toJson }}}}\n'
         )
         shown = command.run(
-            "template", "taskmaster", str(chart), "--namespace", "todo", "--show-only", "templates/notes.yaml", *arguments
+            "template",
+            "taskmaster",
+            str(chart),
+            "--namespace",
+            "todo",
+            "--show-only",
+            "templates/notes.yaml",
+            *arguments,
         )
     found: str = yaml.safe_load(shown)["notes"]
     return found

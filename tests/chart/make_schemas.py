@@ -60,7 +60,6 @@ def main() -> None:
         of_api = json.loads(path.read_text())["components"]["schemas"]
         kinds[name] = {"$ref": f"#/definitions/{definition}"}
         _collect(definition, of_api, definitions)
-    # Times are texts; the metadata of a Kubernetes object is checked by the same schema everywhere.
     made = {"kinds": kinds, "definitions": dict(sorted(definitions.items()))}
     SCHEMAS.write_text(json.dumps(made, indent=None, separators=(",", ":")).replace('},"', '},\n"') + "\n")
 
@@ -89,9 +88,8 @@ def _strict(schema: Any) -> Any:
     if schema.get("x-kubernetes-int-or-string"):
         return {"type": ["integer", "string"]}
     kept = {key: value for key, value in schema.items() if key in _KEPT}
-    for key in ("properties",):
-        if key in kept:
-            kept[key] = {name: _strict(value) for name, value in kept[key].items()}
+    if "properties" in kept:
+        kept["properties"] = {name: _strict(value) for name, value in kept["properties"].items()}
     for key in ("anyOf", "oneOf", "allOf"):
         if key in kept:
             kept[key] = [_strict_part(value) for value in kept[key]]
@@ -117,9 +115,15 @@ def _with_metadata(schema: dict[str, Any]) -> dict[str, Any]:
         "type": "object",
         "required": ["name"],
         "additionalProperties": False,
-        "properties": {"name": {"type": "string"}, "namespace": {"type": "string"}, "labels": texts, "annotations": texts},
+        "properties": {
+            "name": {"type": "string"},
+            "namespace": {"type": "string"},
+            "labels": texts,
+            "annotations": texts,
+        },
     }
-    return {**schema, "properties": {**schema["properties"], "metadata": metadata}, "required": ["metadata", "spec"]}
+    named = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": metadata}
+    return {**schema, "properties": {**schema["properties"], **named}, "required": [*named, "spec"]}
 
 
 if __name__ == "__main__":

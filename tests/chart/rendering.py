@@ -33,7 +33,7 @@ class Rendered:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.manifests: list[Manifest] = [each for each in yaml.safe_load_all(text) if each]
+        self.manifests: list[Manifest] = [each for each in yaml.load_all(text, yaml.CSafeLoader) if each]
 
     def of(self, kind: str) -> dict[str, Manifest]:
         return {each["metadata"]["name"]: each for each in self.manifests if each["kind"] == kind}
@@ -78,6 +78,12 @@ def on_a_cluster(*versions: str) -> list[str]:
 
 def faults(manifest: Manifest) -> list[str]:
     """What the API server would refuse: unknown fields, wrong types, what is missing."""
+    return _faults(json.dumps(manifest))
+
+
+@cache
+def _faults(text: str) -> list[str]:
+    manifest = json.loads(text)
     name = f"{manifest['apiVersion']} {manifest['kind']}"
     if manifest["kind"] == "KafkaSource":
         validator = _kafka_source()

@@ -14,8 +14,7 @@ from tests.chart.rendering import BROKERS, DATABASES, PLATFORMS, Rendered, fault
 pytestmark = needs_helm
 
 COMBINATIONS = [
-    (), *((name,) for name in (*PLATFORMS, *BROKERS, *DATABASES)),
-    *itertools.product(PLATFORMS, BROKERS), *itertools.product(PLATFORMS, BROKERS, DATABASES),
+    (), *((name,) for name in (*PLATFORMS, *BROKERS, *DATABASES)), *itertools.product(PLATFORMS, BROKERS, DATABASES),
 ]  # fmt: skip
 NEEDS = ("database_url", "system_database_url", "kafka_bootstrap_servers")
 # What an operator puts into the Secrets, by the keys that the chart asks for.
@@ -84,4 +83,3 @@ def test_the_notes_and_the_profile_name_the_same_secrets(profile: str) -> None:
 def test_neither_platform_brings_secrets_of_its_own() -> None:
     for platform in PLATFORMS:
         assert "# Secrets: none of its own." in (PROFILES / f"{platform}.yaml").read_text()
-
