@@ -29,6 +29,7 @@ CRDS = (
     ("gateway", "config/crd/standard/gateway.networking.k8s.io_referencegrants.yaml"),
 )
 # Kind, the file of its API in Kubernetes' OpenAPI, its name there.
+_RBAC = "apis__rbac.authorization.k8s.io__v1"
 BUILT_IN = (
     ("v1 ConfigMap", "api__v1", "io.k8s.api.core.v1.ConfigMap"),
     ("v1 Pod", "api__v1", "io.k8s.api.core.v1.Pod"),
@@ -36,8 +37,8 @@ BUILT_IN = (
     ("v1 ServiceAccount", "api__v1", "io.k8s.api.core.v1.ServiceAccount"),
     ("batch/v1 Job", "apis__batch__v1", "io.k8s.api.batch.v1.Job"),
     ("networking.k8s.io/v1 NetworkPolicy", "apis__networking.k8s.io__v1", "io.k8s.api.networking.v1.NetworkPolicy"),
-    ("rbac.authorization.k8s.io/v1 Role", "apis__rbac.authorization.k8s.io__v1", "io.k8s.api.rbac.v1.Role"),
-    ("rbac.authorization.k8s.io/v1 RoleBinding", "apis__rbac.authorization.k8s.io__v1", "io.k8s.api.rbac.v1.RoleBinding"),
+    ("rbac.authorization.k8s.io/v1 Role", _RBAC, "io.k8s.api.rbac.v1.Role"),
+    ("rbac.authorization.k8s.io/v1 RoleBinding", _RBAC, "io.k8s.api.rbac.v1.RoleBinding"),
 )  # fmt: skip
 _REF = "#/components/schemas/"
 _KEPT = {

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +67,9 @@ def with_profiles(*names: str) -> list[str]:
 
 def with_values(tmp_path: Path, **values: Any) -> list[str]:
     """The arguments that set values, through a file as a person would."""
-    file = tmp_path / "values.yaml"
-    file.write_text(yaml.safe_dump(values))
+    text = yaml.safe_dump(values)
+    file = tmp_path / f"values-{sha256(text.encode()).hexdigest()[:12]}.yaml"
+    file.write_text(text)
     return ["--values", str(file)]
 
 

@@ -1,9 +1,13 @@
 """knative/ and eventing/ are what the chart renders, and nothing else is there."""
 
+from pathlib import Path
+
 import pytest
 
 from helm import manifests
 from tests.chart.conftest import needs_helm
+
+ROOT = Path(__file__).parents[2]
 
 
 @needs_helm

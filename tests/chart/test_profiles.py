@@ -1,4 +1,4 @@
-"""Every profile, and every platform with every broker: it renders, the API servers take it, the functions can read it."""
+"""Every profile, and every platform with every broker: the API servers take it, the functions can read it."""
 
 import itertools
 import re

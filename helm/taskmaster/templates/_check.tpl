@@ -51,8 +51,17 @@
 {{- end -}}
 {{- end -}}
 {{- $faults = concat $faults (include "taskmaster.faultsOfSettings" (dict "root" . "at" "settings" "settings" .Values.settings) | fromYamlArray) -}}
-{{- if and .Values.settings.OIDC_ISSUER (not .Values.settings.OIDC_AUDIENCE) -}}
-{{- $faults = append $faults "settings.OIDC_ISSUER is given without OIDC_AUDIENCE: say for whom its tokens have to be, or any token of that issuer would do." -}}
+{{- range $prefix := list "OIDC" "EVENT_OIDC" -}}
+{{- $issuer := get $.Values.settings (printf "%s_ISSUER" $prefix) -}}
+{{- $audience := get $.Values.settings (printf "%s_AUDIENCE" $prefix) -}}
+{{- if and $issuer (not $audience) -}}
+{{- $faults = append $faults (printf "settings.%s_ISSUER is given without %s_AUDIENCE: say for whom its tokens have to be, or any token of that issuer would do." $prefix $prefix) -}}
+{{- else if and $audience (not $issuer) -}}
+{{- $faults = append $faults (printf "settings.%s_AUDIENCE is given without %s_ISSUER: say who signs the tokens." $prefix $prefix) -}}
+{{- end -}}
+{{- end -}}
+{{- if contains "kubernetes.default.svc" (toString .Values.settings.EVENT_OIDC_JWKS_URL) -}}
+{{- $faults = append $faults "settings.EVENT_OIDC_JWKS_URL is the cluster's own API, for which the functions have no token: say EVENT_OIDC_JWKS instead, what `kubectl get --raw /openid/v1/jwks` prints." -}}
 {{- end -}}
 {{- toYaml $faults -}}
 {{- end -}}

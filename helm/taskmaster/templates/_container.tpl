@@ -97,11 +97,15 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
-{{/* A KafkaSource's or PingSource's sink: the path is where functions take events, and nowhere else. Takes name. */}}
+{{/* A source's sink: the path is where functions take events, and nowhere else. The audience is for what a source's token
+is to be, where Knative signs them. Takes root and name. */}}
 {{- define "taskmaster.sink" -}}
 ref:
   apiVersion: serving.knative.dev/v1
   kind: Service
   name: {{ .name }}
 uri: /events
+{{- with .root.Values.settings.EVENT_OIDC_AUDIENCE }}
+audience: {{ . }}
+{{- end }}
 {{- end -}}
