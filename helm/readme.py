@@ -1,4 +1,4 @@
-"""The chart's README: README.md.in with its tables, which are made from the comments of values.yaml and the profiles."""
+"""The chart's README: README.md.in, with tables made from the comments of values.yaml and of the profiles."""
 
 import json
 from collections.abc import Iterator
