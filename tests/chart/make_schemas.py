@@ -57,8 +57,8 @@ def main() -> None:
                     name = f"{crd['spec']['group']}/{version['name']} {crd['spec']['names']['kind']}"
                     kinds[name] = _with_metadata(_strict(version["schema"]["openAPIV3Schema"]))
     for name, api, definition in BUILT_IN:
-        path = _directory(MODULES["kubernetes"]) / "api/openapi-spec/v3" / f"{api}_openapi.json"
-        of_api = json.loads(path.read_text())["components"]["schemas"]
+        file = _directory(MODULES["kubernetes"]) / "api/openapi-spec/v3" / f"{api}_openapi.json"
+        of_api = json.loads(file.read_text())["components"]["schemas"]
         kinds[name] = {"$ref": f"#/definitions/{definition}"}
         _collect(definition, of_api, definitions)
     made = {"kinds": kinds, "definitions": dict(sorted(definitions.items()))}

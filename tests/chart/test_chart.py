@@ -19,7 +19,7 @@ pytestmark = needs_helm
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = {file.stem.replace("_", "-") for file in (ROOT / "functions").glob("*.py")}
 DATABASE_SECRET = "taskmaster-database"
-TRY_OUT = {
+TRY_OUT: dict[str, Any] = {
     "database": {
         "tryOut": {
             "url": "postgresql://u:hunter2@node/t",
