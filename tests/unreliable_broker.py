@@ -21,7 +21,8 @@ _UNKNOWN_TOPIC = 3
 class UnreliableBroker:
     """Between `start` and `stop`, a broker at `address` that does what it is told.
 
-    `hidden` holds the topics that it does not know; `lost_acknowledgements` counts down those that it loses.
+    `hidden` holds the topics that it does not know; `lost_acknowledgements` counts down those that it loses. While it
+    `hangs_up`, as a proxy does whose broker is gone, it accepts a connection and closes it; `hung_up` says how many.
     """
 
     def __init__(self, upstream: str) -> None:
@@ -33,6 +34,8 @@ class UnreliableBroker:
         self._lock = threading.Lock()
         self.hidden: set[str] = set()
         self.lost_acknowledgements = 0
+        self.hangs_up = False
+        self.hung_up = 0
 
     @property
     def address(self) -> str:
@@ -70,6 +73,10 @@ class UnreliableBroker:
                 client, _ = listener.accept()
             except OSError:
                 return
+            if self.hangs_up:
+                self.hung_up += 1
+                client.close()
+                continue
             threading.Thread(target=self._relay, args=(client, listener), daemon=True).start()
 
     def _relay(self, client: socket.socket, listener: socket.socket) -> None:

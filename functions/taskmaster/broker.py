@@ -36,6 +36,7 @@ def connection_settings(settings: Settings) -> dict[str, Any]:
         "security_protocol": settings.kafka_security_protocol,
         "request_timeout_ms": int(settings.kafka_request_timeout * 1000),
         "client_id": "taskmaster",
+        "reconnect_backoff_max_ms": 2_000,  # as shipped, it may take half a minute to see that a broker is back
     }
     if settings.kafka_security_protocol.startswith("SASL"):
         options["sasl_mechanism"] = settings.kafka_sasl_mechanism

@@ -21,7 +21,7 @@ class _WithContext(logging.Filter):
 
 
 def configure(level: str) -> None:
-    """Write the root logger's lines as JSON. Kafka's client speaks only when something is wrong."""
+    """Write the root logger's lines as JSON."""
     from pythonjsonlogger.json import JsonFormatter
 
     handler = logging.StreamHandler(sys.stderr)
@@ -35,7 +35,9 @@ def configure(level: str) -> None:
     )
     handler.addFilter(_WithContext())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("kafka", "waitress", "psycopg.pool", "yoyo"):
+    for noisy in ("waitress", "psycopg.pool", "yoyo"):
         logging.getLogger(noisy).setLevel("WARNING" if level != "DEBUG" else "DEBUG")
+    # What is wrong at the broker is raised and said once a try; its client says it many times a second.
+    logging.getLogger("kafka").setLevel("CRITICAL" if level != "DEBUG" else "DEBUG")
     logging.getLogger("waitress.queue").setLevel("ERROR")  # a call that waits for a thread is no news
     logging.getLogger("urllib3").setLevel("WARNING")  # its debug lines quote addresses of webhooks

@@ -31,6 +31,8 @@ _logger = logging.getLogger(__name__)
 _IN_FLIGHT = 50
 # Records of one partition that are fetched ahead, so that a partition that retries does not fill the memory.
 _BACKLOG = 200
+# Between two attempts at a broker that is away, at most; as shipped, half a minute.
+_RECONNECT_MS = 2_000
 # How soon a stop or a partition that has drained is noticed. Records themselves end the wait at once.
 _POLL_SECONDS = 0.25
 
@@ -92,6 +94,7 @@ class KafkaSourceAdapter:
             max_poll_records=_IN_FLIGHT,
             session_timeout_ms=int(self._session_timeout * 1000),
             heartbeat_interval_ms=int(self._session_timeout * 1000 / 3),
+            reconnect_backoff_max_ms=_RECONNECT_MS,
         )
         try:
             consumer.subscribe(self.source.topics, listener=_Rebalance(self, consumer))

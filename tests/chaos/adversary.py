@@ -18,7 +18,7 @@ from tests.chaos.victims import Database, Kafka, StandIn, alive, children, signa
 
 _BETWEEN = (0.3, 2.5)  # seconds from one fault's end to the next
 _STAND_IN = "kafka-source-"  # what the client ids of its consumers begin with
-_FUNCTIONS = "kafka-python"  # and those of the functions' producers
+_FUNCTIONS = "taskmaster"  # and those of the functions' producers
 _ORPHANS_GO_WITHIN = 10.0  # seconds
 
 
@@ -87,22 +87,23 @@ class Adversary:
     def kill_a_function(self) -> None:
         """In mid-request, if any is; its publisher's process finds itself alone, finishes and ends."""
         if pod := self._stand_in.pod(self._chance):
-            self._note("kill", f"function {pod[0]}", pid=pod[1])
+            self._note("kill", "function", name=pod[0], pid=pod[1])
             _kill(pod[1])
 
     def kill_a_function_with_its_publisher(self) -> None:
         if pod := self._stand_in.pod(self._chance):
-            self._note("kill", f"function {pod[0]} and its publisher", pid=pod[1])
+            self._note("kill", "function and its publisher", name=pod[0], pid=pod[1])
             signal_group(pod[1], signal.SIGKILL)
 
     def kill_a_publisher(self) -> None:
         if (pod := self._stand_in.pod(self._chance)) and (publishers := children(pod[1])):
-            self._note("kill", f"publisher of {pod[0]}", pid=publishers[0])
+            self._note("kill", "publisher", name=pod[0], pid=publishers[0])
             _kill(publishers[0])
 
     def pause_a_function(self) -> None:
         if pod := self._stand_in.pod(self._chance):
-            self._note("pause", f"function {pod[0]}", pid=pod[1], seconds=(seconds := self._chance.uniform(1, 8)))
+            seconds = self._chance.uniform(1, 8)
+            self._note("pause", "function", name=pod[0], pid=pod[1], seconds=seconds)
             signal_group(pod[1], signal.SIGSTOP)
             time.sleep(seconds)
             if pod[1] in self._stand_in.pods():
@@ -128,8 +129,9 @@ class Adversary:
     def kill_the_broker(self) -> None:
         self._note("kill", "broker")
         self._kafka.kill()
-        time.sleep(self._chance.uniform(0, 3))
-        self._kafka.start()
+        with self._gone(self._to_kafka):
+            time.sleep(self._chance.uniform(0, 3))
+            self._kafka.start()
 
     def pause_the_broker(self) -> None:
         with self._paused("broker", self._kafka.pause, self._kafka.resume):
@@ -140,8 +142,9 @@ class Adversary:
     def kill_the_database(self) -> None:
         self._note("kill", "database")
         self._database.kill()
-        time.sleep(self._chance.uniform(0, 3))
-        self._database.start()
+        with self._gone(self._to_database):
+            time.sleep(self._chance.uniform(0, 3))
+            self._database.start()
 
     def kill_a_backend(self) -> None:
         self._note("kill", "database backend")
@@ -187,13 +190,15 @@ class Adversary:
         self._slow("everybody - broker", self._to_kafka)
 
     def _refuse(self, whom: str, link: Link, whose: str) -> None:
-        self._note("refuse", whom, seconds=(seconds := self._chance.uniform(0.5, 5)))
+        seconds = self._chance.uniform(0.5, 5)
+        self._note("refuse", whom, seconds=seconds)
         with link.during(Fault(whose=whose, refused=True)):
             link.cut(whose)
             time.sleep(seconds)
 
     def _hold(self, whom: str, link: Link, whose: str) -> None:
-        self._note("hold", whom, seconds=(seconds := self._chance.uniform(1, 8)))
+        seconds = self._chance.uniform(1, 8)
+        self._note("hold", whom, seconds=seconds)
         with link.during(Fault(whose=whose, held=True)):
             time.sleep(seconds)
             if self._chance.random() < 0.5:
@@ -204,6 +209,10 @@ class Adversary:
         self._note("slow", whom, delay=delay, seconds=seconds)
         with link.during(Fault(delay=delay)):
             time.sleep(seconds)
+
+    def _gone(self, link: Link) -> contextlib.AbstractContextManager[None]:
+        """What is dead is not there; or its proxy still is, accepts, and hangs up."""
+        return link.gone() if self._chance.random() < 0.5 else contextlib.nullcontext()
 
     @contextlib.contextmanager
     def _paused(self, whom: str, pause: Callable[[], None], resume: Callable[[], None]) -> Iterator[None]:
@@ -216,7 +225,7 @@ class Adversary:
 
     def _note(self, what: str, whom: str, **more: object) -> None:
         if what != "orphans":
-            self.counts[f"{what} {whom.partition(' ')[0] if whom.startswith('function ') else whom}"] += 1
+            self.counts[f"{what} {whom}"] += 1
         self._log.write(at=time.time(), what=what, whom=whom, **more)
 
 

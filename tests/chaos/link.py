@@ -16,6 +16,7 @@ from knative.local.processes import free_port
 
 _CHUNK = 65_536
 _HELD_CHECK_SECONDS = 0.02
+_TRYING_SECONDS = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,7 @@ class Link:
         self._whose = whose
         self._faults: set[Fault] = set()
         self._open: dict[asyncio.StreamWriter, str] = {}
+        self._server: asyncio.Server | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"link to {upstream}", daemon=True)
 
@@ -64,8 +66,22 @@ class Link:
         finally:
             self._faults = self._faults - {fault}
 
+    @contextlib.contextmanager
+    def gone(self) -> Iterator[None]:
+        """Nobody listens on its port for the block, as if the machine behind it were off."""
+        asyncio.run_coroutine_threadsafe(self._leave(), self._loop).result()
+        try:
+            yield
+        finally:
+            asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
+
     async def _listen(self) -> None:
-        await asyncio.start_server(self._relay, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._relay, "127.0.0.1", self.port)
+
+    async def _leave(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        await self._cut("")
 
     async def _cut(self, whose: str) -> int:
         theirs = [writer for writer, name in self._open.items() if name.startswith(whose)]
@@ -78,9 +94,13 @@ class Link:
             first = await reader.read(_CHUNK)
             name = self._whose(first)
             if not first or any(fault.refused for fault in self._on(name)):
-                _reset(writer)
+                await self._hang_up(writer)
                 return
-            there, upstream = await asyncio.open_connection("127.0.0.1", self._upstream)
+            try:
+                there, upstream = await asyncio.open_connection("127.0.0.1", self._upstream)
+            except OSError:
+                await self._hang_up(writer)
+                return
             self._open |= {writer: name, upstream: name}
             try:
                 upstream.write(first)
@@ -89,8 +109,12 @@ class Link:
                 for each in (writer, upstream):
                     del self._open[each]
                     each.close()
-            return
-        writer.close()
+
+    @staticmethod
+    async def _hang_up(writer: asyncio.StreamWriter) -> None:
+        """As a proxy does that has tried in vain to reach what is behind it; it is no faster than that."""
+        await asyncio.sleep(_TRYING_SECONDS)
+        _reset(writer)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str) -> None:
         """One direction, to its end; the end is passed on."""

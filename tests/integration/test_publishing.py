@@ -404,6 +404,26 @@ def test_a_broker_that_is_away_is_asked_once_and_holds_no_rows(outbox: Outbox) -
         assert len(another.execute("SELECT FROM outbox FOR UPDATE NOWAIT").fetchall()) == 3
 
 
+def test_of_a_broker_that_accepts_and_hangs_up_there_is_one_line_a_try(outbox: Outbox) -> None:
+    def create(title: str) -> None:
+        assert creating.call("POST", "/tasks", {"title": title}, user=outbox.user).status_code == 201
+
+    with outbox.function("create-task") as creating, outbox.reader() as topic:
+        create("while all is well")
+        topic.wait_for(1)
+        outbox.broker.hangs_up = True
+        outbox.broker.go_away()
+        outbox.broker.come_back()
+        begun, lines = time.monotonic(), len(creating.lines)
+        create("while it hangs up")
+        eventually(lambda: any("publishing waits" in line for line in creating.lines), "the outage")
+        seconds = time.monotonic() - begun
+        assert outbox.broker.hung_up
+        assert len(creating.lines) - lines < 5 * seconds, "\n".join(creating.lines[-20:])
+        outbox.broker.hangs_up = False
+        assert [event.data["title"] for event in topic.wait_for(2)] == ["while all is well", "while it hangs up"]
+
+
 def test_a_lost_acknowledgement_is_a_repeat_and_no_loss(outbox: Outbox) -> None:
     written = [outbox.add("a key") for _ in range(3)]
     outbox.broker.lost_acknowledgements = 2
