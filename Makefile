@@ -13,8 +13,12 @@ IMAGE ?= taskmaster-functions:0.1.0
 BUILD ?= $(shell for b in docker podman buildah; do command -v $$b >/dev/null && $$b info >/dev/null 2>&1 && echo $$b && exit; done)
 NAMESPACE ?=
 
+SECONDS ?= 90
+COMMANDS ?= 0
+SEED ?=
+
 .DEFAULT_GOAL := help
-.PHONY: help demo up travel token test bench image manifests test-cluster demo-cluster documents asyncapi lint format lock clean
+.PHONY: help demo up travel token test chaos bench image manifests test-cluster demo-cluster documents asyncapi lint format lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +37,9 @@ token: .demo ## Print a token for what `make up` runs: make token USER=ada
 
 test: .dev ## Run unit, contract and integration tests on a real PostgreSQL and broker
 	@$(RUN) pytest -n $(WORKERS) --dist worksteal -q $(ARGS)
+
+chaos: .dev ## Kill everything, then check every promise: make chaos SECONDS=600 COMMANDS=10000 SEED=7 (needs Java, Maven)
+	@$(RUN) tests.chaos run --seconds $(SECONDS) --commands $(COMMANDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 bench: .dev ## Measure against the usual design, side by side, and how late reminders are
 	@$(RUN) tests.bench
