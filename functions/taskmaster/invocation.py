@@ -170,8 +170,7 @@ class Invoker:
                 self._uncount(key)
             raise
         if key != arrival:
-            with self.database.as_system() as transaction:
-                transaction.without_flush()
+            with self.database.as_system() as transaction:  # flushed, for the same reason as in _settle
                 transaction.forget_inbox(arrival)
         return answer
 
@@ -230,9 +229,11 @@ class Invoker:
         return result if isinstance(result, Errand) else None
 
     def _settle(self, key: InboxKey, answer: Answer) -> Answer:
-        """Remember an answer that needed no transaction of the user's."""
+        """Remember an answer that needed no transaction of the user's.
+
+        Flushed: the event does not come again, and a crash that took the answer would leave its attempt open for good.
+        """
         with self.database.as_system() as transaction:
-            transaction.without_flush()
             transaction.answer_inbox(key, answer.status, {"reason": answer.reason} if answer.reason else None)
         return answer
 

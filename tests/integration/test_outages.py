@@ -17,6 +17,7 @@ import requests
 from knative.local.embedded import Server, postgres
 from taskmaster.session import Unavailable
 from taskmaster.store import UserTransaction
+from tests.chaos.victims import Database
 from tests.command_line import taskmaster
 from tests.function_process import FunctionProcess, eventually
 from tests.pack import Pack
@@ -113,6 +114,35 @@ def mortal() -> Iterator[MortalDatabase]:
             yield database
         finally:
             database.stop()
+
+
+def test_what_was_answered_leaves_no_open_attempt_when_the_database_crashes_at_once(
+    environment: dict[str, str],
+) -> None:
+    """Counting an attempt needs no flush; saying that it was the last one does, for the event does not come again."""
+    sound = {"event_id": str(uuid4()), "event_type": "task.create", "user_id": "ada", "data": {"title": "a task"}}
+    with tempfile.TemporaryDirectory(prefix="taskmaster-test-") as name, contextlib.ExitStack() as running:
+        Path(name).chmod(0o711)
+        database = Database(Path(name) / "database")
+        database.start()
+        running.callback(database.stop)
+        around = Around(
+            environment
+            | {
+                "MIGRATION_DATABASE_URL": database.server.url,
+                "DATABASE_URL": database.server.login("taskmaster_user", "secret", "postgres"),
+                "SYSTEM_DATABASE_URL": database.server.login("taskmaster_system", "secret", "postgres"),
+            }
+        )
+        taskmaster(around.environment, "migrate")
+        with around.function("create-task") as function:
+            for envelope, status in [(sound, 204), ({**sound, "event_id": 7}, 400)]:
+                place = {"event_id": f"partition:0/offset:{status}", "time": "2026-11-24T13:42:37.988Z"}
+                answer = function.event("dev.knative.kafka.event", envelope, **place)
+                assert answer.status_code == status
+                database.kill()
+                database.start()
+                assert around.sql("SELECT id, attempts FROM inbox WHERE status IS NULL") == []
 
 
 def test_while_the_database_is_away_everybody_is_told_to_come_again_and_then_all_goes_on(
