@@ -64,6 +64,7 @@ class Pack:
     @classmethod
     @contextmanager
     def served(cls, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, *, user: str) -> Iterator["Pack"]:
+        monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)  # where the tests themselves run in a pod
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         clock_file = Path(environment.get("CLOCK_OFFSET_FILE") or f"/tmp/{uuid4()}")

@@ -4,11 +4,10 @@ It asks the Kubernetes API with the pod's service account, whose Role allows thi
 """
 
 from datetime import UTC, datetime
-from pathlib import Path
 
+from taskmaster import kubernetes
 from taskmaster.settings import Settings
 
-_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _PATH = "/apis/sources.knative.dev/v1/namespaces/{namespace}/pingsources/{name}"
 _REST = "0 0 0 1 1 *"  # once a year: a PingSource has no never
 _TIMEOUT = (3.0, 10.0)  # seconds to connect, and to answer
@@ -40,16 +39,12 @@ class Alarm:
     def _set(self, cron: str) -> None:
         import requests
 
-        token, authority = _read("token"), _ACCOUNT / "ca.crt"
         try:
             answer = requests.patch(
-                self._api + _PATH.format(namespace=_read("namespace") or "default", name=self._name),
+                self._api + _PATH.format(namespace=kubernetes.namespace(), name=self._name),
                 json={"spec": {"schedule": cron, "timezone": "UTC"}},
-                headers={
-                    "Content-Type": "application/merge-patch+json",
-                    **({"Authorization": f"Bearer {token}"} if token else {}),
-                },
-                verify=str(authority) if authority.exists() else True,
+                headers={"Content-Type": "application/merge-patch+json", **kubernetes.headers()},
+                verify=kubernetes.authority(),
                 timeout=_TIMEOUT,
                 allow_redirects=False,
             )
@@ -63,10 +58,3 @@ def schedule(at: datetime) -> str:
     """The cron schedule, with seconds, of one moment a year."""
     at = at.astimezone(UTC)
     return f"{at.second} {at.minute} {at.hour} {at.day} {at.month} *"
-
-
-def _read(name: str) -> str:
-    try:
-        return (_ACCOUNT / name).read_text(encoding="ascii").strip()
-    except OSError:
-        return ""

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from taskmaster import answers, events, identity
+from taskmaster import answers, events, identity, oidc
 from taskmaster.answers import Answer, Turned, problem
 from taskmaster.events import Malformed, Origin
 from taskmaster.ids import new_id
@@ -14,15 +14,19 @@ from taskmaster.invocation import Invoker, digest, inbox_key
 from taskmaster.log import tie
 from taskmaster.operation import Operation
 from taskmaster.request import Request
+from taskmaster.settings import Settings
 from taskmaster.store import InboxKey
 
 _MERGE_PATCH = "application/merge-patch+json"
 
 
 def answer_call(invoker: Invoker, operations: Sequence[Operation], request: Request, body: bytes) -> Answer:
-    """Handle a call on behalf of whom its bearer token speaks for. Raises Turned, and what the invoker raises."""
+    """Handle a call on behalf of whom its bearer token speaks for.
+
+    Raises Turned, KeysUnavailable, and what the invoker raises.
+    """
     headers = request.headers
-    user_id = _caller(headers, invoker.settings.dev_token_secret.get_secret_value())
+    user_id = _caller(headers, invoker.settings)
     origin = _origin(invoker.function, user_id, headers)
     tie(correlation_id=origin.correlation_id)
     if events.is_event(headers):
@@ -60,11 +64,13 @@ def _answer_event(
     return invoker.by_call(chosen, command, origin, key=key, seal=digest(body))
 
 
-def _caller(headers: Mapping[str, str], secret: str) -> str:
+def _caller(headers: Mapping[str, str], configured: Settings) -> str:
+    secret, issuer = configured.dev_token_secret.get_secret_value(), oidc.of_people(configured)
     try:
-        return identity.caller(headers.get("authorization"), secret=secret)
+        return identity.caller(headers.get("authorization"), secret=secret, issuer=issuer)
     except identity.NotSignedIn as error:
-        raise Turned(problem(401, "Not signed in", str(error), headers={"WWW-Authenticate": "Bearer"})) from None
+        challenge = {"WWW-Authenticate": error.challenge}
+        raise Turned(problem(401, "Not signed in", str(error), headers=challenge)) from None
 
 
 def _route(operations: Sequence[Operation], method: str, path: str) -> tuple[Operation, Mapping[str, int]]:

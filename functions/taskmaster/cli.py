@@ -1,4 +1,4 @@
-"""``taskmaster``: the commands that prepare a database and a broker, and that sign a token for a laptop.
+"""``taskmaster``: the commands that prepare a database and a broker, and that sign tokens.
 
 Every command is safe to repeat. What goes wrong is one sentence on standard error and exit code 1.
 """
@@ -9,8 +9,9 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import BinaryIO, NoReturn
 
 import click
 
@@ -93,15 +94,66 @@ def topics(dry_run: bool, partitions: int, replication: int) -> None:
 @main.command()
 @click.argument("user")
 @click.option("--days", default=30, show_default=True, type=click.IntRange(1, 3650), help="How long it holds.")
-def token(user: str, days: int) -> None:
-    """Print a development token that speaks for USER, signed with DEV_TOKEN_SECRET."""
-    from taskmaster.identity import development_token
+@click.option("--key", "private", type=click.File("rb"), help="A file of `keys new`, to sign with it instead.")
+def token(user: str, days: int, private: BinaryIO | None) -> None:
+    """Print a token that speaks for USER: a development token, signed with DEV_TOKEN_SECRET, or one signed with a key.
 
-    secret = _configured("dev_token_secret").dev_token_secret.get_secret_value()
+    With --key it is for OIDC_ISSUER and OIDC_AUDIENCE where they are set, else for those that `keys show` prints.
+    """
+    from taskmaster import identity, keypair
+
+    seconds = days * 86_400
+    configured = _configured(*([] if private else ["dev_token_secret"]))
     try:
-        click.echo(development_token(user, secret=secret, seconds=days * 86_400))
+        if private is None:
+            secret = configured.dev_token_secret.get_secret_value()
+            click.echo(identity.development_token(user, secret=secret, seconds=seconds))
+        else:
+            issuer, audience = configured.oidc_issuer or keypair.ISSUER, configured.oidc_audience or keypair.AUDIENCE
+            signed = keypair.token(user, private.read(), issuer=issuer, audience=audience, seconds=seconds)
+            click.echo(signed)
     except ValueError as error:
         _fail(str(error))
+
+
+@main.group()
+def keys() -> None:
+    """Stand in for an identity provider with a key pair: to try a cluster, not to run one."""
+
+
+@keys.command("new")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+def new_key(file: Path) -> None:
+    """Write a private key into FILE, for its owner to read alone, and print the settings that believe it.
+
+    Whoever has FILE can be every user. Give a cluster the printed settings, and sign with `token USER --key FILE`.
+    """
+    from taskmaster import keypair
+
+    private = keypair.new()
+    try:
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
+            opened.write(private)
+    except OSError as error:
+        _fail(f"{file} cannot be written: {error.strerror}")
+    _show_settings(private)
+
+
+@keys.command("show")
+@click.argument("file", type=click.File("rb"))
+def show_key(file: BinaryIO) -> None:
+    """Print the settings that believe the private key in FILE. They hold its public half alone."""
+    _show_settings(file.read())
+
+
+def _show_settings(private: bytes) -> None:
+    from taskmaster import keypair
+
+    try:
+        public = keypair.public_keys(private)
+    except ValueError as error:
+        _fail(str(error))
+    click.echo(f"OIDC_ISSUER={keypair.ISSUER}\nOIDC_AUDIENCE={keypair.AUDIENCE}\nOIDC_JWKS={public}")
 
 
 def _configured(*needs: str) -> settings.Settings:

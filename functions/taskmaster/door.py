@@ -9,11 +9,12 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from taskmaster import events, identity, log, runtime, settings
+from taskmaster import events, identity, log, oidc, runtime, settings
 from taskmaster.answers import NO_CONTENT, Answer, Turned, problem
 from taskmaster.broker import BrokerUnavailable
 from taskmaster.call import answer_call
 from taskmaster.invocation import Invoker, Mismatch
+from taskmaster.jwks import KeysUnavailable
 from taskmaster.operation import Operation, described
 from taskmaster.request import Request
 from taskmaster.runtime import Runtime
@@ -143,7 +144,7 @@ def _answer_to(error: Exception) -> Answer:
             return problem(422, "Another command came under this id", str(error))
         case Busy():
             return problem(409, "Being handled", "This is being handled right now. Try again in a moment.")
-        case Unavailable() | BrokerUnavailable():
+        case Unavailable() | BrokerUnavailable() | KeysUnavailable():
             logger.warning("unavailable: %s", error)
             return problem(503, "Try again later", "The back end is away or busy.", headers={"Retry-After": "2"})
         case _:
@@ -152,13 +153,25 @@ def _answer_to(error: Exception) -> Answer:
 
 
 def _expect_event(here: Runtime, request: Request) -> None:
-    """Raises Turned for what does not come from the cluster's inside, or is no event at /events."""
-    if request.path != EVENTS or not identity.is_internal(request.host, further=here.settings.event_hosts):
+    """Raises Turned for what is not from the cluster's inside, or is no event at /events; and KeysUnavailable."""
+    if request.path != EVENTS or not _is_believed(here.settings, request):
+        # Not 401, which no source tries again: where a source's token is not yet as it should be, nothing gets lost.
         raise Turned(problem(404, "Not found", "There is nothing at this path."))
     if request.method != "POST":
         raise Turned(problem(405, "Method not allowed", "Events are POSTed.", headers={"Allow": "POST"}))
     if not events.is_event(request.headers):
         raise Turned(problem(400, "Malformed event", "Send one CloudEvent 1.0, in binary or structured mode."))
+
+
+def _is_believed(configured: settings.Settings, request: Request) -> bool:
+    return identity.sends_events(
+        request.host,
+        request.headers.get("authorization"),
+        further=configured.event_hosts,
+        issuer=oidc.of_events(configured),
+        subjects=configured.event_oidc_subjects,
+        required=configured.event_oidc_required,
+    )
 
 
 def _response(answer: Answer) -> Response:

@@ -1,60 +1,85 @@
 """Who is calling: a bearer token says it for people, `userid` only on /events, where nobody but the cluster calls.
 
-The development token is signed, not encrypted, and accepted only where DEV_TOKEN_SECRET is set.
+A token is a JSON Web Token of the issuer that OIDC_ISSUER names, or a development token where DEV_TOKEN_SECRET is set:
+that one is signed, not encrypted, and whoever knows the secret can be everybody.
 """
 
-import re
+import logging
 import time
-from collections.abc import Iterable
 from functools import lru_cache
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
+from taskmaster.hosts import is_internal
+from taskmaster.oidc import Rejected, Verifier
+
+logger = logging.getLogger(__name__)
+
 _SALT = "taskmaster development token"
-_HOST = re.compile(r"(?P<name>[a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]+)?")
-_INTERNAL = re.compile(r"[a-z0-9.-]+[.]svc([.]cluster[.]local)?")
 USER_ID_LIMIT = 128
 
 
 class NotSignedIn(Exception):
-    """No bearer token, or one that does not hold (401). The text says what to do, never why a signature failed."""
+    """No bearer token, or one that does not hold (401). The text says what to do, never why a signature failed.
+
+    `challenge` is the header WWW-Authenticate (RFC 6750, 3): with an error only where a token was sent.
+    """
+
+    def __init__(self, detail: str, *, error: str = "") -> None:
+        super().__init__(detail)
+        described = f', error="{error}", error_description="{detail}"' if error else ""
+        self.challenge = f'Bearer realm="taskmaster"{described}'
 
 
-def caller(authorization: str | None, *, secret: str) -> str:
-    """The user id that a bearer token speaks for (RFC 6750). Raises NotSignedIn."""
-    scheme, _, token = (authorization or "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
+def caller(authorization: str | None, *, secret: str = "", issuer: Verifier | None = None) -> str:
+    """The user id that a bearer token speaks for (RFC 6750). Raises NotSignedIn and KeysUnavailable."""
+    if not secret and issuer is None:
+        raise NotSignedIn("Nobody can sign in yet: the operator has to set OIDC_ISSUER and OIDC_AUDIENCE.")
+    token = _bearer(authorization)
+    if not token:
         raise NotSignedIn("Send the header 'Authorization: Bearer TOKEN'.")
-    if not secret:
-        raise NotSignedIn("Development tokens are not accepted here.")
-    user_id, expires_at = _claims(token.strip(), secret)
-    if not time.time() <= expires_at:  # so written, it is false for what is no number too
-        raise NotSignedIn("This token has expired.")
-    return checked(user_id)
-
-
-@lru_cache(maxsize=1024)
-def _claims(token: str, secret: str) -> tuple[str, float]:
-    """Whom a token is for and when it ends, in seconds since 1970. Raises NotSignedIn, which is not remembered."""
     try:
-        claims = URLSafeSerializer(secret, salt=_SALT).loads(token)
-        return str(claims["sub"]), float(claims["exp"])
-    except (BadSignature, KeyError, TypeError, ValueError):
-        raise NotSignedIn("This token is not one of ours.") from None
+        if issuer is not None and (not secret or _is_jwt(token)):
+            return _rightful(issuer.user_of(token, now=time.time()))
+        return _rightful(_user_of(token, secret))
+    except Rejected as error:
+        raise NotSignedIn(str(error), error="invalid_token") from None
+
+
+def sends_events(
+    host: str,
+    authorization: str | None,
+    *,
+    further: tuple[str, ...] = (),
+    issuer: Verifier | None = None,
+    subjects: tuple[str, ...] = (),
+    required: bool = False,
+) -> bool:
+    """Whether an event's userid is believed: it comes under an internal host, or with a token of the cluster's.
+
+    With `required` only the token counts. `subjects` are those that a token may speak for, all if there are none; a *
+    at the end of one stands for whatever follows. Raises KeysUnavailable.
+    """
+    if not required and is_internal(host, further=further):
+        return True
+    token = _bearer(authorization)
+    if issuer is None or not token:
+        return False
+    try:
+        subject = issuer.user_of(token, now=time.time())
+    except Rejected as error:
+        logger.warning("an event was turned away: %s", error)
+        return False
+    believed = not subjects or any(_covers(pattern, subject) for pattern in subjects)
+    if not believed:
+        logger.warning("an event was turned away: its sender is none of EVENT_OIDC_SUBJECTS")
+    return believed
 
 
 def development_token(user_id: str, *, secret: str, seconds: float) -> str:
     """A token for this user that holds for so many seconds of real time. Raises ValueError for a wrong user id."""
-    if not is_user_id(user_id):
-        raise ValueError(f"a user id has 1 to {USER_ID_LIMIT} printable ASCII characters")
-    claims = {"sub": user_id, "exp": int(time.time() + seconds)}
+    claims = {"sub": checked_user_id(user_id), "exp": int(time.time() + seconds)}
     return str(URLSafeSerializer(secret, salt=_SALT).dumps(claims))
-
-
-def checked(user_id: str) -> str:
-    if not is_user_id(user_id):
-        raise NotSignedIn(f"A user id has 1 to {USER_ID_LIMIT} printable ASCII characters.")
-    return user_id
 
 
 def is_user_id(user_id: str) -> bool:
@@ -62,10 +87,46 @@ def is_user_id(user_id: str) -> bool:
     return 0 < len(user_id) <= USER_ID_LIMIT and user_id.isascii() and user_id.isprintable()
 
 
-def is_internal(host: str, *, further: Iterable[str] = ()) -> bool:
-    """Whether a Host header is one that only the cluster's inside can reach, or one that a setting names."""
-    found = _HOST.fullmatch(host.lower())
-    if found is None:
-        return False
-    name = found["name"].rstrip(".")
-    return bool(_INTERNAL.fullmatch(name)) or name in map(str.lower, further)
+def checked_user_id(user_id: str) -> str:
+    """The user id itself. Raises ValueError for what is none."""
+    if not is_user_id(user_id):
+        raise ValueError(f"a user id has 1 to {USER_ID_LIMIT} printable ASCII characters")
+    return user_id
+
+
+def _rightful(user_id: str) -> str:
+    try:
+        return checked_user_id(user_id)
+    except ValueError as error:
+        raise Rejected(f"Not so in this token: {error}.") from None
+
+
+def _bearer(authorization: str | None) -> str:
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _is_jwt(token: str) -> bool:
+    """Three parts, the first of which is not empty as it is in a compressed development token."""
+    return token.count(".") == 2 and not token.startswith(".")
+
+
+def _user_of(token: str, secret: str) -> str:
+    user_id, expires_at = _claims(token, secret)
+    if not time.time() <= expires_at:  # so written, it is false for what is no number too
+        raise Rejected("This token has expired.")
+    return user_id
+
+
+@lru_cache(maxsize=1024)
+def _claims(token: str, secret: str) -> tuple[str, float]:
+    """Whom a token is for and when it ends, in seconds since 1970. Raises Rejected, which is not remembered."""
+    try:
+        claims = URLSafeSerializer(secret, salt=_SALT).loads(token)
+        return str(claims["sub"]), float(claims["exp"])
+    except (BadSignature, KeyError, TypeError, ValueError):
+        raise Rejected("This token is not one of ours.") from None
+
+
+def _covers(pattern: str, subject: str) -> bool:
+    return subject.startswith(pattern[:-1]) if pattern.endswith("*") else subject == pattern

@@ -3,18 +3,46 @@
 Secrets are SecretStr, so that no log and no traceback shows one. A wrong value is refused at start by its name.
 """
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Json, SecretStr, ValidationError
+
+from taskmaster.hosts import may_be_asked
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 Words = Annotated[
     tuple[str, ...], BeforeValidator(lambda text: tuple(filter(None, map(str.strip, text.split(",")))) if text else ())
 ]
+
+_PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}  # what only whoever signs may know (RFC 7518, 6)
+
+
+def _askable(url: str) -> str:
+    if url and not may_be_asked(url):
+        raise ValueError("it must be an https address; http is for this machine and the cluster's inside alone")
+    return url
+
+
+def _public_keys(text: str) -> str:
+    try:
+        keys = json.loads(text or '{"keys": [{}]}')["keys"]
+        named = [set(key) for key in keys]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ValueError('it must be a JWK set: {"keys": [...]}') from None
+    if any(names & _PRIVATE for names in named):
+        raise ValueError("it holds a private key: give the public half, as `taskmaster keys show` prints it")
+    if not named:
+        raise ValueError("it holds no key")
+    return text
+
+
+KeysUrl = Annotated[str, AfterValidator(_askable)]
+PublicKeys = Annotated[str, AfterValidator(_public_keys)]
 
 
 class WrongSetting(SystemExit):
@@ -73,10 +101,32 @@ class Settings(BaseModel):
         SecretStr(""),
         description="key of the development tokens that `taskmaster token` signs; empty: no such token is accepted",
     )
+    oidc_issuer: str = Field("", description="who signs people's tokens, exactly as their claim iss has it")
+    oidc_audience: str = Field("", description="for whom people's tokens must be (claim aud)")
+    oidc_jwks_url: KeysUrl = Field(
+        "", description="where the issuer's keys are; empty: as OIDC_ISSUER/.well-known/openid-configuration says"
+    )
+    oidc_jwks: PublicKeys = Field(
+        "", description="the issuer's public keys themselves, a JWK set; instead of an address"
+    )
+    oidc_user_claim: str = Field("sub", description="the claim that is the user id", pattern=r"^[\w:./-]+$")
+
     event_hosts: Words = Field(
         (),
         description="hosts that /events believes beside *.svc and *.svc.cluster.local; localhost, for a plain run",
     )
+    event_oidc_issuer: str = Field("", description="who signs the tokens that Knative's sources send with their events")
+    event_oidc_audience: str = Field("", description="the audience of the sources' sinks")
+    event_oidc_jwks_url: KeysUrl = Field(
+        "",
+        description="where that issuer's keys are; https://kubernetes.default.svc/openid/v1/jwks for a cluster's own",
+    )
+    event_oidc_jwks: PublicKeys = Field("", description="that issuer's public keys themselves, a JWK set")
+    event_oidc_subjects: Words = Field(
+        (),
+        description="who may send events: system:serviceaccount:NAMESPACE:*, for the sources of one namespace",
+    )
+    event_oidc_required: bool = Field(False, description="whether /events believes nothing but such a token")
 
     reminder_alarm: str = Field(
         "reminder-alarm",
@@ -122,17 +172,46 @@ def read(environ: Mapping[str, str], *, needs: tuple[str, ...] = ()) -> Settings
         settings = Settings.model_validate(given)
     except ValidationError as error:
         for problem in error.errors(include_input=False, include_url=False):
-            faults.append(f"{str(problem['loc'][0]).upper()} is wrong: {problem['msg']}")
+            said = problem["msg"].removeprefix("Value error, ")
+            faults.append(f"{str(problem['loc'][0]).upper()} is wrong: {said}")
         settings = None
-    if settings and settings.kafka_security_protocol.startswith("SASL") and "kafka_bootstrap_servers" in needs:
-        faults += [
-            f"{name.upper()} is not set, but KAFKA_SECURITY_PROTOCOL is {settings.kafka_security_protocol}"
-            for name in ("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password")
-            if name not in given
-        ]
+    if settings:
+        faults += [*_broker_faults(settings, given, needs), *_issuer_faults(settings)]
+    if environ.get("KUBERNETES_SERVICE_HOST") and "dev_token_secret" in given:
+        faults.append(
+            "DEV_TOKEN_SECRET is set in a Kubernetes pod, where no development token may be accepted: take it away, and"
+            " set OIDC_ISSUER and OIDC_AUDIENCE (without an identity provider: see `taskmaster keys new --help`)"
+        )
     if faults or not settings:
         raise WrongSetting("\n".join(["taskmaster cannot start:", *(f"  {fault}" for fault in faults)]))
     return settings
+
+
+def _broker_faults(settings: Settings, given: Mapping[str, str], needs: tuple[str, ...]) -> Iterator[str]:
+    if not settings.kafka_security_protocol.startswith("SASL") or "kafka_bootstrap_servers" not in needs:
+        return
+    for name in ("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password"):
+        if name not in given:
+            yield f"{name.upper()} is not set, but KAFKA_SECURITY_PROTOCOL is {settings.kafka_security_protocol}"
+
+
+def _issuer_faults(settings: Settings) -> Iterator[str]:
+    """What the settings of an issuer say against each other, for people's tokens and for events' alike."""
+    for prefix in ("oidc", "event_oidc"):
+        issuer, audience, url, keys = (
+            getattr(settings, f"{prefix}_{name}") for name in ("issuer", "audience", "jwks_url", "jwks")
+        )
+        name = prefix.upper()
+        if (audience or url or keys) and not issuer:
+            yield f"{name}_ISSUER is not set, but {name}_AUDIENCE or its keys are"
+        if issuer and not audience:
+            yield f"{name}_AUDIENCE is not set, but {name}_ISSUER is: whoever has any token of it could sign in"
+        if url and keys:
+            yield f"{name}_JWKS_URL and {name}_JWKS are both set: keys come from one place"
+        if issuer and not (url or keys or may_be_asked(issuer)):
+            yield f"{name}_ISSUER is wrong: it must be an https address, unless {name}_JWKS_URL or {name}_JWKS is set"
+    if settings.event_oidc_required and not settings.event_oidc_issuer:
+        yield "EVENT_OIDC_ISSUER is not set, but EVENT_OIDC_REQUIRED is"
 
 
 @cache

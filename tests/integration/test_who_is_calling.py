@@ -11,7 +11,8 @@ from itsdangerous import URLSafeSerializer
 from psycopg import errors
 from werkzeug.test import TestResponse
 
-from taskmaster.identity import development_token, is_internal
+from taskmaster.hosts import is_internal
+from taskmaster.identity import development_token
 from tests.pack import Json, Pack
 
 FUNCTIONS = [
