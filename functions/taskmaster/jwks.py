@@ -5,12 +5,13 @@ does not know; but never more often than every ten seconds, so that tokens with 
 While the issuer is away, the keys that it gave last go on being used.
 """
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic_core import from_json
 
 from taskmaster import kubernetes
 from taskmaster.hosts import may_be_asked
@@ -70,7 +71,7 @@ class KeySet:
 def _verifies(key: Mapping[str, Any]) -> bool:
     operations = key.get("key_ops", ["verify"])
     meant_for_it = key.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
-    return meant_for_it and key.get("kty") in _ALGORITHMS
+    return meant_for_it and str(key.get("kty")) in _ALGORITHMS
 
 
 class Keys(Protocol):
@@ -87,7 +88,7 @@ class GivenKeys:
     """The keys of a setting."""
 
     def __init__(self, text: str) -> None:
-        self._held = KeySet(json.loads(text))
+        self._held = KeySet(from_json(text))
 
     def current(self) -> KeySet:
         return self._held
@@ -173,7 +174,7 @@ def fetch(url: str, *, kubernetes_api: str) -> Document:
             body += piece
             if len(body) > _LARGEST:
                 raise ValueError("more than half a megabyte")
-    document = json.loads(body)
+    document = from_json(body)
     if not isinstance(document, dict):
         raise ValueError("no JSON object")
     return document

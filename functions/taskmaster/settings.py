@@ -3,13 +3,13 @@
 Secrets are SecretStr, so that no log and no traceback shows one. A wrong value is refused at start by its name.
 """
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Json, SecretStr, ValidationError
+from pydantic_core import from_json
 
 from taskmaster.hosts import may_be_asked
 
@@ -30,9 +30,9 @@ def _askable(url: str) -> str:
 
 def _public_keys(text: str) -> str:
     try:
-        keys = json.loads(text or '{"keys": [{}]}')["keys"]
+        keys = from_json(text or '{"keys": [{}]}')["keys"]
         named = [set(key) for key in keys]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError):
         raise ValueError('it must be a JWK set: {"keys": [...]}') from None
     if any(names & _PRIVATE for names in named):
         raise ValueError("it holds a private key: give the public half, as `taskmaster keys show` prints it")

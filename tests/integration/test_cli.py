@@ -4,6 +4,8 @@ import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
@@ -13,9 +15,11 @@ from click.testing import CliRunner
 
 from knative.local.embedded import broker
 from knative.local.processes import free_port
-from taskmaster import cli, routes
+from taskmaster import cli, oidc, routes
 from taskmaster.identity import caller
+from taskmaster.settings import read
 from tests import command_line
+from tests.issuer import private_key
 
 PASSWORD = "hunter2"
 
@@ -217,6 +221,50 @@ def test_a_token_for_nobody_is_refused(user: str) -> None:
     expect_one_sentence(taskmaster({"DEV_TOKEN_SECRET": PASSWORD}, "token", user), "128")
 
 
+# keys -----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_key_pair_stands_in_for_an_identity_provider(tmp_path: Path) -> None:
+    file = tmp_path / "key.pem"
+    made, shown = taskmaster({}, "keys", "new", str(file)), taskmaster({}, "keys", "show", str(file))
+    assert (made.returncode, made.stderr, made.stdout) == (0, "", shown.stdout)
+    assert file.stat().st_mode & 0o777 == 0o600
+    believed = dict(line.split("=", 1) for line in made.stdout.splitlines())
+    assert list(believed) == ["OIDC_ISSUER", "OIDC_AUDIENCE", "OIDC_JWKS"]
+    assert '"d"' not in made.stdout
+
+    for environment in ({}, believed, {**believed, "OIDC_ISSUER": "another name"}):
+        signed = taskmaster(environment, "token", "ada", "--key", str(file))
+        assert (signed.returncode, signed.stderr) == (0, "")
+        issuer = oidc.of_people(read({**believed, **environment}))
+        assert caller(f"Bearer {signed.stdout.strip()}", issuer=issuer) == "ada"
+
+
+def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
+    file = tmp_path / "key.pem"
+    file.write_text("precious")
+    expect_one_sentence(taskmaster({}, "keys", "new", str(file)), "File exists")
+    expect_one_sentence(taskmaster({}, "keys", "new", str(tmp_path / "no" / "key.pem")), "No such file")
+    assert file.read_text() == "precious"
+
+
+def test_a_file_that_holds_no_key_of_ours_is_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "key.pem"
+    ec_key, rsa_key = private_key("ES384"), private_key("RS256")
+    for content in (b"", b"x", b"\xff", pem(ec_key), pem(rsa_key), pem(private_key("ES256"), password=PASSWORD)):
+        file.write_bytes(content)
+        for arguments in (["keys", "show", str(file)], ["token", "ada", "--key", str(file)]):
+            expect_one_sentence(taskmaster({}, *arguments), "the file holds no private key as `taskmaster keys new`")
+
+
+def pem(private: Any, *, password: str = "") -> bytes:
+    from cryptography.hazmat.primitives import serialization
+
+    how = serialization.BestAvailableEncryption(password.encode()) if password else serialization.NoEncryption()
+    content: bytes = private.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how)
+    return content
+
+
 # Asking for it wrongly ------------------------------------------------------------------------------------------------
 
 
@@ -236,7 +284,18 @@ def test_a_setting_that_is_missing_is_named(command: str, names: list[str]) -> N
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("arguments", ["nonsense", "token", "topics --partitions 0", "token ada --days 0"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "nonsense",
+        "token",
+        "keys",
+        "keys new",
+        "token ada --key /no/such/file",
+        "topics --partitions 0",
+        "token ada --days 0",
+    ],
+)
 def test_what_is_no_command_is_answered_with_how_to_ask(arguments: str) -> None:
     ended = taskmaster({"DEV_TOKEN_SECRET": PASSWORD}, *arguments.split())
     assert ended.returncode == 2
@@ -244,7 +303,7 @@ def test_what_is_no_command_is_answered_with_how_to_ask(arguments: str) -> None:
     assert "Traceback" not in ended.stderr
 
 
-@pytest.mark.parametrize("command", ["", "migrate", "topics", "token"])
+@pytest.mark.parametrize("command", ["", "migrate", "topics", "token", "keys", "keys new", "keys show"])
 def test_every_command_says_what_it_does(command: str) -> None:
     ended = taskmaster({}, *command.split(), "--help")
     assert ended.returncode == 0

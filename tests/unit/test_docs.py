@@ -31,6 +31,8 @@ def shown(default: object) -> str:
     value = default.get_secret_value() if isinstance(default, SecretStr) else default
     if value is None or value in ("", ()):
         return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
