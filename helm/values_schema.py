@@ -9,8 +9,6 @@ from taskmaster.settings import Settings
 FILE = CHART / "values.schema.json"
 # What the server reads beside the settings, and is of use on a cluster.
 _SERVER = {"THREADS": {"type": "integer", "minimum": 1, "maximum": 1000}}
-# Those of OpenID Connect, which the functions are about to read.
-_SOON = {name: {"type": "string"} for name in ("OIDC_ISSUER", "OIDC_AUDIENCE", "OIDC_JWKS_URL", "OIDC_JWKS")}
 _KEPT = ("type", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "description")
 
 
@@ -20,7 +18,7 @@ def settings_schema() -> dict[str, Any]:
     return {
         "type": "object",
         "additionalProperties": False,
-        "properties": {**_SOON, **{name.upper(): _field(field) for name, field in fields.items()}, **_SERVER},
+        "properties": {**{name.upper(): _field(field) for name, field in fields.items()}, **_SERVER},
     }
 
 
