@@ -1,4 +1,4 @@
-"""Completions at awkward moments, undone and repeated; series edited on the way. What follows, and how much was skipped."""
+"""Completions at awkward moments, undone and repeated; series edited on the way: what follows, what was skipped."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from tests.pack import Json, Pack
 
 
 class Case(NamedTuple):
-    """A task with these fields, completed at a moment: the due date that follows ("" ends it), how many were skipped."""
+    """A task, completed at a moment; the due date that follows ("" ends it), how many were skipped."""
 
     what: str
     fields: Json
