@@ -17,6 +17,7 @@ from werkzeug.test import TestResponse
 
 from taskmaster import runtime, settings
 from taskmaster.identity import development_token
+from tests.fake_store import FakeStore
 from tests.specifications import published
 
 FUNCTIONS = Path(__file__).parent.parent / "functions"
@@ -58,6 +59,7 @@ class Pack:
     owner_url: str
     secret: str
     clock_file: Path
+    store: FakeStore | None = None  # instead of PostgreSQL
     _clients: dict[str, FlaskClient] = field(default_factory=dict)
     _delivered: set[int] = field(default_factory=set)
 
@@ -87,6 +89,34 @@ class Pack:
             with psycopg.connect(environment["MIGRATION_DATABASE_URL"], autocommit=True) as connection:
                 connection.execute("DELETE FROM reminder WHERE user_id = %s", (user,))
             clock_file.unlink(missing_ok=True)
+
+    @classmethod
+    @contextmanager
+    def in_memory(cls, store: FakeStore, monkeypatch: pytest.MonkeyPatch) -> Iterator["Pack"]:
+        """The functions on a store in memory, without any server."""
+        nowhere = {
+            "DATABASE_URL": "postgresql://nowhere",
+            "SYSTEM_DATABASE_URL": "postgresql://nowhere",
+            "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+            "DEV_TOKEN_SECRET": "a secret of the tests",
+        }
+        for name, value in nowhere.items():
+            monkeypatch.setenv(name, value)
+        settings.current.cache_clear()
+        runtime.close()
+        monkeypatch.setattr(runtime, "_forked", SilentPublisher())
+        monkeypatch.setattr(runtime, "Database", lambda **_: store)
+        try:
+            yield cls(
+                user="ada",
+                owner_url="",
+                secret=nowhere["DEV_TOKEN_SECRET"],
+                clock_file=Path("/nonexistent"),
+                store=store,
+            )
+        finally:
+            runtime.close()
+            settings.current.cache_clear()
 
     # Asking -----------------------------------------------------------------------------------------------------
 
@@ -270,10 +300,6 @@ class Pack:
             published.hold({name.removeprefix("ce_"): text for name, text in headers.items()}, value)
 
     def _outbox(self) -> list[Event]:
-        rows = self.sql(
-            "SELECT id, key, topics, headers, value FROM outbox WHERE headers->>'ce_userid' = %(user)s ORDER BY id",
-            user=self.user,
-        )
         return [
             Event(
                 row=row,
@@ -282,5 +308,17 @@ class Pack:
                 attributes={name[3:]: value for name, value in headers.items() if name.startswith("ce_")},
                 data=json.loads(value),
             )
-            for row, key, topics, headers, value in rows
+            for row, key, topics, headers, value in self._outbox_rows()
         ]
+
+    def _outbox_rows(self) -> list[tuple[Any, ...]]:
+        if self.store is not None:
+            return [
+                (row, each.key, list(each.topics), each.headers, each.value)
+                for row, each in enumerate(self.store.tables.outbox)
+                if each.headers["ce_userid"] == self.user
+            ]
+        return self.sql(
+            "SELECT id, key, topics, headers, value FROM outbox WHERE headers->>'ce_userid' = %(user)s ORDER BY id",
+            user=self.user,
+        )

@@ -1,0 +1,473 @@
+"""What a store owes those who use it, held against the one in memory and the one on PostgreSQL alike."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from taskmaster.events import Origin, Outgoing, outgoing
+from taskmaster.invocation import KEEP_EVENTS, inbox_key
+from taskmaster.pages import ListTasks, Mark, mark_of, page
+from taskmaster.preferences import Preferences, QuietHours, Webhook
+from taskmaster.series import Series, begun
+from taskmaster.settings import read
+from taskmaster.store import Database, InboxKey
+from taskmaster.tasks import Task
+from tests.fake_store import FakeStore
+
+Store = FakeStore | Database
+
+NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
+DIGEST, OTHER = b"a" * 32, b"b" * 32
+
+
+@pytest.fixture(params=["memory", "postgresql"])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    if request.param == "memory":
+        yield FakeStore()
+        return
+    settings = read(request.getfixturevalue("environment"))
+    database = Database(
+        user_url=settings.database_url.get_secret_value(),
+        system_url=settings.system_database_url.get_secret_value(),
+        pool_size=2,
+        timeout=5,
+    )
+    yield database
+    with database.as_system() as transaction:  # those of other tests on this server would ring here
+        transaction._session.later("UPDATE reminder SET closed_at = now() WHERE closed_at IS NULL")
+        transaction._session.later("UPDATE alarm SET next_at = NULL")
+    database.close()
+
+
+@pytest.fixture
+def ada() -> str:
+    return f"ada-{uuid4()}"
+
+
+@pytest.fixture
+def bob() -> str:
+    return f"bob-{uuid4()}"
+
+
+# Tasks ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_task_is_read_as_it_was_written(store: Store, ada: str) -> None:
+    task = _keep(
+        store,
+        ada,
+        title="water the plants",
+        description="all of them",
+        priority="high",
+        tags=["home", "green"],
+        due_at=NOW + timedelta(days=1, microseconds=7),
+        time_zone="Europe/Zurich",
+        reminders=["PT30M", "P1D"],
+        snoozed_until=NOW + timedelta(hours=1),
+    )
+    with store.as_user(ada) as transaction:
+        assert transaction.read_task(task.task_id) == transaction.lock_task(task.task_id) == task
+
+
+def test_nobody_else_sees_changes_or_deletes_it(store: Store, ada: str, bob: str) -> None:
+    task = _keep(store, ada)
+    with store.as_user(bob) as transaction:
+        assert transaction.read_task(task.task_id) is transaction.lock_task(task.task_id) is None
+        transaction.update_task(task.model_copy(update={"title": "mine"}))
+        transaction.delete_task(task)
+    with store.as_user(bob) as transaction:
+        assert _listed(transaction) == []
+    assert _read(store, ada, task) == task
+
+
+def test_a_change_replaces_all_but_when_it_was_made(store: Store, ada: str) -> None:
+    task = _keep(store, ada, due_on=date(2026, 12, 1))
+    changed = task.changed(at=NOW + timedelta(hours=1), title="other", due_on=None, due_at=NOW, tags=["x"])
+    with store.as_user(ada) as transaction:
+        transaction.update_task(changed.model_copy(update={"created_at": NOW - timedelta(days=9)}))
+    assert _read(store, ada, task) == changed
+
+
+def test_what_fails_leaves_nothing(store: Store, ada: str) -> None:
+    kept = _keep(store, ada)
+    key = _key(ada)
+    with pytest.raises(RuntimeError, match="half-way"), store.as_user(ada) as transaction:
+        transaction.update_task(kept.changed(at=NOW, title="half-done"))
+        transaction.insert_task(_task(transaction.new_task_id()))
+        transaction.insert_outbox(_event(ada))
+        transaction.count_attempt(key, DIGEST, KEEP_EVENTS)
+        transaction.read_preferences()  # all of it has reached the store
+        raise RuntimeError("half-way")
+    with store.as_user(ada) as transaction:
+        assert _listed(transaction) == [kept]
+        assert transaction.lock_inbox(key) is None
+
+
+def test_new_ids_are_never_given_twice(store: Store, ada: str) -> None:
+    ids = []
+    for _ in range(3):
+        with store.as_user(ada) as transaction:
+            ids += [transaction.new_task_id() for _ in range(20)]
+    assert len(set(ids)) == 60
+
+
+# Pages ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sort", ["created_at", "updated_at", "due", "priority", "title"])
+@pytest.mark.parametrize("sign", ["", "-"])
+def test_every_order_is_paged_without_gap_or_repeat(store: Store, ada: str, sort: str, sign: str) -> None:
+    for number in range(7):
+        _keep(
+            store,
+            ada,
+            title=("Äpfel", "apples", "Zebra", "apples", "zoo", "a", "_")[number],
+            priority=("low", "urgent", "medium", "high")[number % 4],
+            due_on=None if number % 3 == 0 else date(2026, 12, 1 + number % 2),
+            created_at=NOW + timedelta(minutes=number // 2),
+            updated_at=NOW - timedelta(minutes=number // 2),
+        )
+    everything = _paged(store, ada, f"{sign}{sort}", limit=100)
+    assert [len(everything), len({task.task_id for task in everything})] == [7, 7]
+    assert _paged(store, ada, f"{sign}{sort}", limit=2) == everything
+    opposite = _paged(store, ada, sort if sign else f"-{sort}", limit=3)
+    assert opposite == everything[::-1]
+
+
+def test_titles_are_ordered_by_code_point(store: Store, ada: str) -> None:
+    for title in ("b", "ä", "B", "a", "_"):
+        _keep(store, ada, title=title)
+    assert [task.title for task in _paged(store, ada, "title", limit=9)] == ["B", "_", "a", "b", "ä"]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({}, "abcde"),
+        ({"status": "open"}, "abce"),
+        ({"status": "completed"}, "d"),
+        ({"status": "overdue"}, "a"),
+        ({"priority": ["high", "low"]}, "bc"),
+        ({"tag": ["home"]}, "ab"),
+        ({"tag": ["home", "green"]}, "b"),
+        ({"text": "PLANTS"}, "ac"),
+        ({"text": "100%"}, "e"),
+        ({"due_from": "2026-11-24"}, "bc"),
+        ({"due_to": "2026-11-23"}, "a"),
+        ({"due_from": "2026-11-24T23:30:00Z"}, "bc"),
+        ({"due_from": "2026-11-25", "due_to": "2026-11-25"}, "bc"),
+        ({"due_from": "2026-11-25T00:00:00Z"}, "c"),
+    ],
+)
+def test_filters_find_the_same_tasks(store: Store, ada: str, query: dict[str, Any], found: str) -> None:
+    names = {}
+    for name, fields in {
+        "a": {"title": "water the plants", "tags": ["home"], "due_on": date(2026, 11, 23)},
+        "b": {  # half past midnight on the 25th in Zurich
+            "priority": "high",
+            "tags": ["green", "home"],
+            "due_at": datetime(2026, 11, 24, 23, 30, tzinfo=UTC),
+            "time_zone": "Europe/Zurich",
+        },
+        "c": {"description": "Plants", "priority": "low", "due_on": date(2026, 11, 25)},
+        "d": {"completed": True, "completed_at": NOW},
+        "e": {"title": "100%_sure"},
+    }.items():
+        names[_keep(store, ada, **fields).task_id] = name
+    command = ListTasks.model_validate({"sort": "created_at", "limit": 100, **query})
+    with store.as_user(ada) as transaction:
+        tasks = transaction.list_tasks(command.filters(now=NOW), command.sort, None, 100)
+    assert "".join(sorted(names[task.task_id] for task in tasks)) == found
+
+
+# Series -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_series_is_read_as_it_was_written_and_by_its_owner_alone(store: Store, ada: str, bob: str) -> None:
+    task, series = _keep_series(store, ada, due_at=NOW, reminders=["PT5M"])
+    with store.as_user(ada) as transaction:
+        assert transaction.lock_series(task.task_id) == transaction.read_series(task.task_id) == series
+    with store.as_user(bob) as transaction:
+        assert transaction.lock_series(task.task_id) is None
+        transaction.update_series(series.ended(at=NOW))
+    with store.as_user(ada) as transaction:
+        assert transaction.read_series(task.task_id) == series
+
+
+def test_the_latest_later_occurrence_is_found(store: Store, ada: str) -> None:
+    task, series = _keep_series(store, ada)
+    with store.as_user(ada) as transaction:
+        assert transaction.lock_latest_after(series.series_id, 1) is None
+        done = task.complete(at=NOW)
+        transaction.update_task(done)
+        for occurrence in (2, 3):
+            following = done.model_copy(update={"task_id": transaction.new_task_id(), "occurrence": occurrence})
+            transaction.insert_task(following)
+        latest = transaction.lock_latest_after(series.series_id, 1)
+        assert latest is not None
+        assert latest.occurrence == 3
+        assert transaction.lock_latest_after(series.series_id, 3) is None
+
+
+def test_two_open_occurrences_cannot_be_committed(store: Store, ada: str) -> None:
+    task, _ = _keep_series(store, ada)
+    with pytest.raises(Exception), store.as_user(ada) as transaction:  # noqa: B017 - each store has its own
+        transaction.insert_task(task.model_copy(update={"task_id": transaction.new_task_id(), "occurrence": 2}))
+    with store.as_user(ada) as transaction:
+        assert _listed(transaction) == [task]
+
+
+def test_a_series_goes_with_its_last_task(store: Store, ada: str) -> None:
+    task, series = _keep_series(store, ada)
+    with store.as_user(ada) as transaction:
+        done = task.complete(at=NOW)
+        following = done.model_copy(update={"task_id": transaction.new_task_id(), "occurrence": 2})
+        transaction.update_task(done)
+        transaction.insert_task(following)
+        transaction.delete_task(done)
+        assert transaction.read_series(series.series_id) == series
+        transaction.delete_task(following)
+        assert transaction.read_series(series.series_id) is None
+
+
+# Reminders and preferences ----------------------------------------------------------------------------------------
+
+
+def test_reminders_are_armed_once_for_each_moment_and_fired_once(store: Store, ada: str) -> None:
+    task = _keep(store, ada, due_at=NOW)
+    early, late = NOW, NOW + timedelta(hours=1)
+    with store.as_user(ada) as transaction:
+        transaction.insert_reminders(task, [early, late])
+        transaction.insert_reminders(task, [early])
+    with store.as_system() as system:
+        assert list(system.lock_due_tasks(early - timedelta(seconds=1), 10)) == []
+    fired = _fire(store, task, at=early)
+    assert [(each.task_id, each.moment, each.is_stale) for each in fired] == [(task.task_id, early, False)]
+    assert _fire(store, task, at=early) == []
+    assert [each.moment for each in _fire(store, task, at=late)] == [late]
+
+
+def test_a_stale_reminder_is_closed_as_it_is_fired(store: Store, ada: str) -> None:
+    task = _keep(store, ada, due_at=NOW)
+    with store.as_user(ada) as transaction:
+        transaction.insert_reminders(task, [NOW])
+    [fired] = _fire(store, task, at=NOW + timedelta(hours=25))
+    assert fired.is_stale
+    with store.as_user(ada) as transaction:
+        row = transaction.lock_reminder(fired.reminder_id)
+    assert row is not None
+    assert row.is_closed
+
+
+def test_what_is_due_comes_with_its_task_and_its_user(store: Store, ada: str) -> None:
+    task = _keep(store, ada, due_at=NOW, title="ring")
+    with store.as_user(ada) as transaction:
+        transaction.insert_reminders(task, [NOW])
+    with store.as_system() as system:
+        due, user = system.lock_due_tasks(NOW, 1000)[task.task_id]
+    assert (due.title, due.due_at, user) == ("ring", NOW, ada)
+
+
+def test_dropping_reminders_spares_those_to_keep_and_those_that_are_closed(store: Store, ada: str) -> None:
+    task = _keep(store, ada, due_at=NOW)
+    first, second, third = (NOW + timedelta(hours=hours) for hours in range(3))
+    with store.as_user(ada) as transaction:
+        transaction.insert_reminders(task, [first, second, third])
+    [fired] = _fire(store, task, at=first)
+    with store.as_user(ada) as transaction:
+        row = transaction.lock_reminder(fired.reminder_id)
+        assert row is not None
+        transaction.update_reminder(row.model_copy(update={"is_closed": True, "attempts": 1, "outcomes": {"x": {}}}))
+        transaction.drop_reminders(task, [third])
+        kept = transaction.lock_reminder(fired.reminder_id)
+    assert kept is not None
+    assert (kept.is_closed, kept.attempts, kept.outcomes) == (True, 1, {"x": {}})
+    assert [each.moment for each in _fire(store, task, at=third)] == [third]
+
+
+def test_reminders_go_with_their_task(store: Store, ada: str) -> None:
+    task = _keep(store, ada, due_at=NOW)
+    with store.as_user(ada) as transaction:
+        transaction.insert_reminders(task, [NOW])
+        transaction.delete_task(task)
+    with store.as_system() as system:
+        assert task.task_id not in system.lock_due_tasks(NOW, 1000)
+
+
+def test_open_tasks_due_on_a_day_come_in_the_order_of_their_ids(store: Store, ada: str, bob: str) -> None:
+    day = date(2026, 11, 24)
+    wanted = [_keep(store, ada, due_on=day + timedelta(days=days)) for days in (1, 0)]
+    _keep(store, ada, due_on=day - timedelta(days=1))
+    _keep(store, ada, due_at=NOW)
+    _keep(store, ada, due_on=day, completed=True, completed_at=NOW)
+    _keep(store, bob, due_on=day)
+    with store.as_user(ada) as transaction:
+        found = transaction.lock_tasks_due_on_a_day(day)
+    assert found == sorted(wanted, key=lambda task: task.task_id)
+
+
+def test_preferences_are_their_owners_and_default_until_set(store: Store, ada: str, bob: str) -> None:
+    secret = "whsec_" + "a" * 32
+    wanted = Preferences(
+        time_zone="Asia/Tokyo",
+        day_hour="07:30",
+        quiet_hours=QuietHours(start="22:00", end="06:00"),
+        channels=[Webhook(type="webhook", url="https://example.com/x", secret=secret)],
+    )
+    for preferences in (Preferences(), wanted, Preferences(day_hour="10:00")):
+        with store.as_user(ada) as transaction:
+            transaction.keep_preferences(preferences)
+        with store.as_user(ada) as transaction:
+            assert transaction.read_preferences() == transaction.lock_preferences() == preferences
+    with store.as_user(bob) as transaction:
+        assert transaction.read_preferences() == Preferences()
+
+
+# Inbox ------------------------------------------------------------------------------------------------------------
+
+
+def test_attempts_are_counted_until_there_is_an_answer(store: Store, ada: str) -> None:
+    key = _key(ada)
+    assert [_attempt(store, key).attempts for _ in range(3)] == [1, 2, 3]
+    with store.as_user(ada) as transaction:
+        transaction.answer_inbox(key, 201, {"body": "x"})
+    again = _attempt(store, key)
+    assert (again.attempts, again.status, again.answer, bytes(again.digest)) == (3, 201, {"body": "x"}, DIGEST)
+
+
+def test_the_digest_of_the_first_command_stays(store: Store, ada: str) -> None:
+    key = _key(ada)
+    _attempt(store, key)
+    assert bytes(_attempt(store, key, OTHER).digest) == DIGEST
+
+
+def test_an_attempt_can_be_taken_back_but_an_answer_cannot(store: Store, ada: str) -> None:
+    key = _key(ada)
+    _attempt(store, key)
+    for _ in range(2):
+        with store.as_system() as system:
+            system.uncount_attempt(key)
+    assert _attempt(store, key).attempts == 1
+    with store.as_system() as system:
+        system.answer_inbox(key, 204, None)
+        system.uncount_attempt(key)
+    assert _attempt(store, key).attempts == 1
+
+
+def test_an_inbox_row_can_be_forgotten_and_begins_anew(store: Store, ada: str) -> None:
+    key = _key(ada)
+    _attempt(store, key)
+    _attempt(store, key)
+    with store.as_system() as system:
+        system.forget_inbox(key)
+        assert system.lock_inbox(key) is None
+    assert _attempt(store, key).attempts == 1
+
+
+def test_an_answer_without_a_row_is_no_row(store: Store, ada: str) -> None:
+    key = _key(ada)
+    with store.as_user(ada) as transaction:
+        transaction.answer_inbox(key, 204, None)
+        assert transaction.lock_inbox(key) is None
+
+
+def test_the_same_id_from_another_user_source_or_function_is_another_command(store: Store, ada: str, bob: str) -> None:
+    key = _key(ada)
+    _attempt(store, key)
+    for other in (
+        key._replace(user_id=bob),
+        key._replace(source="/elsewhere"),
+        key._replace(function="update-task"),
+        key._replace(id=key.id + "x"),
+    ):
+        assert _attempt(store, other).attempts == 1
+
+
+# The dispatcher's next look -----------------------------------------------------------------------------------------
+
+
+def test_the_next_moment_is_that_of_the_earliest_armed_reminder(store: Store, ada: str) -> None:
+    early = datetime(1971, 1, 1, tzinfo=UTC)  # before those of any other test on this server
+    with store.as_system() as system:
+        system.see_to_next(early)
+        assert system.seen_to() == early
+    task = _keep(store, ada, due_at=early)
+    with store.as_user(ada) as transaction:
+        transaction.insert_reminders(task, [early + timedelta(hours=1)])
+    with store.as_system() as system:
+        assert system.see_to_next(None) == early + timedelta(hours=1)
+        assert system.seen_to() == early + timedelta(hours=1)
+        assert system.see_to_next(early + timedelta(minutes=1)) == early + timedelta(hours=1)
+        assert system.seen_to() == early + timedelta(minutes=1)
+
+
+# ------------------------------------------------------------------------------------------------------------------
+
+
+def _task(task_id: int, **fields: Any) -> Task:
+    return Task(**{"task_id": task_id, "title": "a task", "created_at": NOW, "updated_at": NOW, **fields})
+
+
+def _keep(store: Store, user: str, **fields: Any) -> Task:
+    with store.as_user(user) as transaction:
+        task = _task(transaction.new_task_id(), **fields)
+        transaction.insert_task(task)
+    return task
+
+
+def _keep_series(store: Store, user: str, **fields: Any) -> tuple[Task, Series]:
+    due = {} if "due_at" in fields else {"due_on": date(2026, 11, 24)}
+    with store.as_user(user) as transaction:
+        task = begun(_task(transaction.new_task_id(), recurrence_pattern="daily", **due, **fields))
+        series = Series.begun_by(task)
+        transaction.insert_series(series)
+        transaction.insert_task(task)
+    return task, series
+
+
+def _read(store: Store, user: str, task: Task) -> Task | None:
+    with store.as_user(user) as transaction:
+        return transaction.read_task(task.task_id)
+
+
+def _listed(transaction: Any) -> list[Task]:
+    command = ListTasks(sort="created_at")
+    return list(transaction.list_tasks(command.filters(now=NOW), command.sort, None, 100))
+
+
+def _paged(store: Store, user: str, sort: str, *, limit: int) -> list[Task]:
+    found: list[Task] = []
+    cursor: str | None = None
+    while True:
+        command = ListTasks.model_validate({"sort": sort, "limit": limit, "cursor": cursor})
+        mark: Mark | None = mark_of(command)
+        with store.as_user(user) as transaction:
+            tasks = transaction.list_tasks(command.filters(now=NOW), command.sort, mark, limit + 1)
+        got = page(command, tasks)
+        found += got.tasks
+        cursor = got.next_cursor
+        if cursor is None:
+            return found
+
+
+def _fire(store: Store, task: Task, *, at: datetime) -> list[Any]:
+    with store.as_system() as system:
+        system.lock_due_tasks(at, 1000)
+        return list(system.fire_reminders([task.task_id], now=at, stale=at - timedelta(hours=24)))
+
+
+def _key(user: str) -> InboxKey:
+    return inbox_key("create-task", user, "/tests", str(uuid4()))
+
+
+def _attempt(store: Store, key: InboxKey, digest: bytes = DIGEST) -> Any:
+    with store.as_system() as system:
+        return system.count_attempt(key, digest, KEEP_EVENTS)
+
+
+def _event(user: str) -> Outgoing:
+    origin = Origin(function="create-task", user_id=user, correlation_id=str(uuid4()))
+    return outgoing("task.created", b"{}", origin=origin, at=NOW, key="1", topics=("task-events",))
