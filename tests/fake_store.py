@@ -1,6 +1,6 @@
 """The store in memory, behind the same methods: for tests that want thousands of transactions, and no server.
 
-One transaction at a time, each seen whole or not at all. tests/contract/test_stores.py holds it to what PostgreSQL does.
+One transaction at a time, each seen whole or not at all. tests/contract/test_stores.py holds it to PostgreSQL's ways.
 """
 
 import copy

@@ -94,13 +94,8 @@ def test_a_change_replaces_all_but_when_it_was_made(store: Store, ada: str) -> N
 def test_what_fails_leaves_nothing(store: Store, ada: str) -> None:
     kept = _keep(store, ada)
     key = _key(ada)
-    with pytest.raises(RuntimeError, match="half-way"), store.as_user(ada) as transaction:
-        transaction.update_task(kept.changed(at=NOW, title="half-done"))
-        transaction.insert_task(_task(transaction.new_task_id()))
-        transaction.insert_outbox(_event(ada))
-        transaction.count_attempt(key, DIGEST, KEEP_EVENTS)
-        transaction.read_preferences()  # all of it has reached the store
-        raise RuntimeError("half-way")
+    with pytest.raises(HalfWay):
+        _fail_half_way(store, ada, kept, key)
     with store.as_user(ada) as transaction:
         assert _listed(transaction) == [kept]
         assert transaction.lock_inbox(key) is None
@@ -405,6 +400,20 @@ def test_the_next_moment_is_that_of_the_earliest_armed_reminder(store: Store, ad
 
 
 # ------------------------------------------------------------------------------------------------------------------
+
+
+class HalfWay(Exception):
+    pass
+
+
+def _fail_half_way(store: Store, user: str, kept: Task, key: InboxKey) -> None:
+    with store.as_user(user) as transaction:
+        transaction.update_task(kept.changed(at=NOW, title="half-done"))
+        transaction.insert_task(_task(transaction.new_task_id()))
+        transaction.insert_outbox(_event(user))
+        transaction.count_attempt(key, DIGEST, KEEP_EVENTS)
+        transaction.read_preferences()  # all of it has reached the store
+        raise HalfWay
 
 
 def _task(task_id: int, **fields: Any) -> Task:

@@ -21,6 +21,7 @@ from hypothesis.stateful import (
     consumes,
     invariant,
     multiple,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -33,6 +34,7 @@ from tests.stateful.model import Series, TodoList
 BEGINNING = datetime(2026, 11, 24, 7, 30, tzinfo=UTC)
 TITLES = st.sampled_from(["water the plants", "pay the rent", "call home"])
 DAYS = st.integers(-3, 9)
+FEW = 3  # so that much happens to each
 STEPS = {"daily": 1, "every 3 days": 3, "weekly": 7, "RRULE:FREQ=DAILY;INTERVAL=2": 2}
 
 
@@ -70,6 +72,7 @@ class Operations(RuleBasedStateMachine):
 
     # What is asked ------------------------------------------------------------------------------------------------
 
+    @precondition(lambda self: len(self.model.tasks) < FEW)
     @rule(target=tasks, title=TITLES, day=st.none() | DAYS)
     def create(self, title: str, day: int | None) -> int:
         due = self._day(day)
@@ -77,6 +80,7 @@ class Operations(RuleBasedStateMachine):
         self.model.created(task["task_id"], title, due, self.clock.time)
         return int(task["task_id"])
 
+    @precondition(lambda self: len(self.model.series) < FEW)
     @rule(
         target=tasks,
         title=TITLES,
@@ -174,6 +178,7 @@ class Operations(RuleBasedStateMachine):
             stale = {"If_Match": f'"{entry.version + 1}"'}
             self._answer(412, "update-task", "PATCH", f"/tasks/{task}", {"title": title + "?"}, **stale)
 
+    @precondition(lambda self: len(self.model.tasks) < FEW)
     @rule(title=TITLES, day=DAYS)
     def call_twice_with_one_key(self, title: str, day: int) -> None:
         due = self._day(day)
