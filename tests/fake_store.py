@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 from taskmaster.events import Outgoing
@@ -21,6 +21,8 @@ from taskmaster.reminders import ReminderDue, ReminderRow
 from taskmaster.series import Series
 from taskmaster.store import Fired, InboxKey, Receipt
 from taskmaster.tasks import Priority, Task
+
+Row = TypeVar("Row")
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _PRIORITIES = get_args(Priority)
@@ -129,7 +131,7 @@ class FakeUserTransaction(_FakeInbox):
         return next(self._ids)
 
     def read_task(self, task_id: int) -> Task | None:
-        return self._own(self._tables.tasks, task_id)
+        return _owned(self._tables.tasks.get(task_id), self._user_id)
 
     lock_task = read_task
 
@@ -152,7 +154,7 @@ class FakeUserTransaction(_FakeInbox):
         return found[:limit]
 
     def lock_series(self, series_id: int) -> Series | None:
-        return self._own(self._tables.series, series_id)
+        return _owned(self._tables.series.get(series_id), self._user_id)
 
     read_series = lock_series
 
@@ -199,7 +201,7 @@ class FakeUserTransaction(_FakeInbox):
             self._tables.series[series.series_id] = (self._user_id, series)
 
     def lock_reminder(self, reminder_id: str) -> ReminderRow | None:
-        return self._own(self._tables.reminders, reminder_id)
+        return _owned(self._tables.reminders.get(reminder_id), self._user_id)
 
     def update_reminder(self, reminder: ReminderRow) -> None:
         if self.lock_reminder(reminder.reminder_id) is not None:
@@ -230,10 +232,6 @@ class FakeUserTransaction(_FakeInbox):
 
     def _tasks(self) -> Iterator[Task]:
         return (task for user, task in self._tables.tasks.values() if user == self._user_id)
-
-    def _own(self, table: Mapping[Any, tuple[str, Any]], key: object) -> Any:
-        user, record = table.get(key, ("", None))
-        return record if user == self._user_id else None
 
 
 class FakeSystemTransaction(_FakeInbox):
@@ -281,6 +279,10 @@ class FakeSystemTransaction(_FakeInbox):
     def _due(self, now: datetime) -> list[ReminderRow]:
         rows = (row for _, row in self._tables.reminders.values())
         return [row for row in rows if row.fired_at is None and not row.is_closed and row.due_at <= now]
+
+
+def _owned(row: tuple[str, Row] | None, user_id: str) -> Row | None:
+    return row[1] if row and row[0] == user_id else None
 
 
 def _is_within(task: Task, filters: Mapping[str, Any]) -> bool:

@@ -159,7 +159,7 @@ def test_titles_are_ordered_by_code_point(store: Store, ada: str) -> None:
 )
 def test_filters_find_the_same_tasks(store: Store, ada: str, query: dict[str, Any], found: str) -> None:
     names = {}
-    for name, fields in {
+    kept: dict[str, dict[str, Any]] = {
         "a": {"title": "water the plants", "tags": ["home"], "due_on": date(2026, 11, 23)},
         "b": {  # half past midnight on the 25th in Zurich
             "priority": "high",
@@ -170,7 +170,8 @@ def test_filters_find_the_same_tasks(store: Store, ada: str, query: dict[str, An
         "c": {"description": "Plants", "priority": "low", "due_on": date(2026, 11, 25)},
         "d": {"completed": True, "completed_at": NOW},
         "e": {"title": "100%_sure"},
-    }.items():
+    }
+    for name, fields in kept.items():
         names[_keep(store, ada, **fields).task_id] = name
     command = ListTasks.model_validate({"sort": "created_at", "limit": 100, **query})
     with store.as_user(ada) as transaction:

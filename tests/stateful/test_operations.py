@@ -291,8 +291,12 @@ def test_operations_on_postgresql(on_postgresql: World) -> None:
 
 
 def _run(world: World, *, examples: int, steps: int) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        lambda: Operations(world),
+    class Here(Operations):
+        def __init__(self) -> None:
+            super().__init__(world)
+
+    run_state_machine_as_test(
+        Here,
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
