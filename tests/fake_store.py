@@ -200,12 +200,15 @@ class FakeUserTransaction(_FakeInbox):
         if self.lock_series(series.series_id) is not None:
             self._tables.series[series.series_id] = (self._user_id, series)
 
-    def lock_reminder(self, reminder_id: str) -> ReminderRow | None:
-        return _owned(self._tables.reminders.get(reminder_id), self._user_id)
+    def lock_reminder(self, task_id: int, reminder_id: str) -> tuple[Task | None, ReminderRow | None, Preferences]:
+        return self.lock_task(task_id), self._reminder(reminder_id), self.read_preferences()
 
     def update_reminder(self, reminder: ReminderRow) -> None:
-        if self.lock_reminder(reminder.reminder_id) is not None:
+        if self._reminder(reminder.reminder_id) is not None:
             self._tables.reminders[reminder.reminder_id] = (self._user_id, reminder)
+
+    def _reminder(self, reminder_id: str) -> ReminderRow | None:
+        return _owned(self._tables.reminders.get(reminder_id), self._user_id)
 
     def drop_reminders(self, task: Task, keep: Sequence[datetime]) -> None:
         self._tables.reminders = {

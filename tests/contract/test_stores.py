@@ -253,7 +253,7 @@ def test_a_stale_reminder_is_closed_as_it_is_fired(store: Store, ada: str) -> No
     [fired] = _fire(store, task, at=NOW + timedelta(hours=25))
     assert fired.is_stale
     with store.as_user(ada) as transaction:
-        row = transaction.lock_reminder(fired.reminder_id)
+        _, row, _ = transaction.lock_reminder(task.task_id, fired.reminder_id)
     assert row is not None
     assert row.is_closed
 
@@ -274,11 +274,11 @@ def test_dropping_reminders_spares_those_to_keep_and_those_that_are_closed(store
         transaction.insert_reminders(task, [first, second, third])
     [fired] = _fire(store, task, at=first)
     with store.as_user(ada) as transaction:
-        row = transaction.lock_reminder(fired.reminder_id)
+        _, row, _ = transaction.lock_reminder(task.task_id, fired.reminder_id)
         assert row is not None
         transaction.update_reminder(row.model_copy(update={"is_closed": True, "attempts": 1, "outcomes": {"x": {}}}))
         transaction.drop_reminders(task, [third])
-        kept = transaction.lock_reminder(fired.reminder_id)
+        _, kept, _ = transaction.lock_reminder(task.task_id, fired.reminder_id)
     assert kept is not None
     assert (kept.is_closed, kept.attempts, kept.outcomes) == (True, 1, {"x": {}})
     assert [each.moment for each in _fire(store, task, at=third)] == [third]
