@@ -12,13 +12,15 @@ PORT ?= 8080
 IMAGE ?= taskmaster-functions:0.1.0
 BUILD ?= $(shell for b in docker podman buildah; do command -v $$b >/dev/null && $$b info >/dev/null 2>&1 && echo $$b && exit; done)
 NAMESPACE ?=
+MINUTES ?= 60
 
 SECONDS ?= 90
 COMMANDS ?= 0
 SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up travel token test chaos bench image manifests test-cluster demo-cluster documents asyncapi lint format lock clean
+.PHONY: help demo up travel token test chaos bench image manifests test-cluster demo-cluster idle-cluster documents \
+	asyncapi lint format lock clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +59,9 @@ test-cluster: .dev ## Install the chart on the cluster that kubectl points at, t
 
 demo-cluster: .demo ## Watch the functions of a cluster wake from zero and go back: make demo-cluster NAMESPACE=taskmaster
 	@$(RUN) knative.cluster.demo $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(ARGS)
+
+idle-cluster: .demo ## Count the pod-seconds of functions that nobody calls: make idle-cluster MINUTES=60
+	@$(RUN) knative.cluster.idle --minutes $(MINUTES) $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(ARGS)
 
 documents: .dev ## Write the schemas of the events and the AsyncAPI document from the code
 	@PYTHONPATH=functions $(RUN) tests.specifications $(ARGS)

@@ -40,14 +40,14 @@ class Alarm:
         import requests
 
         try:
-            answer = requests.patch(
-                self._api + _PATH.format(namespace=kubernetes.namespace(), name=self._name),
-                json={"spec": {"schedule": cron, "timezone": "UTC"}},
-                headers={"Content-Type": "application/merge-patch+json", **kubernetes.headers()},
-                verify=kubernetes.authority(),
-                timeout=_TIMEOUT,
-                allow_redirects=False,
-            )
+            with kubernetes.session() as session:
+                answer = session.patch(
+                    self._api + _PATH.format(namespace=kubernetes.namespace(), name=self._name),
+                    json={"spec": {"schedule": cron, "timezone": "UTC"}},
+                    headers={"Content-Type": "application/merge-patch+json", **kubernetes.headers()},
+                    timeout=_TIMEOUT,
+                    allow_redirects=False,
+                )
         except requests.RequestException as error:
             raise AlarmFailed(f"the alarm cannot be set: {type(error).__name__}") from None
         if answer.status_code != 200:

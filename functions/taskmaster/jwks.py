@@ -159,14 +159,16 @@ def fetch(url: str, *, kubernetes_api: str) -> Document:
     import requests
 
     ours = kubernetes.serves(url, api=kubernetes_api)
-    with requests.get(
-        url,
-        headers={"Accept": "application/json", **(kubernetes.headers() if ours else {})},
-        verify=kubernetes.authority() if ours else True,
-        timeout=_TIMEOUT,
-        allow_redirects=False,
-        stream=True,
-    ) as answer:
+    with (
+        kubernetes.session() if ours else requests.Session() as session,
+        session.get(
+            url,
+            headers={"Accept": "application/json", **(kubernetes.headers() if ours else {})},
+            timeout=_TIMEOUT,
+            allow_redirects=False,
+            stream=True,
+        ) as answer,
+    ):
         if answer.status_code != 200:
             raise ValueError(f"HTTP {answer.status_code}")
         body = b""

@@ -1,0 +1,42 @@
+"""What functions cost that nobody calls: their pods, watched for a while, and the hour that this makes.
+
+    python -m knative.cluster.idle --minutes 60
+
+One pod kept warm is 3,600 pod-seconds an hour. Functions at zero cost what their ticks wake: relay-outbox and
+dispatch-due-reminders once an hour each, and the alarm whenever a reminder is due.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, datetime
+
+import click
+from rich.console import Console
+
+from knative.cluster.kubectl import ClusterError, Kubectl
+from knative.cluster.pods import PodWatch
+from knative.cluster.report import lives
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--namespace", "-n", default=None, help="Whose functions; kubectl's current namespace unless given.")
+@click.option("--minutes", default=60.0, show_default=True, help="How long to watch.")
+def main(namespace: str | None, minutes: float) -> None:
+    """Watch functions that nobody calls, and say how many pod-seconds that took."""
+    console = Console(highlight=False)
+    try:
+        with PodWatch(Kubectl(namespace)) as pods:
+            time.sleep(minutes * 60)
+            until = datetime.now(UTC)
+            console.print(lives(pods.ledger, since=pods.since, until=until))
+            spent = pods.ledger.pod_seconds(since=pods.since, until=until)
+            console.print(f"{spent * 60 / minutes:.0f} pod-seconds an hour. One pod kept warm is 3,600.")
+    except ClusterError as error:
+        console.print(f"[bold red]Nothing to watch:[/] {error}")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
