@@ -39,7 +39,8 @@ COPY --from=functions /usr/local/bin/taskmaster /usr/local/bin/taskmaster
 COPY --from=functions /functions /functions
 
 # HOME and XDG_RUNTIME_DIR: the only place that may be written, where there is one, for gunicorn under functions-framework.
-ENV PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 HOME=/tmp XDG_RUNTIME_DIR=/tmp \
+# USER: the migration notes down who ran it, and a number has no name in /etc/passwd.
+ENV PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 HOME=/tmp XDG_RUNTIME_DIR=/tmp USER=taskmaster \
     PYTHONPATH=/functions PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /functions
 USER 65532:65532
