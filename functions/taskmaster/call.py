@@ -10,7 +10,8 @@ from taskmaster import answers, events, identity, oidc
 from taskmaster.answers import Answer, Turned, problem
 from taskmaster.events import Malformed, Origin
 from taskmaster.ids import new_id
-from taskmaster.invocation import Invoker, digest, inbox_key
+from taskmaster.inbox import digest, inbox_key
+from taskmaster.invocation import Invoker
 from taskmaster.log import tie
 from taskmaster.operation import Operation
 from taskmaster.request import Request

@@ -1,21 +1,17 @@
-"""``taskmaster``: the commands that prepare a database and a broker, and that sign tokens.
+"""``taskmaster``: the commands that prepare a database and a broker, look after dead letters, and sign tokens.
 
 Every command is safe to repeat. What goes wrong is one sentence on standard error and exit code 1.
 """
 
-import logging
 import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO
 
 import click
 
-from taskmaster import log, settings
+from taskmaster.dead_letter_commands import dead_letters
+from taskmaster.terminal import configured, deadline, fail, first_line
 
 _BROKER_SECONDS = 60
 
@@ -36,17 +32,17 @@ def migrate() -> None:
 
     from taskmaster import migrations
 
-    configured = _configured("migration_database_url", "database_url", "system_database_url")
+    settings = configured("migration_database_url", "database_url", "system_database_url")
     try:
         applied = migrations.migrate(
-            configured.migration_database_url.get_secret_value(),
-            configured.database_url.get_secret_value(),
-            configured.system_database_url.get_secret_value(),
+            settings.migration_database_url.get_secret_value(),
+            settings.database_url.get_secret_value(),
+            settings.system_database_url.get_secret_value(),
         )
     except migrations.WrongLogin as error:
-        _fail(str(error))
+        fail(str(error))
     except psycopg.Error as error:
-        _fail(f"the database refused: {_first_line(error)}")
+        fail(f"the database refused: {first_line(error)}")
     click.echo(f"applied {', '.join(applied)}" if applied else "the schema is up to date")
 
 
@@ -66,11 +62,11 @@ def topics(dry_run: bool, partitions: int, replication: int) -> None:
 
     from taskmaster.topics import Admin, differences, wanted
 
-    configured = _configured("kafka_bootstrap_servers")
-    names = wanted(configured)
+    settings = configured("kafka_bootstrap_servers")
+    names = wanted(settings)
     try:
-        with _deadline(_BROKER_SECONDS):
-            admin = Admin(configured)
+        with deadline(_BROKER_SECONDS):
+            admin = Admin(settings)
             changes = differences(names, admin.existing(names), partitions=partitions)
             if not dry_run:
                 created = [change.topic for change in changes if change.action == "create"]
@@ -81,7 +77,7 @@ def topics(dry_run: bool, partitions: int, replication: int) -> None:
                     admin.set_retention(shortened)
             admin.close()
     except (KafkaError, OSError) as error:
-        _fail(f"the broker at {', '.join(configured.kafka_bootstrap_servers)} refused: {_first_line(error)}")
+        fail(f"the broker at {', '.join(settings.kafka_bootstrap_servers)} refused: {first_line(error)}")
     for change in changes:
         done = "would " if dry_run and change.action else ""
         click.echo(f"{change.topic}: {done}{change.what}")
@@ -103,17 +99,17 @@ def token(user: str, days: int, private: BinaryIO | None) -> None:
     from taskmaster import identity, keypair
 
     seconds = days * 86_400
-    configured = _configured(*([] if private else ["dev_token_secret"]))
+    settings = configured(*([] if private else ["dev_token_secret"]))
     try:
         if private is None:
-            secret = configured.dev_token_secret.get_secret_value()
+            secret = settings.dev_token_secret.get_secret_value()
             click.echo(identity.development_token(user, secret=secret, seconds=seconds))
         else:
-            issuer, audience = configured.oidc_issuer or keypair.ISSUER, configured.oidc_audience or keypair.AUDIENCE
+            issuer, audience = settings.oidc_issuer or keypair.ISSUER, settings.oidc_audience or keypair.AUDIENCE
             signed = keypair.token(user, private.read(), issuer=issuer, audience=audience, seconds=seconds)
             click.echo(signed)
     except ValueError as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 @main.group()
@@ -135,7 +131,7 @@ def new_key(file: Path) -> None:
         with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as opened:
             opened.write(private)
     except OSError as error:
-        _fail(f"{file} cannot be written: {error.strerror}")
+        fail(f"{file} cannot be written: {error.strerror}")
     _show_settings(private)
 
 
@@ -152,40 +148,11 @@ def _show_settings(private: bytes) -> None:
     try:
         public = keypair.public_keys(private)
     except ValueError as error:
-        _fail(str(error))
+        fail(str(error))
     click.echo(f"OIDC_ISSUER={keypair.ISSUER}\nOIDC_AUDIENCE={keypair.AUDIENCE}\nOIDC_JWKS={public}")
 
 
-def _configured(*needs: str) -> settings.Settings:
-    configured = settings.read(os.environ, needs=needs)
-    log.configure("WARNING")
-    logging.getLogger("kafka").setLevel("CRITICAL")  # what matters of it is raised, and said in one sentence
-    return configured
-
-
-@contextmanager
-def _deadline(seconds: int) -> Iterator[None]:
-    """Raises TimeoutError in the block: Kafka's client waits for ever for a broker that does not speak TLS."""
-
-    def too_late(_signal: int, _frame: FrameType | None) -> None:
-        raise TimeoutError(f"no answer within {seconds} seconds")
-
-    before = signal.signal(signal.SIGALRM, too_late)
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
-
-
-def _fail(message: str) -> NoReturn:
-    click.echo(f"taskmaster: {message}", err=True)
-    sys.exit(1)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+main.add_command(dead_letters)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from taskmaster import events, identity, log, oidc, runtime, settings
 from taskmaster.answers import NO_CONTENT, Answer, Turned, problem
 from taskmaster.broker import BrokerUnavailable
 from taskmaster.call import answer_call
-from taskmaster.invocation import Invoker, Mismatch
+from taskmaster.inbox import Mismatch
+from taskmaster.invocation import Invoker
 from taskmaster.jwks import KeysUnavailable
 from taskmaster.operation import Operation, described
 from taskmaster.request import Request

@@ -229,5 +229,9 @@ def dead_letter(attrs: Mapping[str, str], content_type: str, body: bytes, **why:
     headers = {f"ce_{name}": value.replace("\x00", "") for name, value in {**attrs, **why}.items()}
     if content_type:
         headers["content-type"] = content_type
-    key = (attrs.get("partitionkey") or attrs.get("userid") or attrs.get("id", ""))[:128].replace("\x00", "")
-    return Outgoing(key=key, topics=(DEAD_LETTERS,), headers=headers, value=body)
+    return Outgoing(key=key_of(attrs), topics=(DEAD_LETTERS,), headers=headers, value=body)
+
+
+def key_of(attrs: Mapping[str, str]) -> str:
+    """The key of a record for somebody else's event: its partition key, or what comes nearest to one."""
+    return (attrs.get("partitionkey") or attrs.get("userid") or attrs.get("id", ""))[:128].replace("\x00", "")

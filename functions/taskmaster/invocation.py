@@ -4,23 +4,23 @@ The inbox remembers what was answered. A row without a status was counted: an at
 answered: every repeat gets that answer. A command whose attempts pass the limit goes to the dead letters, answered.
 """
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from taskmaster import answers, clock, events, identity
+from taskmaster import answers, clock, events
 from taskmaster.answers import NO_CONTENT, Answer, problem
 from taskmaster.events import Malformed, Origin
+from taskmaster.inbox import KEEP_CALLS, KEEP_EVENTS, Mismatch, arrival_key, digest, event_key, first_answer, parked
 from taskmaster.log import tie
 from taskmaster.operation import Errand, Operation
 from taskmaster.session import Busy, TooSlow, Unavailable
 from taskmaster.settings import Settings
-from taskmaster.store import Database, InboxKey, Receipt, UserTransaction
+from taskmaster.store import Database, InboxKey, SystemTransaction, UserTransaction
 from taskmaster.tasks import Command, Refused, Task
 from taskmaster.work import Work
 
@@ -28,22 +28,6 @@ if TYPE_CHECKING:
     from cloudevents.http import CloudEvent
 
 log = logging.getLogger(__name__)
-
-KEEP_EVENTS = timedelta(days=8)  # a day longer than the topics keep their records
-KEEP_CALLS = timedelta(hours=24)
-
-
-class Mismatch(Exception):
-    """The id of a command that was handled already, with another command behind it (422)."""
-
-
-def digest(*parts: str | bytes) -> bytes:
-    """What tells one command from another that comes under the same id."""
-    hashed = hashlib.sha256()
-    for part in parts:
-        raw = part.encode() if isinstance(part, str) else part
-        hashed.update(len(raw).to_bytes(8, "big") + raw)
-    return hashed.digest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +50,7 @@ class Invoker:
         with self.database.as_user(origin.user_id) as transaction:
             if key is not None:
                 receipt = transaction.count_attempt(key, seal, KEEP_CALLS)
-                if (first := _first_answer(receipt, seal)) is not None:
+                if (first := first_answer(receipt, seal)) is not None:
                     return first
             work = self._work(transaction, origin)
             try:
@@ -87,7 +71,7 @@ class Invoker:
             attrs = _attributes(headers, body)
             if attrs.get("type") and attrs["type"] not in (*operations, events.WRAPPED):
                 return NO_CONTENT  # somebody else's, on a mailbox that is shared
-            arrival = self._arrival(attrs)
+            arrival = arrival_key(self.function, attrs)
             tie(event_id=arrival.id)
             if (settled := self._count(arrival, headers, body)) is not None:
                 return settled
@@ -101,19 +85,6 @@ class Invoker:
             self._uncount(arrival)
             raise
 
-    def _arrival(self, attrs: Mapping[str, str]) -> InboxKey:
-        """The inbox key before the data is decoded. Whose a wrapped record is, it says inside."""
-        source = attrs.get("source", "")
-        if attrs.get("type") == events.WRAPPED:
-            return inbox_key(self.function, "", source, events.place(attrs))
-        return self._key(attrs)
-
-    def _key(self, attrs: Mapping[str, str]) -> InboxKey:
-        user_id = attrs.get("userid", "")
-        if not identity.is_user_id(user_id):
-            raise Malformed("userid is missing or not a user id")
-        return inbox_key(self.function, user_id, attrs.get("source", ""), attrs.get("id", ""))
-
     def _count(self, key: InboxKey, headers: Mapping[str, str], body: bytes) -> Answer | None:
         """Count an attempt in. An answer where there is nothing left to do."""
         seal = digest(body)
@@ -121,7 +92,7 @@ class Invoker:
             transaction.without_flush()
             receipt = transaction.count_attempt(key, seal, KEEP_EVENTS)
         try:
-            first = _first_answer(receipt, seal)
+            first = first_answer(receipt, seal)
         except Mismatch as error:
             return problem(422, "Another command came under this id", str(error))
         if first is None and receipt.attempts > self.settings.max_attempts:
@@ -129,12 +100,13 @@ class Invoker:
         return first
 
     def _park(self, key: InboxKey, attempts: int, headers: Mapping[str, str], body: bytes) -> Answer:
+        why = f"failed {attempts} times"
         letter = events.dead_letter(
             events.attributes(headers.items()),
             headers.get("content-type", ""),
             body,
             knativeerrordest=self.function,
-            reason=f"failed {attempts} times",
+            reason=why,
         )
         letter = replace(letter, topics=tuple(map(self.settings.topic, letter.topics)))
         with self.database.as_system() as transaction:
@@ -142,9 +114,9 @@ class Invoker:
             if receipt and receipt.status is not None:  # one of the attempts came through after all
                 return Answer.recalled(receipt.status, receipt.answer)
             transaction.insert_outbox(letter)
-            transaction.answer_inbox(key, 204, None)
+            settled = self._answered(transaction, key, parked(why))
         log.error("an event failed %d times and goes to the dead letters", attempts)
-        return NO_CONTENT
+        return settled
 
     def _handle_once(
         self, arrival: InboxKey, operations: Mapping[str, Operation], headers: Mapping[str, str], body: bytes
@@ -154,7 +126,7 @@ class Invoker:
             operation = operations.get(event["type"])
             if operation is None:
                 return self._settle(arrival, NO_CONTENT)
-            key = self._key(event.get_attributes())
+            key = event_key(self.function, event.get_attributes())
         except Malformed as error:
             return self._settle(arrival, _malformed(error))
         try:
@@ -234,7 +206,11 @@ class Invoker:
         Flushed: the event does not come again, and a crash that took the answer would leave its attempt open for good.
         """
         with self.database.as_system() as transaction:
-            transaction.answer_inbox(key, answer.status, {"reason": answer.reason} if answer.reason else None)
+            return self._answered(transaction, key, answer)
+
+    @staticmethod
+    def _answered(transaction: SystemTransaction, key: InboxKey, answer: Answer) -> Answer:
+        transaction.answer_inbox(key, answer.status, {"reason": answer.reason} if answer.reason else None)
         return answer
 
     def _uncount(self, key: InboxKey) -> None:
@@ -247,27 +223,12 @@ class Invoker:
             pass
 
 
-def inbox_key(function: str, user_id: str, source: str, identifier: str) -> InboxKey:
-    """Raises Malformed for what is no key, or none that an index of PostgreSQL can hold (2,704 bytes)."""
-    if not source or not identifier or "\x00" in source + identifier or len((source + identifier).encode()) > 2_000:
-        raise Malformed("source and id must be there, with at most 2000 bytes together")
-    return InboxKey(function, user_id, source, identifier)
-
-
 def _attributes(headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
     """Of a binary event from its headers, undecoded and unchecked; of a structured one from inside."""
     if "ce-specversion" in headers:
         return events.attributes(headers.items())
     attrs: Mapping[str, str] = events.decode(headers, body).get_attributes()
     return attrs
-
-
-def _first_answer(receipt: Receipt, seal: bytes) -> Answer | None:
-    if bytes(receipt.digest) != seal:
-        raise Mismatch("This id was used for another command. Use a new id, or send the same command again.")
-    if receipt.status is None:
-        return None
-    return Answer.recalled(receipt.status, receipt.answer)
 
 
 def _malformed(error: Malformed) -> Answer:

@@ -53,6 +53,11 @@ def topics_of(event_type: str, *, recurs: bool = False) -> tuple[str, ...]:
     return topics
 
 
+def mailbox_of(function: str) -> str:
+    """The topic whose records wake a function: that of its name, but for the one that reads reminders."""
+    return REMINDERS if function == "send-reminder" else function
+
+
 def types() -> Iterator[str]:
     """Every event type the pack emits."""
     return iter(_ROUTES)

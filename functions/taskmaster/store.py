@@ -234,6 +234,13 @@ class SystemTransaction(_Inbox):
     def forget_inbox(self, key: InboxKey) -> None:
         self._session.later(_INBOX["forget_inbox"], key._asdict())
 
+    def read_inbox(self, keys: Sequence[InboxKey]) -> dict[InboxKey, Receipt]:
+        """The rows of those keys that have one."""
+        columns = [list(column) for column in zip(*keys, strict=True)] or [[]] * 4
+        parameters = dict(zip(("functions", "user_ids", "sources", "ids"), columns, strict=True))
+        rows = self._session.fetch(_INBOX["read_inbox"], parameters, tuple_row)
+        return {InboxKey._make(row[:4]): Receipt._make(row[4:]) for row in rows}
+
     def purge_inbox(self, batch: int) -> int:
         """Delete up to `batch` rows that are past their time; how many there were."""
         return self._session.count(_INBOX["purge_inbox"], {"batch": batch})

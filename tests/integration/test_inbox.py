@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from create_task import CreateTask
-from taskmaster import events, invocation, retention, runtime
+from taskmaster import events, inbox, invocation, retention, runtime
 from taskmaster.session import Busy, TooSlow, Unavailable
 from taskmaster.store import UserTransaction
 from tests.pack import Event, Pack
@@ -280,7 +280,7 @@ def locked(pack: Pack, event_id: str) -> Iterator[None]:
     pack.sql("ALTER ROLE taskmaster_system SET lock_timeout = '100ms'")
     try:
         with psycopg.connect(pack.owner_url) as connection:
-            connection.execute(insert, [pack.user, event_id, invocation.digest(b'{"title": "x"}')])
+            connection.execute(insert, [pack.user, event_id, inbox.digest(b'{"title": "x"}')])
             yield
             connection.rollback()
     finally:

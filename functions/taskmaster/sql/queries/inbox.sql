@@ -24,6 +24,11 @@ UPDATE inbox SET attempts = greatest(attempts - 1, 0)
 SELECT attempts, status, answer, digest FROM inbox
  WHERE function = %(function)s AND user_id = %(user_id)s AND source = %(source)s AND id = %(id)s FOR UPDATE
 
+-- name: read_inbox
+SELECT function, user_id, source, id, attempts, status, answer, digest
+  FROM inbox JOIN (SELECT DISTINCT * FROM unnest(%(functions)s::text[], %(user_ids)s::text[], %(sources)s::text[], %(ids)s::text[])
+                       AS asked (function, user_id, source, id)) AS asked USING (function, user_id, source, id)
+
 -- name: answer_inbox
 UPDATE inbox SET status = %(status)s, answer = %(answer)s
  WHERE function = %(function)s AND user_id = %(user_id)s AND source = %(source)s AND id = %(id)s

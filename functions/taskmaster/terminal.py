@@ -1,0 +1,77 @@
+"""What every command of the command line does alike: read settings, bound its waiting, fail in one sentence."""
+
+import logging
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from taskmaster import log, settings
+
+_AGE = re.compile(r"P?(?:(\d{1,4})W)?(?:(\d{1,5})D)?T?(?:(\d{1,6})H)?(?:(\d{1,7})M)?(?:(\d{1,9})S)?", re.IGNORECASE)
+
+
+class Moment(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5 alone
+    """A moment: ISO 8601, UTC where it says no zone; or an age, as ISO 8601 duration (PT2H, P3D) or as 2h, 3d."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        age = _AGE.fullmatch(value)
+        if age and any(age.groups()):
+            weeks, days, hours, minutes, seconds = (int(each or 0) for each in age.groups())
+            ago = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+            return datetime.now(UTC) - ago
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a time such as 2026-11-24T09:00:00Z nor an age such as 2h, 3d or PT90M")
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def configured(*needs: str) -> settings.Settings:
+    """The settings of the environment. Ends the command when one that it needs is missing."""
+    found = settings.read(os.environ, needs=needs)
+    log.configure("WARNING")
+    logging.getLogger("kafka").setLevel("CRITICAL")  # what matters of it is raised, and said in one sentence
+    return found
+
+
+@contextmanager
+def deadline(seconds: int) -> Iterator[None]:
+    """Raises TimeoutError in the block: Kafka's client waits for ever for a broker that does not speak TLS."""
+
+    def too_late(_signal: int, _frame: FrameType | None) -> None:
+        raise TimeoutError(f"no answer within {seconds} seconds")
+
+    before = signal.signal(signal.SIGALRM, too_late)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def fail(message: str) -> NoReturn:
+    """End with exit code 1 and one sentence on standard error."""
+    click.echo(f"taskmaster: {message}", err=True)
+    sys.exit(1)
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def printable(text: str) -> str:
+    """What a terminal may be given of what others wrote: no control characters, no line breaks."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
