@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
 
 from taskmaster import settings
 from taskmaster.dead_letters import Topic, replay
 from taskmaster.store import Database
-from tests.command_line import taskmaster
+from tests.command_line import at_once, taskmaster
 from tests.function_process import eventually
 from tests.mailboxes import Mailboxes, Running
 from tests.pack import FUNCTIONS
@@ -46,13 +46,16 @@ def old(tmp_path: Path) -> dict[str, Path]:
 
 def letters(mailboxes: Mailboxes, *arguments: str) -> list[dict[str, Any]]:
     """What `list` says, as a program reads it."""
-    listed = taskmaster(mailboxes.environment, "dead-letters", "list", "--json", *arguments)
+    listed = at_once(mailboxes.environment, "dead-letters", "list", "--json", *arguments)
+    assert listed.exit_code == 0, listed.output
     return [json.loads(line) for line in listed.stdout.splitlines()]
 
 
 def replayed(mailboxes: Mailboxes, *arguments: str) -> str:
     """Replay; the last line, which says how many."""
-    return taskmaster(mailboxes.environment, "dead-letters", "replay", *arguments).stdout.splitlines()[-1]
+    done = at_once(mailboxes.environment, "dead-letters", "replay", *arguments)
+    assert done.exit_code == 0, done.output
+    return done.stdout.splitlines()[-1]
 
 
 def fed(running: Running, function: str, count: int) -> None:
@@ -65,8 +68,8 @@ def parked(mailboxes: Mailboxes, count: int) -> None:
         eventually(lambda: len(topic.read()) >= count, f"letter {count}")
 
 
-def ended(mailboxes: Mailboxes, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return taskmaster(mailboxes.environment, "dead-letters", *arguments, check=False)
+def ended(mailboxes: Mailboxes, *arguments: str) -> Result:
+    return at_once(mailboxes.environment, "dead-letters", *arguments)
 
 
 def envelope(mailboxes: Mailboxes, **fields: Any) -> bytes:
@@ -186,8 +189,8 @@ def test_two_who_replay_a_letter_at_once_put_it_back_once(mailboxes: Mailboxes) 
     topic = Topic(settings.read(mailboxes.environment), mailboxes.topic("dead-letters"))
     [letter] = topic.read()
     topic.close()
-    with database(mailboxes.environment) as opened, ThreadPoolExecutor(8) as at_once:
-        found = list(at_once.map(lambda _: replay(opened, letter, topic="create-task"), range(8)))
+    with database(mailboxes.environment) as opened, ThreadPoolExecutor(8) as eight:
+        found = list(eight.map(lambda _: replay(opened, letter, topic="create-task"), range(8)))
     assert sorted(state.value for state in found) == ["replayed"] * 7 + ["waiting"]
     assert waiting_in_the_outbox(mailboxes) == 1
     mailboxes.sql("DELETE FROM outbox WHERE headers->>'ce_userid' = %s", mailboxes.user)
@@ -213,7 +216,7 @@ def test_a_letter_whose_id_another_command_has_taken_is_not_replayed(mailboxes: 
         fed(running, "create-task", 2)
         parked(mailboxes, 1)
     tried = ended(mailboxes, "replay", "--all", "--again")
-    assert (tried.returncode, "another command was handled under its id" in tried.stderr) == (1, True)
+    assert (tried.exit_code, "another command was handled under its id" in tried.stderr) == (1, True)
     assert tried.stdout == "replayed 0 events, of 1 dead letters\n"
     assert mailboxes.titles() == ["the first"]
 
@@ -222,7 +225,7 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(mailboxes: Mailboxes) 
     park(mailboxes)
     for _ in range(2):
         rehearsed = ended(mailboxes, "replay", "--all", "--dry-run")
-        assert rehearsed.returncode == 2
+        assert rehearsed.exit_code == 2
         assert rehearsed.stdout.splitlines() == [
             f"0/0 task.create e: would go back to {mailboxes.topic('create-task')}",
             "would replay 1 event, of 1 dead letters",
@@ -295,8 +298,8 @@ def test_what_goes_wrong_is_one_sentence(mailboxes: Mailboxes) -> None:
         (no_login, "replay e", "password authentication failed"),
         (user_login, "replay e", "SYSTEM_DATABASE_URL must name taskmaster_system"),
     ]:
-        tried = taskmaster(mailboxes.environment | environment, "dead-letters", *arguments.split(), check=False)
-        assert (tried.returncode, tried.stdout) == (1, ""), (said, tried)
+        tried = at_once(mailboxes.environment | environment, "dead-letters", *arguments.split())
+        assert (tried.exit_code, tried.stdout) == (1, ""), (said, tried)
         [line] = tried.stderr.splitlines()
         assert line.startswith("taskmaster: ")
         assert said in line
@@ -309,7 +312,7 @@ def test_what_goes_wrong_is_one_sentence(mailboxes: Mailboxes) -> None:
 )
 def test_what_is_no_question_is_answered_with_how_to_ask(mailboxes: Mailboxes, arguments: str) -> None:
     tried = ended(mailboxes, *arguments.split())
-    assert (tried.returncode, tried.stderr.startswith("Usage: ")) == (2, True)
+    assert (tried.exit_code, tried.stderr.startswith("Usage: ")) == (2, True)
 
 
 def test_without_a_database_letters_are_shown_all_the_same(mailboxes: Mailboxes) -> None:
@@ -325,6 +328,6 @@ def test_a_letter_that_has_nowhere_to_go_is_told_and_the_others_go(mailboxes: Ma
     park(mailboxes, "elsewhere", knativeerrordest="http://somebody-elses.default.svc/")
     park(mailboxes, "a fact", knativeerrordest="task-events")
     tried = ended(mailboxes, "replay", "--all")
-    assert (tried.returncode, tried.stdout.splitlines()[-1]) == (1, "replayed 1 event, of 3 dead letters")
+    assert (tried.exit_code, tried.stdout.splitlines()[-1]) == (1, "replayed 1 event, of 3 dead letters")
     assert "there is no topic somebody-elses" in tried.stderr
     assert "task-events is no function's mailbox" in tried.stderr
