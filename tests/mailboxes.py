@@ -19,7 +19,7 @@ from knative.local.kafka_source import KafkaSourceAdapter
 from knative.local.resources import Container, Delivery, KafkaSource, Service, cluster_url
 from knative.local.serving import ClusterSink, Serving
 from taskmaster.routes import TOPICS, mailbox_of
-from tests.command_line import taskmaster
+from tests.command_line import at_once
 from tests.pack import FUNCTIONS
 from tests.topic_reader import TopicReader
 
@@ -51,7 +51,8 @@ class Mailboxes:
         prefix = uuid4().hex[:8]
         names = {name: f"{prefix}.{name}" for name in TOPICS}
         environment = {**connected, "KAFKA_TOPICS": json.dumps(names), **settings}
-        taskmaster(environment, "topics", "--partitions", "1")
+        made = at_once(environment, "topics", "--partitions", "1")
+        assert made.exit_code == 0, made.output
         return cls(environment)
 
     @contextlib.contextmanager

@@ -33,12 +33,18 @@ _REPLAYED = "replay-dead-letter"  # whose rows in the inbox say which letters we
 class Record(Protocol):
     """What is used of a consumer's record."""
 
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int  # milliseconds since 1970
-    headers: Iterable[tuple[str, bytes | None]]
-    value: bytes | None
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...  # milliseconds since 1970
+    @property
+    def headers(self) -> Iterable[tuple[str, bytes | None]]: ...
+    @property
+    def value(self) -> bytes | None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,7 +77,7 @@ def envelope(mailboxes: Mailboxes, **fields: Any) -> bytes:
     return json.dumps({"event_type": "task.create", "user_id": mailboxes.user, **fields}).encode()
 
 
-# A function with a bug, mended -----------------------------------------------------------------------------------------
+# A function with a bug, mended ----------------------------------------------------------------------------------------
 
 
 def test_what_a_mended_function_can_handle_is_replayed_and_has_its_effect_once(
@@ -156,7 +156,7 @@ def test_letters_are_replayed_by_task(mailboxes: Mailboxes, old: dict[str, Path]
     assert [each["state"] for each in letters(mailboxes)] == ["waiting", "handled"]
 
 
-# Once -------------------------------------------------------------------------------------------------------------------
+# Once -----------------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -233,7 +233,7 @@ def test_a_dry_run_says_what_would_go_and_changes_nothing(mailboxes: Mailboxes) 
     assert [each["state"] for each in letters(mailboxes)] == ["waiting"]
 
 
-# Looking ----------------------------------------------------------------------------------------------------------------
+# Looking --------------------------------------------------------------------------------------------------------------
 
 
 def test_letters_are_found_by_whatever_is_known_of_them(mailboxes: Mailboxes) -> None:
@@ -281,7 +281,7 @@ def test_all_of_a_long_topic_is_read(mailboxes: Mailboxes) -> None:
     assert [each["bytes"] for each in letters(mailboxes)] == [600_000] * 3
 
 
-# What goes wrong --------------------------------------------------------------------------------------------------------
+# What goes wrong ------------------------------------------------------------------------------------------------------
 
 
 def test_what_goes_wrong_is_one_sentence(mailboxes: Mailboxes) -> None:
@@ -310,8 +310,8 @@ def test_what_goes_wrong_is_one_sentence(mailboxes: Mailboxes) -> None:
 @pytest.mark.parametrize(
     "arguments", ["replay", "replay --again", "list --since yesterday", "list --task x", "show", "frobnicate"]
 )
-def test_what_is_no_question_is_answered_with_how_to_ask(mailboxes: Mailboxes, arguments: str) -> None:
-    tried = ended(mailboxes, *arguments.split())
+def test_what_is_no_question_is_answered_with_how_to_ask(arguments: str) -> None:
+    tried = at_once({}, "dead-letters", *arguments.split())
     assert (tried.exit_code, tried.stderr.startswith("Usage: ")) == (2, True)
 
 

@@ -28,7 +28,7 @@ class Record:
     """A record as a consumer hands it over."""
 
     value: bytes | None = b'{"title": "x"}'
-    headers: list[tuple[str, bytes | None]] = field(default_factory=list)
+    headers: Any = field(default_factory=list)
     key: bytes | None = None
     topic: str = "dead-letters"
     partition: int = 2
@@ -140,7 +140,8 @@ def test_an_envelope_goes_back_as_it_was_wrapped_and_says_whose_it_is() -> None:
     envelope = {"event_type": "task.create", "user_id": "ada", "data": {"title": "x", "task_id": 3}}
     wrapped = letter(
         json.dumps(envelope).encode(), id="partition:0/offset:4", type=events.WRAPPED, time="2026-11-24T13:42:37.988Z",
-        source="/apis/v1/namespaces/default/kafkasources/create-task#create-task", userid="", knativeerrordest="create-task",
+        source="/apis/v1/namespaces/default/kafkasources/create-task#create-task", userid="",
+        knativeerrordest="create-task",
     )  # fmt: skip
     assert (wrapped.type, wrapped.user_id, wrapped.task_id) == ("task.create", "ada", 3)
     assert wrapped.id == "partition:0/offset:4@2026-11-24T13:42:37.988Z"
