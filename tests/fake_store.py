@@ -251,6 +251,9 @@ class FakeSystemTransaction(_FakeInbox):
     def forget_inbox(self, key: InboxKey) -> None:
         self._tables.inbox.pop(key, None)
 
+    def read_inbox(self, keys: Sequence[InboxKey]) -> dict[InboxKey, Receipt]:
+        return {key: self._tables.inbox[key] for key in keys if key in self._tables.inbox}
+
     def lock_due_tasks(self, now: datetime, limit: int) -> dict[int, tuple[ReminderDue, str]]:
         due = sorted(self._due(now), key=lambda row: row.due_at)[:limit]
         found = {}

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from taskmaster.events import Origin, Outgoing, outgoing
-from taskmaster.invocation import KEEP_EVENTS, inbox_key
+from taskmaster.inbox import KEEP_EVENTS, inbox_key
 from taskmaster.pages import ListTasks, Mark, mark_of, page
 from taskmaster.preferences import Preferences, QuietHours, Webhook
 from taskmaster.series import Series, begun
@@ -361,6 +361,20 @@ def test_an_inbox_row_can_be_forgotten_and_begins_anew(store: Store, ada: str) -
         system.forget_inbox(key)
         assert system.lock_inbox(key) is None
     assert _attempt(store, key).attempts == 1
+
+
+def test_the_rows_of_many_keys_are_read_at_once(store: Store, ada: str, bob: str) -> None:
+    handled, open_, absent = _key(ada), _key(bob), _key(ada)
+    _attempt(store, handled)
+    _attempt(store, open_, OTHER)
+    with store.as_system() as system:
+        system.answer_inbox(handled, 204, {"reason": "why"})
+    with store.as_system() as system:
+        found = system.read_inbox([handled, absent, open_, handled])
+        assert found.keys() == {handled, open_}
+        assert (found[handled].status, found[handled].answer) == (204, {"reason": "why"})
+        assert (found[open_].status, bytes(found[open_].digest)) == (None, OTHER)
+        assert system.read_inbox([]) == {}
 
 
 def test_an_answer_without_a_row_is_no_row(store: Store, ada: str) -> None:
