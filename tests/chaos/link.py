@@ -50,8 +50,10 @@ class Link:
         asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
 
     def stop(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     def cut(self, whose: str = "") -> int:
         """Break the open connections, as a network does: with a reset. How many there were."""
@@ -82,6 +84,13 @@ class Link:
         assert self._server is not None
         self._server.close()
         await self._cut("")
+
+    async def _end(self) -> None:
+        await self._leave()
+        relays = asyncio.all_tasks() - {asyncio.current_task()}
+        for relay in relays:
+            relay.cancel()
+        await asyncio.gather(*relays, return_exceptions=True)
 
     async def _cut(self, whose: str) -> int:
         theirs = [writer for writer, name in self._open.items() if name.startswith(whose)]
