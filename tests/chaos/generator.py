@@ -25,9 +25,11 @@ _SHARES = {
     "create": 15,
     "create recurring": 9,
     "create with a reminder": 9,
-    "update": 22,
+    "update": 18,
+    "move": 3,
     "complete": 8,
-    "complete recurring": 14,
+    "complete recurring": 13,
+    "skip": 3,
     "reopen": 7,
     "delete": 5,
     "poison": 5,
@@ -41,7 +43,10 @@ _AGAIN = 0.12  # of the commands are sent again after their answer
 _AT_ONCE = 0.04  # are sent twice at the same time
 _UNKEYED = 0.08  # of those by REST come without a key, and are not sent again whatever happens
 
-Kind = Literal["plain", "recurring", "reminder"]
+_PATTERNS = ("daily", "weekly", "monthly", "FREQ=DAILY;COUNT=3")
+
+Kind = Literal["plain", "recurring", "ending", "reminder"]
+_KINDS: tuple[Kind, ...] = ("plain", "recurring", "ending", "reminder")
 
 
 @dataclass
@@ -55,7 +60,7 @@ class Known:
     def learn(self, task: Json) -> None:
         kind: Kind = "plain"
         if task["recurrence_pattern"]:
-            kind = "recurring"
+            kind = "ending" if "COUNT" in task["recurrence_pattern"] else "recurring"
         elif task["due_at"]:
             kind = "reminder"
         with self.lock:
@@ -170,15 +175,21 @@ class Device:
                 return self._stranger() or self._create()
             case "another under the same key":
                 return self._mismatch() or self._create()
-            case "update" if task := known.some(chance, "plain", "recurring", "reminder"):
+            case "move" if task := known.some(chance, "reminder", completed=False):
+                return self._command(
+                    "update", task=task, fields={"description": self._marker(), "due_at": self._soon()}
+                )
+            case "update" if task := known.some(chance, *_KINDS):
                 return self._command("update", task=task, fields={"description": self._marker()})
             case "complete" if task := known.some(chance, "plain", "reminder", completed=False):
                 return self._command("complete", task=task)
-            case "complete recurring" if task := known.some(chance, "recurring", completed=False):
+            case "complete recurring" if task := known.some(chance, "recurring", "ending", completed=False):
                 return self._command("complete", task=task)
-            case "reopen" if task := known.some(chance, "plain", "recurring", completed=True):
+            case "skip" if task := known.some(chance, "recurring"):
+                return self._command("skip", task=task)
+            case "reopen" if task := known.some(chance, "plain", "recurring", "ending", completed=True):
                 return self._command("reopen", task=task)
-            case "delete" if task := known.some(chance, "plain", "recurring", "reminder"):
+            case "delete" if task := known.some(chance, *_KINDS):
                 return self._command("delete", task=task)
         return self._create()
 
@@ -186,10 +197,11 @@ class Device:
         return self._command("create", fields={"title": self._marker(), **fields})
 
     def _create_with_reminder(self) -> Command:
-        due = datetime.now(UTC) + timedelta(seconds=self._chance.uniform(*_SOON))
         reminders = self._chance.choice([None, ["PT2S", "PT0S"]])
-        fields = {"due_at": due.isoformat(), "priority": "high"} | ({"reminders": reminders} if reminders else {})
-        return self._create(**fields)
+        return self._create(due_at=self._soon(), **({"reminders": reminders} if reminders else {}))
+
+    def _soon(self) -> str:
+        return (datetime.now(UTC) + timedelta(seconds=self._chance.uniform(*_SOON))).isoformat()
 
     def _poison(self) -> Command:
         self._numbers += 1

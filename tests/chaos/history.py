@@ -8,7 +8,7 @@ commands.jsonl  one line for what happened to a command, in the order of happeni
                 from 1. What it set off carries the id as CloudEvents attribute correlationid.
     {"at", "event": "sent", "command", "try", "operation", "by", "user", "task", "fields", "key",
      "asked_at", "expect", "statuses", "reason"}
-                "operation": create, update, complete, reopen, delete, preferences, or poison
+                "operation": create, update, complete, reopen, delete, skip, preferences, or poison
                 "by": rest, cloudevent (Kafka, binary mode) or envelope (Kafka, the original JSON envelope)
                 "key": the Idempotency-Key or event id, which is the same for every try; null: none was sent
                 "asked_at": the time that a record says itself; a reminder that passes on its way still rings

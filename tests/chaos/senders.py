@@ -31,6 +31,7 @@ _TOPICS = {
     "complete": "complete-task",
     "reopen": "reopen-task",
     "delete": "delete-task",
+    "skip": "schedule-next-recurrence",
     "preferences": "set-preferences",
 }
 _TYPES = {
@@ -39,6 +40,7 @@ _TYPES = {
     "complete": "task.complete",
     "reopen": "task.reopen",
     "delete": "task.delete",
+    "skip": "task.skip",
     "preferences": "preferences.set",
 }
 _REST = {
@@ -46,6 +48,7 @@ _REST = {
     "update": ("PATCH", "/tasks/{task}"),
     "complete": ("POST", "/tasks/{task}/complete"),
     "reopen": ("POST", "/tasks/{task}/reopen"),
+    "skip": ("POST", "/tasks/{task}/skip"),
     "delete": ("DELETE", "/tasks/{task}"),
     "preferences": ("PUT", "/preferences"),
 }

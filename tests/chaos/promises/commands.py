@@ -13,6 +13,7 @@ _EFFECT = {
     "complete": ("task.completed", "complete-task", 200),
     "reopen": ("task.updated", "reopen-task", 200),
     "delete": ("task.deleted", "delete-task", 204),
+    "skip": ("task.updated", "schedule-next-recurrence", 200),
     "preferences": ("preferences.updated", "set-preferences", 200),
 }
 _MAY_CHANGE_NOTHING = ("complete", "reopen", "preferences")  # of what is so already

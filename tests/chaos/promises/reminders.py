@@ -2,11 +2,13 @@
 
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from tests.chaos.facts import Event, History
 from tests.chaos.promises.verdict import Verdict
 
 _EARLY = timedelta(seconds=1)  # of tolerance between two clocks readings
+_MOVING = timedelta(seconds=20)  # a change may wait so long for its locks, and a delivery be under way meanwhile
 _DURATIONS = {"PT0S": timedelta(0), "PT2S": timedelta(seconds=2)}  # what the generator writes
 
 
@@ -37,18 +39,16 @@ def check(history: History, verdict: Verdict) -> None:
 
 
 def _check_due(history: History, taken: set[tuple[int, datetime]], verdict: Verdict) -> None:
-    """Of every task that stayed open, all moments that were ahead when it was asked for."""
+    """Of every task that stayed open, all moments that were ahead when they were asked for, and not moved since."""
     known = set()
     for task, events in history.facts_of_task.items():
-        created = events[0]
-        if created.type != "task.created" or created.data.get("due_at") is None:
-            continue
-        moments = _moments(created)
-        known |= {(task, moment) for moment in moments}
-        if any(event.type in ("task.completed", "task.deleted") for event in events):
+        settings = _settings(events)
+        known |= {(task, moment) for event in settings for moment in _moments(event)}
+        _check_moved(task, settings, taken, verdict)
+        if not settings or any(event.type in ("task.completed", "task.deleted") for event in events):
             continue  # it may have been silenced in time
-        asked_at = _asked_at(created, history)
-        for moment in moments:
+        asked_at = _asked_at(settings[-1], history)
+        for moment in _moments(settings[-1]):
             if moment > asked_at and moment < datetime.fromtimestamp(history.run["ended"], UTC):
                 verdict.count("reminders that had to ring")
                 if (task, moment) not in taken:
@@ -57,17 +57,40 @@ def _check_due(history: History, taken: set[tuple[int, datetime]], verdict: Verd
         verdict.broken("reminders", f"task {task}", f"rang at {moment}, which nobody asked for")
 
 
-def _moments(created: Event) -> list[datetime]:
-    due = datetime.fromisoformat(created.data["due_at"]).astimezone(UTC)
-    written = created.data["reminders"] if created.data["reminders"] is not None else ["PT0S"]
+def _check_moved(task: int, settings: list[Event], taken: set[tuple[int, datetime]], verdict: Verdict) -> None:
+    """A moment that was moved away well before it came does not ring."""
+    for before, moved in pairwise(settings):
+        verdict.count("reminders that were moved")
+        for moment in _moments(before):
+            if _handled_at(moved) < moment - _MOVING and (task, moment) in taken:
+                verdict.broken("reminders", f"task {task}", f"rang at {moment}, from which it was moved before")
+
+
+def _settings(events: list[Event]) -> list[Event]:
+    """Those that gave the task its due time, or another one."""
+    found: list[Event] = []
+    for event in events:
+        due = event.data.get("due_at")
+        if event.type in ("task.created", "task.updated") and due and (not found or found[-1].data["due_at"] != due):
+            found.append(event)
+    return found
+
+
+def _moments(setting: Event) -> list[datetime]:
+    due = datetime.fromisoformat(setting.data["due_at"]).astimezone(UTC)
+    written = setting.data["reminders"] if setting.data["reminders"] is not None else ["PT0S"]
     return [due - _DURATIONS[text] for text in written]
 
 
-def _asked_at(created: Event, history: History) -> datetime:
+def _asked_at(setting: Event, history: History) -> datetime:
     """By Kafka a command is as old as it says it is; by REST as old as its handling."""
-    handled = datetime.fromisoformat(created.data["created_at"]).astimezone(UTC)
-    command = history.commands.get(created.correlation)
+    command = history.commands.get(setting.correlation)
+    handled = _handled_at(setting)
     return handled if command is None or command.by_rest else min(handled, command.asked_at)
+
+
+def _handled_at(setting: Event) -> datetime:
+    return datetime.fromisoformat(setting.data["updated_at"]).astimezone(UTC)
 
 
 def _check_outcomes(history: History, verdict: Verdict) -> None:

@@ -88,7 +88,7 @@ class Story:
         return {
             "task_id": task_id, "title": "", "description": None, "completed": False, "priority": "medium",
             "due_at": None, "due_on": None, "reminders": None, "recurrence_pattern": None, "series_id": None,
-            "occurrence": None, "version": 1, "created_at": _AT, **fields,
+            "occurrence": None, "version": 1, "created_at": _AT, "updated_at": _AT, **fields,
         }  # fmt: skip
 
     def call(self, name: str, operation: str, status: int, body: Json | None, **told: Any) -> None:

@@ -4,6 +4,7 @@ import ast
 import json
 from collections.abc import Callable
 from copy import deepcopy
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -155,6 +156,19 @@ def ring_under_two_ids(story: Story) -> None:
     story.delivery("r2")
 
 
+def ring_where_it_was_moved_from(story: Story) -> None:
+    """Half a minute before the first moment it was moved to a second one, which rang as well."""
+    due = datetime.fromisoformat(story.deliveries[0]["data"]["remind_at"])
+    later, earlier = (due + timedelta(seconds=20)).isoformat(), (due - timedelta(seconds=30)).isoformat()
+    moved = {**story.task(4, title="c5"), "due_at": later, "version": 2, "updated_at": earlier, "description": "c9"}
+    story.call("c9", "update", 200, moved, task=4)
+    story.event("task.updated", moved, command="c9", function="update-task")
+    row = next(row for row in story.rows["task"] if row["task_id"] == 4)
+    row |= {"version": 2, "description": "c9"}
+    story.deliveries.append({**story.deliveries[1], "webhook_id": "r2", "data": {"task_id": 4, "remind_at": later}})
+    story.deliveries[-1]["at"] += 20
+
+
 def ring_early(story: Story) -> None:
     story.deliveries[0]["at"] -= 5
 
@@ -244,6 +258,7 @@ def keep_a_deleted_task(story: Story) -> None:
         (lose_a_reminder, "reminders", "not delivered: lost"),
         (lose_the_second_try_of_a_reminder, "reminders", "not delivered: lost"),
         (ring_under_two_ids, "reminders", "2 webhook-ids"),
+        (ring_where_it_was_moved_from, "reminders", "from which it was moved"),
         (ring_early, "reminders", "before its moment"),
         (ring_for_nobody, "reminders", "nobody asked for"),
         (ring_unsigned, "reminders", "signature"),
