@@ -113,35 +113,38 @@ class Broker:
         """Whether the broker has the topic and shows it to this client. Raises BrokerUnavailable.
 
         A producer waits in vain for a topic that is not there, just as for a broker that is not. So whoever waited in
-        vain asks the broker for something else, and what was not there is taken for absent a while.
+        vain asks the broker which topics it has, and one that is not among them is taken for absent a while.
         """
         if self._absent.get(topic, 0.0) > time.monotonic():
             return False
         try:
             self._connected().partitions_for(topic)
         except Exception as error:
-            if not isinstance(_classified(error), Unsendable) and not self._answers():
+            if not isinstance(_classified(error), Unsendable) and self._shows(topic) is not False:
                 raise _classified(error) from error
             self._absent[topic] = time.monotonic() + _ABSENT_SECONDS
             self.close()  # this producer would go on asking for the topic, ten times a second
             return False
         return True
 
-    def _answers(self) -> bool:
+    def _shows(self, topic: str) -> bool | None:
+        """What the broker says of a topic when it is asked anew, or None where it does not answer.
+
+        That it answers is not enough: it may have come back since it was waited for.
+        """
         from kafka import KafkaAdminClient
         from kafka.errors import KafkaError
 
         try:
             client = KafkaAdminClient(**connection_settings(self._settings), bootstrap_timeout_ms=_PATIENCE_MS)
         except KafkaError:
-            return False
+            return None
         try:
-            client.describe_cluster()
+            return topic in client.list_topics()
         except KafkaError:
-            return False
+            return None
         finally:
             client.close()
-        return True
 
     def _send(self, topic: str, key: str, headers: Mapping[str, str], value: bytes) -> Any:
         try:

