@@ -28,8 +28,14 @@ def main() -> None:
 @click.option("--settling", default=0.0, help="Seconds to come to rest; 0: two minutes, and half the chaos' time.")
 def run(seconds: float, commands: int, seed: int | None, settling: float) -> None:
     """Make a history and check it."""
+    from tests.apache_kafka import NoApacheKafka, class_path
     from tests.chaos.run import Plan
     from tests.chaos.run import run as run_plan
+
+    try:
+        class_path()
+    except NoApacheKafka as error:
+        raise click.ClickException(str(error)) from None
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to stop, it ends what it started
     seed = seed if seed is not None else random.SystemRandom().randrange(1_000_000)
