@@ -131,7 +131,7 @@ class Adversary:
         self._kafka.kill()
         with self._gone(self._to_kafka):
             time.sleep(self._chance.uniform(0, 3))
-            self._kafka.start()
+            self._kafka.start_whatever_it_takes()
 
     def pause_the_broker(self) -> None:
         with self._paused("broker", self._kafka.pause, self._kafka.resume):

@@ -156,11 +156,13 @@ def _act(stage: _Stage, plan: Plan, directory: Path) -> None:
         enemy = everybody.submit(adversary.run, peace)
         try:
             _watch(devices, enemy, done, adversary, begun, plan)
-        finally:
             peace.set()
-            enemy.result()  # what it broke is whole again
-            for device in devices:
-                device.result()
+            for each in (enemy, *devices):
+                each.result()  # what was broken is whole again, and everybody has an answer
+        except BaseException:
+            peace.set()
+            over.set()  # nobody waits any longer for an answer
+            raise
     senders.close()
     stage.stand_in.wait_until_up()
     peaceful = time.time()
