@@ -8,6 +8,7 @@ BY ?= 1d
 # One more than there are processors: much of a test is waiting for a process to start or to sleep again.
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 PORT ?= 8080
+SBOM ?= .local/sbom.cdx.json
 
 IMAGE ?= taskmaster-functions:0.1.0
 BUILD ?= $(shell for b in docker podman buildah; do command -v $$b >/dev/null && $$b info >/dev/null 2>&1 && echo $$b && exit; done)
@@ -19,8 +20,7 @@ COMMANDS ?= 0
 SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up travel token test chaos bench image manifests test-cluster demo-cluster idle-cluster documents \
-	asyncapi lint format lock clean
+.PHONY: help demo up travel token test chaos bench image manifests test-cluster demo-cluster idle-cluster documents \ asyncapi lint format lock sbom licences audit secrets clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,12 +89,31 @@ lock: .dev ## Renew the lock files from pyproject.toml
 		pyproject.toml --extra demo -c tests/requirements.txt -o knative/local/requirements.txt
 	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		pyproject.toml -c tests/requirements.txt -o functions/requirements.txt
+	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		--group supply-chain -c tests/requirements.txt -o tests/supply_chain/requirements.txt
+
+sbom: .supply-chain ## Write a CycloneDX bill of what the image is made of: make sbom SBOM=FILE
+	@mkdir -p $(dir $(SBOM))
+	@$(RUN) cyclonedx_py requirements functions/requirements.txt --pyproject pyproject.toml \
+		--mc-type application --output-reproducible --output-format JSON --output-file $(SBOM) 2>/dev/null
+	@echo "$(SBOM)"
+
+licences: .dev ## Check the licences of what the image is made of
+	@$(RUN) tests.supply_chain.licences
+
+audit: .supply-chain ## Look for known vulnerabilities in every lock file (asks a service)
+	@$(RUN) tests.supply_chain.audit
+
+secrets: ## Look for secrets in the tree and its history (needs Go)
+	@$(PYTHON) -m tests.supply_chain.secrets
 
 clean: ## Forget the virtual environment and the local database
 	@rm -rf .venv .local
 
-.PHONY: .demo .dev
+.PHONY: .demo .dev .supply-chain
 .demo:
 	@$(PYTHON) knative/local/install.py demo
 .dev:
 	@$(PYTHON) knative/local/install.py dev
+.supply-chain: .dev
+	@$(PYTHON) knative/local/install.py supply-chain

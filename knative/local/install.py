@@ -1,4 +1,5 @@
-"""Make the virtual environment: `python3 knative/local/install.py demo`, or `dev` for the tests and checks as well.
+"""Make the virtual environment: `python3 knative/local/install.py demo`, `dev` for the tests and checks as well,
+or `supply-chain` for what looks at the dependencies.
 
 Runs before anything is installed, so it uses the standard library alone, and says what to do on a Python it cannot use.
 Every wheel is checked against the hashes of the lock file. A second run with the same lock file does nothing.
@@ -13,7 +14,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = ROOT / ".venv"
-LOCKS = {"demo": Path("knative/local/requirements.txt"), "dev": Path("tests/requirements.txt")}
+LOCKS = {
+    "demo": Path("knative/local/requirements.txt"),
+    "dev": Path("tests/requirements.txt"),
+    "supply-chain": Path("tests/supply_chain/requirements.txt"),
+}
 OLDEST, NEWEST = (3, 11), (3, 14)
 
 
