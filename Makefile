@@ -20,7 +20,8 @@ COMMANDS ?= 0
 SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up travel token test chaos bench image manifests test-cluster demo-cluster idle-cluster documents \ asyncapi lint format lock sbom licences audit secrets clean
+.PHONY: help demo up travel token test chaos bench image manifests test-cluster demo-cluster idle-cluster documents \
+	asyncapi lint format lock sbom licences audit secrets clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -3,6 +3,10 @@
 Quiet hours and a snooze hold it back. What a channel does not take now is due again later, under the same id.
 """
 
+from typing import Annotated
+
+from pydantic import Field
+
 from taskmaster.delivery import Delivered, deliver
 from taskmaster.door import function, handles
 from taskmaster.operation import Errand
@@ -12,10 +16,12 @@ from taskmaster.settings import Settings
 from taskmaster.tasks import Fact, TaskId
 from taskmaster.work import Work
 
+ReminderId = Annotated[str, Field(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+
 
 class ReminderDue(Fact):
     task_id: TaskId
-    reminder_id: str
+    reminder_id: ReminderId
     late: bool = False
 
 
