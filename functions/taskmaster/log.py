@@ -38,6 +38,6 @@ def configure(level: str) -> None:
     for noisy in ("waitress", "psycopg.pool", "yoyo"):
         logging.getLogger(noisy).setLevel("WARNING" if level != "DEBUG" else "DEBUG")
     # What is wrong at the broker is raised and said once a try; its client says it many times a second.
-    logging.getLogger("kafka").setLevel("CRITICAL" if level != "DEBUG" else "DEBUG")
+    logging.getLogger("kafka").setLevel("CRITICAL" if level != "DEBUG" else "INFO")  # its debug lines quote records
     logging.getLogger("waitress.queue").setLevel("ERROR")  # a call that waits for a thread is no news
     logging.getLogger("urllib3").setLevel("WARNING")  # its debug lines quote addresses of webhooks
