@@ -34,8 +34,8 @@ from tests.cluster.surroundings import Surroundings
 pytestmark = pytest.mark.timeout(600)
 
 PAIRS = int(environ.get("COLD_STARTS", "10"))
-# Times the hello world's start, and seconds after its moment: on a machine that does other things too. What is promised,
-# 2 times and 3 seconds, is for a machine that does not, and for who reads the figures.
+# Times the hello world's start, and seconds after its moment, on a machine that does other things too. The promise, 2
+# times and 3 seconds, is for one that does not, and for whoever reads the figures.
 GENEROUS, LATE = 4, 60
 
 
