@@ -24,17 +24,17 @@ class Helm:
 
     def install(self, values: dict[str, Any]) -> None:
         self._values_file.write_text(json.dumps(values))
-        self._run("install", NAME, str(CHART), f"--values={self._values_file}", "--timeout=5m")
+        self._run("install", NAME, str(CHART), f"--values={self._values_file}", "--timeout=10m")
 
     def upgrade(self, *settings: str) -> None:
         """Change these values (--set) and leave the others."""
-        self._run("upgrade", NAME, str(CHART), f"--values={self._values_file}", "--timeout=5m", *_set(settings))
+        self._run("upgrade", NAME, str(CHART), f"--values={self._values_file}", "--timeout=10m", *_set(settings))
 
     def rollback(self, revision: int) -> None:
-        self._run("rollback", NAME, str(revision), "--timeout=5m")
+        self._run("rollback", NAME, str(revision), "--timeout=10m")
 
     def uninstall(self) -> None:
-        self._run("uninstall", NAME, "--timeout=5m", "--wait")
+        self._run("uninstall", NAME, "--timeout=10m", "--wait")
 
     def refuses(self, *settings: str) -> str:
         """What helm says to an upgrade to these values. AssertionError if it takes them."""

@@ -183,7 +183,7 @@ def test_an_upgrade_under_load_loses_no_request(kubectl: Kubectl, helm: Helm, pe
         try:
             helm.upgrade("settings.LOG_LEVEL=DEBUG")
             eventually("new revisions", lambda: revisions(kubectl).keys() == before.keys() and not set(
-                revisions(kubectl).values()) & set(before.values()), within=180)  # fmt: skip
+                revisions(kubectl).values()) & set(before.values()), within=420)  # fmt: skip
             time.sleep(3)  # what still goes to the old ones
         finally:
             over.set()
