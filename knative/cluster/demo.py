@@ -191,7 +191,7 @@ def _conclude(console: Console, kubectl: Kubectl, pods: PodWatch, begun: datetim
     console.print(lives(pods.ledger, since=begun, until=until))
     functions = len(kubectl.all(_SERVICES, selector=_PART_OF))
     kept = functions * (until - begun).total_seconds()
-    console.print(f"Kept warm, {functions} functions were {kept:,.0f} pod-seconds in that time.")
+    console.print(f"Kept warm, {functions} functions would have been {kept:,.0f} pod-seconds in that time.")
     console.print(f"The Job {_JOB} is gone. Whatever the story did not get to delete belongs to user {user}.")
     if left := pods.ledger.living():
         console.print(f"Still on their way to zero: {', '.join(sorted({life.function for life in left}))}.")

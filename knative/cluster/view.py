@@ -106,7 +106,7 @@ class View:
             (" pods" if pods != 1 else " pod", "bold"),
             (f", {leaving} leaving" if leaving else "", "bright_black"),
             f"   {spent:.0f} pod-seconds in {(now - self._begun).total_seconds():.0f} s",
-            (f"   kept warm it were {kept:.0f}", "bright_black"),
+            (f"   kept warm: {kept:.0f}", "bright_black"),
         )
 
 
