@@ -143,10 +143,12 @@ def test_a_reminder_comes_from_zero_at_its_moment(
         channel = {"type": "webhook", "url": receiver.url, "secret": "whsec_" + b64encode(urandom(24)).decode()}
         assert person.call("set-preferences", "PUT", "/preferences", {"channels": [channel]}).status == 200
         begun = datetime.now(UTC)
-        moment = begun + ahead
+        moment = (begun + ahead).replace(microsecond=0)
         task = person.create("take the bread out", due_at=moment.isoformat())
-        eventually("the alarm", lambda: alarm(kubectl) not in ("", "0 0 0 1 1 *"), within=30)
-        tell(f"\nA reminder {ahead.total_seconds():.0f} s ahead: the alarm is set to {alarm(kubectl)!r}.")
+        rings = moment - timedelta(seconds=10)
+        wanted = f"{rings.second} {rings.minute} {rings.hour} {rings.day} {rings.month} *"
+        eventually("the alarm", lambda: alarm(kubectl) == wanted)
+        tell(f"\nA reminder {ahead.total_seconds():.0f} s ahead: the alarm is set to {wanted!r}.")
         pods.wait_for_zero(timeout=ahead.total_seconds() - 20, gone=True)
         slept = datetime.now(UTC)
         tell(f"Everything is at zero, with nothing left, {(slept - begun).total_seconds():.0f} s after it was made.")
