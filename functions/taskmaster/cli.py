@@ -60,14 +60,15 @@ def topics(dry_run: bool, partitions: int, replication: int) -> None:
     """Create the topics, or check those that are there. With --dry-run exit code 2 says that something would change."""
     from kafka.errors import KafkaError
 
-    from taskmaster.topics import Admin, differences, wanted
+    from taskmaster.topics import Admin, differences, untold, wanted
 
     settings = configured("kafka_bootstrap_servers")
     names = wanted(settings)
     try:
         with deadline(_BROKER_SECONDS):
             admin = Admin(settings)
-            changes = differences(names, admin.existing(names), partitions=partitions)
+            existing = admin.existing(names)
+            changes = differences(names, existing, partitions=partitions)
             if not dry_run:
                 created = [change.topic for change in changes if change.action == "create"]
                 if created:
@@ -83,6 +84,8 @@ def topics(dry_run: bool, partitions: int, replication: int) -> None:
         click.echo(f"{change.topic}: {done}{change.what}")
     if not changes:
         click.echo(f"all {len(names)} topics are as they should be")
+    if count := untold(existing):
+        click.echo(f"how long {count} of them keep records the broker does not say: it has to be less than 8 days")
     if dry_run and any(change.action for change in changes):
         sys.exit(2)
 

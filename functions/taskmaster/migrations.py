@@ -17,8 +17,16 @@ _LOCK = 7_461_736_721  # our advisory lock's number; any other program's choice 
 _LOGINS = ("taskmaster_user", "taskmaster_system")
 
 
+# Whose tables are there that the login may not change, and whether it may make new ones.
+_RIGHTS = """
+SELECT current_user, current_database(), coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
+       (SELECT min(pg_get_userbyid(relowner)) FROM pg_class
+         WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r' AND NOT pg_has_role(relowner, 'USAGE'))
+"""
+
+
 class WrongLogin(ValueError):
-    """A DATABASE_URL does not name the login that the functions must use."""
+    """A URL does not name the login that it must: the functions' own, or the owner of the tables."""
 
 
 def migrate(owner_url: str, user_url: str, system_url: str) -> list[str]:
@@ -28,6 +36,7 @@ def migrate(owner_url: str, user_url: str, system_url: str) -> list[str]:
     """
     passwords = dict(map(_credentials, (user_url, system_url), _LOGINS))
     with _alone(owner_url) as connection:
+        _expect_owner(connection)
         applied = _apply(owner_url)
         for login, password in passwords.items():
             if password:
@@ -58,6 +67,19 @@ def _alone(url: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
             log.info("another migration is running; waiting for it")
             time.sleep(0.5)
         yield connection
+
+
+def _expect_owner(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """Raises WrongLogin: yoyo would only find, much later, that its own tables are not there."""
+    [(user, database, may_create, owner)] = connection.execute(_RIGHTS).fetchall()
+    if owner is not None:
+        raise WrongLogin(
+            f"MIGRATION_DATABASE_URL names {user}, but the tables of {database} belong to {owner}: use that login"
+        )
+    if not may_create:
+        raise WrongLogin(
+            f"MIGRATION_DATABASE_URL names {user}, who may not create tables in {database}: use the login that owns it"
+        )
 
 
 def _credentials(url: str, login: str) -> tuple[str, str]:

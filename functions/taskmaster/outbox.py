@@ -13,6 +13,7 @@ from taskmaster.store import Claimed, Database
 log = logging.getLogger(__name__)
 
 BATCH = 500
+_DELAYED = 5.0  # seconds that an event has waited for: worth a line in the log, since somebody was away
 _FOLLOWED = 50  # rounds in which only keys that were just published go on, until the others have their turn
 
 
@@ -28,6 +29,7 @@ def publish(database: Database, broker: Broker) -> int:
                 return 0
         broker.connect()  # while no row is in these hands: it takes a moment, and others are connected already
     published = 0
+    oldest = 0.0
     failed: dict[int, Exception] = {}
     keys: list[str] = []  # of what has just been published
     followed = 0
@@ -37,11 +39,14 @@ def publish(database: Database, broker: Broker) -> int:
             followed = followed + 1 if rows else 0
             rows = rows or transaction.claim_outbox(BATCH, list(failed))
             if not rows:
+                if oldest > _DELAYED:
+                    log.info("published %d events, of which the oldest had waited %.0f s", published, oldest)
                 return published
             acknowledged, failures = broker.send(_records(rows))
             if acknowledged:
                 transaction.delete_outbox(sorted(acknowledged))
         published += len(acknowledged)
+        oldest = max(oldest, *(row.waited for row in rows if row.id in acknowledged), 0.0)
         keys = [row.key for row in rows if row.id in acknowledged]
         for row in rows:
             if (failure := failures.get(row.id)) is None:

@@ -59,6 +59,7 @@ class Claimed(NamedTuple):
     topics: list[str]
     headers: dict[str, str]
     value: bytes
+    waited: float  # seconds since it was written
 
 
 class Fired(NamedTuple):

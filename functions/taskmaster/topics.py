@@ -10,14 +10,21 @@ from taskmaster.settings import Settings
 
 RETENTION_MS = 7 * 24 * 3600 * 1000  # a day less than the inbox remembers: a replay of all there is has no effect
 _RETENTION = "retention.ms"
+_CLEANUP = "cleanup.policy"
+_UNTOLD: dict[str, Any] = {"retention_ms": None}
+_KEPT_7_DAYS = {_RETENTION: str(RETENTION_MS), _CLEANUP: "delete"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """A topic as the broker has it. `retention_ms` is None where the broker does not tell, -1 for ever."""
+    """A topic as the broker has it. `retention_ms` is None where the broker does not tell, -1 for ever.
+
+    Compacted alone, it keeps the last record of each key for ever, whatever its retention.
+    """
 
     partitions: int
     retention_ms: int | None
+    is_compacted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +58,21 @@ def differences(names: Iterable[str], existing: Mapping[str, Topic], *, partitio
         if topic.partitions < partitions:
             what = f"has {topic.partitions} partitions, not {partitions}: left alone, since more would move keys"
             changes.append(Change(topic=name, what=what))
-        if topic.retention_ms is not None and not 0 <= topic.retention_ms <= RETENTION_MS:
+        if topic.is_compacted:
+            what = (
+                "is compacted and keeps the last record of each key for ever, longer than the inbox remembers it: set"
+            )
+            changes.append(Change(topic=name, action="retention", what=f"{what} cleanup.policy=delete and 7 days"))
+        elif topic.retention_ms is not None and not 0 <= topic.retention_ms <= RETENTION_MS:
             kept = "for ever" if topic.retention_ms < 0 else f"for {topic.retention_ms / 86_400_000:.1f} days"
             what = f"keeps records {kept}, longer than the inbox remembers them: set 7 days"
             changes.append(Change(topic=name, action="retention", what=what))
     return changes
+
+
+def untold(existing: Mapping[str, Topic]) -> int:
+    """Of how many topics the broker does not say how long it keeps records."""
+    return sum(topic.retention_ms is None for topic in existing.values())
 
 
 class Admin:
@@ -73,33 +90,41 @@ class Admin:
         """Those of the names that the broker has."""
         asked = set(names)
         partitions = {t["name"]: len(t["partitions"]) for t in self._client.describe_topics() if t["name"] in asked}
-        retention = self._retention(list(partitions)) if partitions else {}
-        return {name: Topic(partitions=count, retention_ms=retention.get(name)) for name, count in partitions.items()}
+        kept = self._kept(list(partitions)) if partitions else {}
+        return {name: Topic(partitions=count, **kept.get(name, _UNTOLD)) for name, count in partitions.items()}
 
     def create(self, names: Iterable[str], *, partitions: int, replication: int) -> None:
         options = {
             "num_partitions": partitions,
             "replication_factor": replication,
-            "configs": {_RETENTION: str(RETENTION_MS)},
+            "configs": _KEPT_7_DAYS,
         }
         self._client.create_topics(dict.fromkeys(names, options), wait_for_metadata=True)
 
     def set_retention(self, names: Iterable[str]) -> None:
-        self._client.alter_configs([self._resource(name, {_RETENTION: str(RETENTION_MS)}) for name in names])
+        self._client.alter_configs([self._resource(name, _KEPT_7_DAYS) for name in names])
 
     def close(self) -> None:
         self._client.close()
 
-    def _retention(self, names: list[str]) -> dict[str, int]:
+    def _kept(self, names: list[str]) -> dict[str, dict[str, Any]]:
+        """By topic, how long it keeps its records."""
         from kafka.errors import KafkaError
 
         try:
             found = self._client.describe_configs(
-                [self._resource(name, [_RETENTION]) for name in names], config_filter="all"
+                [self._resource(name, [_RETENTION, _CLEANUP]) for name in names], config_filter="all"
             )
         except KafkaError:  # not every broker, nor every user's ACL, lets configurations be read
             return {}
-        return {name: int(configs[_RETENTION]["value"]) for name, configs in _by_topic(found) if _RETENTION in configs}
+        return {
+            name: {
+                "retention_ms": int(configs[_RETENTION]["value"]),
+                "is_compacted": configs.get(_CLEANUP, {}).get("value") == "compact",
+            }
+            for name, configs in _by_topic(found)
+            if _RETENTION in configs
+        }
 
     @staticmethod
     def _resource(name: str, configs: Any) -> Any:

@@ -62,6 +62,10 @@ class User:
             headers=[(name, value.encode()) for name, value in headers.items()],
         )
 
+    def send(self, topic: str, envelope: Any) -> None:
+        """The original JSON envelope, without headers."""
+        self._producer.send(topic, value=json.dumps(envelope).encode(), key=self.name.encode())
+
     def flush(self) -> None:
         self._producer.flush()
 

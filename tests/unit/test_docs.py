@@ -7,6 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from taskmaster.settings import Settings
+from tests.documents import rows
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
@@ -80,3 +81,21 @@ def test_every_relative_link_leads_somewhere(document: Path) -> None:
 def test_the_code_map_has_every_module_and_none_that_is_not_there(folder: str) -> None:
     modules = {path.name for path in (ROOT / folder).glob("*.py") if not path.name.startswith("__")}
     assert table(ARCHITECTURE, f"`{folder}/`").keys() == modules
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_test_that_is_named_exists(document: Path) -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", document.read_text(encoding="utf-8"))
+    missing = [
+        f"{path}::{name}"
+        for path, name in named
+        if not (ROOT / path).exists() or (name and f"def {name}(" not in (ROOT / path).read_text(encoding="utf-8"))
+    ]
+    assert missing == []
+
+
+def test_every_promise_names_a_test_that_proves_it() -> None:
+    for promise, proven_by, _ in rows("reliability.md", "promise", "proven by", "not covered"):
+        assert re.search(r"tests/[\w/]+\.py", proven_by), promise
+    for outage, what in rows("reliability.md", "what is away", "what happens, and the test of it"):
+        assert re.search(r"tests/[\w/]+\.py::", what), outage

@@ -3,8 +3,9 @@
 import pytest
 
 from taskmaster import routes
+from taskmaster.inbox import KEEP_EVENTS
 from taskmaster.settings import read
-from taskmaster.topics import RETENTION_MS, Topic, differences, wanted
+from taskmaster.topics import RETENTION_MS, Topic, differences, untold, wanted
 
 GOOD = Topic(partitions=3, retention_ms=RETENTION_MS)
 
@@ -48,6 +49,22 @@ def test_records_kept_longer_than_the_inbox_remembers_are_shortened(retention: i
 @pytest.mark.parametrize("retention", [0, 1, RETENTION_MS, None])
 def test_records_kept_for_less_and_what_the_broker_does_not_tell_are_left_alone(retention: int | None) -> None:
     assert differences(["a"], {"a": Topic(partitions=3, retention_ms=retention)}, partitions=3) == []
+
+
+@pytest.mark.parametrize("retention", [RETENTION_MS, -1, None])
+def test_a_compacted_topic_never_forgets_whatever_its_retention(retention: int | None) -> None:
+    [change] = differences(["a"], {"a": Topic(partitions=3, retention_ms=retention, is_compacted=True)}, partitions=3)
+    assert change.action == "retention"
+    assert "for ever" in change.what
+    assert "cleanup.policy=delete" in change.what
+
+
+def test_how_many_topics_keep_their_records_for_nobody_knows_how_long_is_counted() -> None:
+    assert untold({"a": GOOD, "b": Topic(partitions=3, retention_ms=None)}) == 1
+
+
+def test_topics_keep_their_records_for_less_than_the_inbox_remembers_them() -> None:
+    assert KEEP_EVENTS.total_seconds() * 1000 > RETENTION_MS
 
 
 def test_one_topic_may_need_two_things() -> None:

@@ -11,13 +11,15 @@ SELECT NOT EXISTS (SELECT FROM outbox)
 
 -- name: claim_outbox
 -- Only the oldest row of each key: its successors wait until it is deleted, whoever publishes.
-SELECT o.id, o.key, o.topics, o.headers, o.value FROM outbox o
+SELECT o.id, o.key, o.topics, o.headers, o.value, extract(epoch FROM clock_timestamp() - o.created_at)::float8 AS waited
+  FROM outbox o
  WHERE o.id <> ALL (%(failed)s) AND NOT EXISTS (SELECT FROM outbox e WHERE e.key = o.key AND e.id < o.id)
  ORDER BY o.id LIMIT %(limit)s FOR UPDATE OF o SKIP LOCKED
 
 -- name: claim_successors
 -- What is now the oldest row of each of these keys, by the index alone: claim_outbox looks at every row that waits.
-SELECT o.id, o.key, o.topics, o.headers, o.value FROM unnest(%(keys)s::text[]) AS published (key)
+SELECT o.id, o.key, o.topics, o.headers, o.value, extract(epoch FROM clock_timestamp() - o.created_at)::float8 AS waited
+  FROM unnest(%(keys)s::text[]) AS published (key)
   JOIN outbox o ON o.id = (SELECT min(e.id) FROM outbox e WHERE e.key = published.key) FOR UPDATE OF o SKIP LOCKED
 
 -- name: delete_outbox
