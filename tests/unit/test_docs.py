@@ -83,8 +83,10 @@ def test_the_code_map_has_every_module_and_none_that_is_not_there(folder: str) -
     assert table(ARCHITECTURE, f"`{folder}/`").keys() == modules
 
 
-@pytest.mark.parametrize("document", [each for each in DOCUMENTS if each.name != "adding-an-operation.md"], ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_test_that_is_named_exists(document: Path) -> None:
+    if document.name == "adding-an-operation.md":
+        return  # it names the test that its reader is to write
     named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", document.read_text(encoding="utf-8"))
     missing = [
         f"{path}::{name}"
