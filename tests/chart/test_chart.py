@@ -87,12 +87,10 @@ def covers(rule: str, route: str) -> bool:
 
 
 def test_a_new_function_is_one_entry(tmp_path: Path) -> None:
-    entry = {
-        "description": "puts a task away.",
-        "topics": ["archive-task"],
-        "routes": ["POST /tasks/{task_id}/archive"],
-    }
-    rendered = render(*with_values(tmp_path, functions={"archive-task": entry}, route={"enabled": True}))
+    """The one that docs/adding-an-operation.md shows."""
+    document = (ROOT / "docs" / "adding-an-operation.md").read_text(encoding="utf-8")
+    [text] = re.findall(r"^```yaml\n(  archive-task:\n.*?)^```", document, re.MULTILINE | re.DOTALL)
+    rendered = render(*with_values(tmp_path, functions=yaml.safe_load(text), route={"enabled": True}))
     service = rendered.of("Service")["archive-task"]
     assert template(service)["spec"]["containers"][0]["env"] == [{"name": "FUNCTION_TARGET", "value": "archive_task"}]
     source = rendered.of("KafkaSource")["archive-task"]["spec"]
