@@ -197,7 +197,7 @@ def test_where_functions_may_go(default: Rendered) -> None:
     assert allowed["kafka"] == (FUNCTIONS | {"topics"}, [9092])
     assert allowed["alarm"] == ({"dispatch-due-reminders"}, [443, 6443])
     assert allowed["internet"] == ({"send-reminder"}, [443])
-    assert allowed["identity"][0].isdisjoint({"relay-outbox", "send-reminder", "park-dead-letter"})
+    assert "keys" not in allowed
     private = policies["taskmaster-to-internet"]["spec"]["egress"][0]["to"][0]["ipBlock"]["except"]
     assert {"10.0.0.0/8", "169.254.0.0/16"} <= set(private)
     [who] = policies["taskmaster"]["spec"]["ingress"][0]["from"]
@@ -211,9 +211,32 @@ def test_the_ports_follow_from_the_addresses(tmp_path: Path) -> None:
     policies = render(*with_values(tmp_path, settings=issuer, kafka=kafka, mail={"secret": "mail"})).of("NetworkPolicy")
     ports = {
         name: [each["port"] for each in policies[f"taskmaster-to-{name}"]["spec"]["egress"][0]["ports"]]
-        for name in ("kafka", "identity", "mail")
+        for name in ("kafka", "keys", "mail")
     }
-    assert ports == {"kafka": [9093, 19093], "identity": [443, 8080], "mail": [587, 465]}
+    assert ports == {"kafka": [9093, 19093], "keys": [443, 8080], "mail": [587, 465]}
+
+
+def test_keys_that_are_given_are_not_fetched(tmp_path: Path) -> None:
+    issuer = {"OIDC_ISSUER": "https://id.example.com", "OIDC_AUDIENCE": "taskmaster"}
+    fetched = render(*with_values(tmp_path, settings=issuer)).of("NetworkPolicy")["taskmaster-to-keys"]
+    [names] = [each["values"] for each in fetched["spec"]["podSelector"]["matchExpressions"]]
+    assert {"relay-outbox", "send-reminder", "park-dead-letter"}.isdisjoint(names)
+    given = render(*with_values(tmp_path, settings={**issuer, "OIDC_JWKS": '{"keys": []}'})).of("NetworkPolicy")
+    assert "taskmaster-to-keys" not in given
+    events = {"EVENT_OIDC_ISSUER": "https://id.example.com", "EVENT_OIDC_AUDIENCE": "taskmaster"}
+    everybody = render(*with_values(tmp_path, settings=events))
+    [names] = [
+        each["values"]
+        for each in everybody.of("NetworkPolicy")["taskmaster-to-keys"]["spec"]["podSelector"]["matchExpressions"]
+    ]
+    assert set(names) == FUNCTIONS
+    sinks = [
+        each["spec"]["sink"]["audience"]
+        for kind in ("KafkaSource", "PingSource")
+        for each in everybody.of(kind).values()
+    ]
+    assert set(sinks) == {"taskmaster"}
+    assert [fault for manifest in everybody.manifests for fault in faults(manifest)] == []
 
 
 # What runs before, and with which Secrets.
