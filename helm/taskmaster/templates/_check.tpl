@@ -151,6 +151,25 @@
 {{- if and .Values.route.enabled (not ($has.Has "gateway.networking.k8s.io/v1")) -}}
 {{- $faults = append $faults "route.enabled wants the Gateway API, which is not there (gateway.networking.k8s.io/v1): install its CRDs and a gateway, or leave the route off: each function has a host of its own." -}}
 {{- end -}}
+{{- /* Helm takes over what an uninstall has left, and leaves it as it is. */ -}}
+{{- if .Release.IsInstall -}}
+{{- range $name := keys .Values.functions | sortAlpha -}}
+{{- $there := lookup (include "taskmaster.kafkaSourceVersion" $) "KafkaSource" $.Release.Namespace $name -}}
+{{- if and $there (get $.Values.functions $name).topics -}}
+{{- $wanted := include "taskmaster.kafkaSource" (dict "root" $ "name" $name) | fromYaml -}}
+{{- $differing := list -}}
+{{- range $key := list "bootstrapServers" "topics" "consumerGroup" "ordering" "net" -}}
+{{- if ne (get $wanted $key | toJson) (get $there.spec $key | toJson) -}}{{- $differing = append $differing $key -}}{{- end -}}
+{{- end -}}
+{{- range $key := list "retry" "backoffPolicy" "backoffDelay" "timeout" -}}
+{{- if ne (get ($wanted.delivery | default dict) $key | toJson) (get ($there.spec.delivery | default dict) $key | toJson) -}}{{- $differing = append $differing (printf "delivery.%s" $key) -}}{{- end -}}
+{{- end -}}
+{{- if $differing -}}
+{{- $faults = append $faults (printf "the KafkaSource %s is there from an earlier installation, with other %s, and Helm would leave it so: bring it up to date first, with `helm template --show-only templates/kafka-sources.yaml` and these values, piped into `kubectl -n %s apply -f -`." $name ($differing | join ", ") $.Release.Namespace) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- range $address := .Values.kafka.bootstrapServers -}}
 {{- if regexMatch "NAME|REGION|PROVIDER|SERVER" $address -}}
 {{- $faults = append $faults (printf "kafka.bootstrapServers is still %s, as the profile has it: say your broker's address." $address) -}}
