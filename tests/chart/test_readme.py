@@ -5,7 +5,8 @@ import re
 import yaml
 
 from helm import readme
-from helm.command import CHART, VERSION
+from helm.command import CHART, VERSION, run
+from tests.chart.conftest import needs_helm
 from tests.chart.test_manifests import ROOT
 
 
@@ -30,3 +31,8 @@ def test_what_an_entry_of_functions_may_have_is_explained_in_values_yaml() -> No
 def test_ci_installs_the_helm_that_is_pinned() -> None:
     assert "helm/command.py" in (ROOT / ".ci" / "run").read_text()
     assert re.fullmatch(r"v3\.\d+\.\d+", VERSION)
+
+
+@needs_helm
+def test_helm_has_nothing_to_complain_of() -> None:
+    assert "0 chart(s) failed" in run("lint", "--strict", str(CHART))
