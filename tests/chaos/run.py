@@ -95,7 +95,7 @@ class _Stage:
 
     def tokens(self) -> dict[str, str]:
         """A development token for each user, made as an operator makes one."""
-        environment = {**os.environ, "DEV_TOKEN_SECRET": self.stand_in.secret("DEV_TOKEN_SECRET")}
+        environment = {**os.environ, **self.stand_in.environment()}
 
         def token(user: str) -> str:
             command = [sys.executable, "-m", "taskmaster.cli", "token", user]
@@ -122,8 +122,6 @@ def run(plan: Plan, directory: Path) -> None:
 
 
 def _act(stage: _Stage, plan: Plan, directory: Path) -> None:
-    begun = time.time()
-    _say(f"everything is up; {plan.commands} commands over {plan.seconds:.0f} s")
     done: Counter[str] = Counter()
     senders = Senders(
         url=stage.stand_in.url,
@@ -142,6 +140,8 @@ def _act(stage: _Stage, plan: Plan, directory: Path) -> None:
         log=stage.faults,
     )
     peace = threading.Event()
+    begun = time.time()
+    _say(f"everything is up; {plan.commands} commands over {plan.seconds:.0f} s")
     with ThreadPoolExecutor(len(USERS) * DEVICES + 1) as everybody:
         devices = [
             everybody.submit(

@@ -178,9 +178,9 @@ class StandIn:
     def travel(self, by: str) -> None:
         requests.post(f"{self.url}/-/travel", json={"by": by}, timeout=10).raise_for_status()
 
-    def secret(self, name: str) -> str:
-        """A setting of the functions, such as DEV_TOKEN_SECRET."""
-        return str(json.loads((self._state / "environment.json").read_text())[name])
+    def environment(self) -> dict[str, str]:
+        """The functions' own settings, as `python -m knative.local run` hands them to a command."""
+        return dict(json.loads((self._state / "environment.json").read_text()))
 
     def pod(self, chance: random.Random, *, busy_within: float = 2.0) -> tuple[str, int] | None:
         """A function's process that handles a request this moment, or any if none does: its name and id."""
