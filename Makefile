@@ -21,7 +21,7 @@ SEED ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up travel token test chaos bench image manifests test-cluster demo-cluster idle-cluster documents \
-	asyncapi lint format lock sbom licences audit secrets clean
+	asyncapi fuzz fuzz-http lint format lock sbom licences audit secrets clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,12 +64,18 @@ demo-cluster: .demo ## Watch the functions of a cluster wake from zero and go ba
 idle-cluster: .demo ## Count the pod-seconds of functions that nobody calls: make idle-cluster MINUTES=60
 	@$(RUN) knative.cluster.idle --minutes $(MINUTES) $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(ARGS)
 
-documents: .dev ## Write the schemas of the events and the AsyncAPI document from the code
+documents: .dev ## Write the OpenAPI and AsyncAPI documents and the schemas of the events from the code
 	@PYTHONPATH=functions $(RUN) tests.specifications $(ARGS)
 
 asyncapi: ## Check the AsyncAPI document by its reference parser (needs Node.js)
 	@npm --prefix tests/specifications/parser ci --ignore-scripts --no-audit --no-fund --silent
 	@node tests/specifications/parser/check.js eventing/schemas/asyncapi.yaml
+
+fuzz: .fuzz ## Let a fuzzer look for bytes that break a decoder: make fuzz SECONDS=600
+	@PYTHONPATH=functions $(RUN) tests.fuzz $(SECONDS)
+
+fuzz-http: .dev ## Let schemathesis look for calls that break the OpenAPI document: make fuzz-http SECONDS=600
+	@FUZZ_SECONDS=$(SECONDS) $(RUN) pytest -q tests/contract/test_openapi.py -k schemathesis $(ARGS)
 
 lint: .dev ## Check style, types and which way imports run
 	@$(RUN) ruff check .
@@ -88,6 +94,8 @@ lock: .dev ## Renew the lock files from pyproject.toml
 		pyproject.toml --extra dev -o tests/requirements.txt $(ARGS)
 	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		pyproject.toml --extra demo -c tests/requirements.txt -o knative/local/requirements.txt
+	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		--group fuzz -o tests/fuzz/requirements.txt
 	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		pyproject.toml -c tests/requirements.txt -o functions/requirements.txt
 	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
@@ -111,10 +119,12 @@ secrets: ## Look for secrets in the tree and its history (needs Go)
 clean: ## Forget the virtual environment and the local database
 	@rm -rf .venv .local
 
-.PHONY: .demo .dev .supply-chain
+.PHONY: .demo .dev .supply-chain .fuzz
 .demo:
 	@$(PYTHON) knative/local/install.py demo
 .dev:
 	@$(PYTHON) knative/local/install.py dev
 .supply-chain: .dev
 	@$(PYTHON) knative/local/install.py supply-chain
+.fuzz: .dev
+	@$(PYTHON) knative/local/install.py fuzz

@@ -17,8 +17,10 @@ from taskmaster.operation import Operation
 from taskmaster.request import Request
 from taskmaster.settings import Settings
 from taskmaster.store import InboxKey
+from taskmaster.tasks import QUERY
 
 _MERGE_PATCH = "application/merge-patch+json"
+_BY_QUERY = ("GET", "HEAD", "DELETE")
 
 
 def answer_call(invoker: Invoker, operations: Sequence[Operation], request: Request, body: bytes) -> Answer:
@@ -35,7 +37,7 @@ def answer_call(invoker: Invoker, operations: Sequence[Operation], request: Requ
     chosen, parameters = _route(operations, request.method, request.path)
     fields = {**_fields(request, body), **parameters, **_expected_version(chosen, headers)}
     try:
-        command = chosen.command.model_validate(fields)
+        command = chosen.command.model_validate(fields, context=QUERY if request.method in _BY_QUERY else None)
     except ValidationError as error:
         return answers.invalid(error, chosen.command)
     key = _idempotency_key(invoker.function, user_id, headers) if chosen.types else None
@@ -99,7 +101,7 @@ def _ids(parameters: Mapping[str, str]) -> dict[str, int]:
 
 def _fields(request: Request, body: bytes) -> dict[str, Any]:
     """What was sent: a query string, or a JSON object, which for PATCH is a merge patch (RFC 7396)."""
-    if request.method in ("GET", "HEAD", "DELETE"):
+    if request.method in _BY_QUERY:
         return request.arguments()
     if not body.strip():
         return {}
@@ -121,7 +123,7 @@ def _expected_version(chosen: Operation, headers: Mapping[str, str]) -> dict[str
     if given == "*" or "expected_version" not in chosen.command.model_fields:
         return {}
     number = given[1:-1] if given[:1] == given[-1:] == '"' else given
-    if not (number.isascii() and number.isdigit() and len(number) < 10):
+    if not (number.isascii() and number.isdigit() and len(number) < 10 and int(number) > 0):
         raise Turned(problem(400, "Not a version", 'If-Match takes the ETag of a task, such as "3".'))
     return {"expected_version": int(number)}
 

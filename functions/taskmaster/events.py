@@ -24,6 +24,7 @@ JSON = "application/json"
 STRUCTURED = "application/cloudevents+json"
 PING = "dev.knative.sources.ping"
 WRAPPED = "dev.knative.kafka.event"  # how KafkaSource hands over a record that is no CloudEvent
+_FROM_KAFKA = "knativekafkaoffset"  # an attribute that it adds to every event
 
 # The envelope of the original schema, field by field, as CloudEvents attributes.
 _ENVELOPE = {
@@ -53,8 +54,14 @@ def media_type(headers: Mapping[str, str]) -> str:
 
 
 def attributes(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The ce-* headers of a binary event, names without the prefix, percent-decoded (HTTP binding 3.1.3.2)."""
-    return {name[3:].lower(): unquote(_utf8(value)) for name, value in headers if name[:3].lower() == "ce-"}
+    """The ce-* headers of a binary event, names without the prefix, percent-decoded (HTTP binding 3.1.3.2).
+
+    KafkaSource encodes nothing, so what comes from one is taken as it is: its ids a%2Fb and a/b are two.
+    """
+    found = {name[3:].lower(): _utf8(value) for name, value in headers if name[:3].lower() == "ce-"}
+    if _FROM_KAFKA in found:
+        return found
+    return {name: unquote(value) for name, value in found.items()}
 
 
 def _utf8(value: str) -> str:
@@ -160,7 +167,10 @@ def _event(attrs: dict[str, str], data: Any) -> "CloudEvent":
             raise Malformed("attribute time must be RFC 3339, such as 2026-11-24T09:00:00Z") from None
     from cloudevents.http import CloudEvent
 
-    return CloudEvent(attrs, data)
+    event = CloudEvent(attrs, data)
+    if "time" not in attrs:
+        del event["time"]  # the package makes one up, of the machine's clock
+    return event
 
 
 def _json(body: bytes, what: str) -> Any:
@@ -226,9 +236,10 @@ def outgoing(
 
 def dead_letter(attrs: Mapping[str, str], content_type: str, body: bytes, **why: str) -> Outgoing:
     """The event as it came, with why it failed as further attributes, on its way to the dead letters."""
-    headers = {f"ce_{name}": value.replace("\x00", "") for name, value in {**attrs, **why}.items()}
+    headers = {f"ce_{name}": value for name, value in {**attrs, **why}.items()}
     if content_type:
         headers["content-type"] = content_type
+    headers = {name: value.replace("\x00", "") for name, value in headers.items()}  # the outbox could not keep it
     return Outgoing(key=key_of(attrs), topics=(DEAD_LETTERS,), headers=headers, value=body)
 
 

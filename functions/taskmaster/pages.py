@@ -101,7 +101,10 @@ def page(command: ListTasks, found: list[Task]) -> Page:
     if len(found) <= command.limit:
         return Page(tasks=tasks, next_cursor=None)
     last = tasks[-1]
-    content = json.dumps([command.sort, _key(command.sort, last), last.task_id], separators=(",", ":"))
+    # Not escaped: the longest title, four bytes a character, must leave a cursor that is not too long to come back.
+    content = json.dumps(
+        [command.sort, _key(command.sort, last), last.task_id], separators=(",", ":"), ensure_ascii=False
+    )
     return Page(tasks=tasks, next_cursor=urlsafe_b64encode(content.encode()).decode())
 
 

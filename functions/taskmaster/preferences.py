@@ -30,7 +30,7 @@ def _webhook_url(url: str) -> str:
 
 
 WallTime = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
-WebhookUrl = Annotated[str, Field(max_length=2000), AfterValidator(_webhook_url)]
+WebhookUrl = Annotated[str, Field(max_length=2000, json_schema_extra={"format": "uri"}), AfterValidator(_webhook_url)]
 MailAddress = Annotated[
     str, Field(max_length=254, pattern=r"^[^\x00-\x20\x7f\s@<>()\[\],;:\\\"]{1,64}@[A-Za-z0-9.-]{1,190}$")
 ]

@@ -8,10 +8,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 MAX_ID = 2**63 - 1
 MAX_VERSION = 2**31 - 1
+QUERY = "query"  # the context of a command that comes as a query string, whose numbers are texts
 
 Priority = Literal["low", "medium", "high", "urgent"]
 
@@ -60,9 +61,16 @@ def _known_zone(name: str) -> str:
     return name
 
 
-def number(value: Any) -> Any:
-    """A number also as a query string says it."""
-    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10 else value
+def whole(value: Any) -> Any:
+    """A whole number as JSON may write it: 7.0 is 7, as far as a float can tell (RFC 8259, 6)."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53 else value
+
+
+def number(value: Any, info: ValidationInfo) -> Any:
+    """The same, and where the context is a query string, a text."""
+    if info.context == QUERY and isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        return int(value)
+    return whole(value)
 
 
 # What no regular expression or number can say is a format here, for those who read the schemas: JSON Schema leaves
@@ -74,7 +82,7 @@ Title = Annotated[str, Field(min_length=1, max_length=500, json_schema_extra=_ST
 Description = Annotated[str, Field(max_length=10_000, json_schema_extra=_STORABLE), AfterValidator(_storable)]
 Tag = Annotated[str, Field(min_length=1, max_length=50, json_schema_extra=_STORABLE), AfterValidator(_storable)]
 Tags = Annotated[list[Tag], Field(max_length=50), AfterValidator(lambda tags: list(dict.fromkeys(tags)))]
-TaskId = Annotated[int, Field(ge=1, le=MAX_ID)]
+TaskId = Annotated[int, Field(ge=1, le=MAX_ID), BeforeValidator(whole)]
 Version = Annotated[int, Field(ge=1, le=MAX_VERSION), BeforeValidator(number)]
 Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_moment_written), AfterValidator(_in_range)]
 Day = Annotated[date, Field(strict=False), BeforeValidator(_day_written), AfterValidator(_day_in_range)]

@@ -48,7 +48,7 @@ class Gateway:
 
     def __init__(self, serving: Serving, routes: Sequence[Route], *, admin: Admin | None = None) -> None:
         self._serving = serving
-        self._routes = sorted(routes, key=_precedence)
+        self._routes = routes
         self._admin = admin
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -60,7 +60,7 @@ class Gateway:
             return _problem(start_response, 404, "This host is reached from inside the cluster alone.")
         if path.startswith("/-/"):
             return self._administer(environ, name, start_response)
-        service = self._service_of(name) or self._route(method, path)
+        service = self._service_of(name) or route(self._routes, method, path)
         if service is None or self._serving.service(service).cluster_local:
             return _problem(start_response, 404, f"Nothing is served at {method} {path} of {host}.")
         try:
@@ -72,9 +72,6 @@ class Gateway:
     def _service_of(self, name: str) -> str | None:
         label, dot, _ = name.partition(".")
         return label if dot and label in self._serving else None
-
-    def _route(self, method: str, path: str) -> str | None:
-        return next((route.service for route in self._routes if _matches(route, method, path)), None)
 
     def _administer(self, environ: Environ, name: str, start_response: StartResponse) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
@@ -89,6 +86,12 @@ class Gateway:
             return _problem(start_response, 404, "There are GET /-/status and POST /-/travel.")
         status, content = answer
         return _json(start_response, status, content, "application/json")
+
+
+def route(routes: Sequence[Route], method: str, path: str) -> str | None:
+    """The function that a call to the one address is for, or None."""
+    ordered = sorted(routes, key=_precedence)
+    return next((each.service for each in ordered if _matches(each, method, path)), None)
 
 
 def _precedence(route: Route) -> tuple[int, int, bool]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from tests.specifications import asyncapi, events
+from tests.specifications import asyncapi, events, openapi
 
 _HEAD = "# Made from the code by `make documents`; a test holds it to that.\n"
 
@@ -19,7 +19,7 @@ class _Plain(yaml.SafeDumper):
 def written() -> dict[Path, str]:
     """The text of each, by its file."""
     found = {path: json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for path, schema in events.schemas().items()}
-    return {**found, asyncapi.FILE: _yaml(asyncapi.document())}
+    return {**found, asyncapi.FILE: _yaml(asyncapi.document()), openapi.FILE: _yaml(openapi.document())}
 
 
 def _yaml(document: Any) -> str:

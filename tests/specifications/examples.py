@@ -102,3 +102,42 @@ ENVELOPE: Json = {
     "data": {"title": "Buy groceries", "description": None, "completed": False, "tags": ["shopping"]},
     "metadata": {"source": "web", "trace_id": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
 }
+
+# By operation: the query string of a call, its body, and its answer.
+QUERIES: dict[str, Json] = {
+    "listTasks": {"status": "open", "priority": ["high", "urgent"], "tag": ["home"], "due_from": "2027-01-01",
+                  "due_to": "2027-12-31T23:59:59Z", "text": "rent", "sort": "due", "limit": 20},
+    "listOccurrences": {"count": 2},
+    "previewOccurrences": {"recurrence_pattern": "FREQ=MONTHLY;BYDAY=-1FR", "due_on": "2027-01-29",
+                           "time_zone": "Europe/Zurich", "count": 3},
+    "deleteTask": {"scope": "following"},
+}  # fmt: skip
+REQUESTS: dict[str, Json] = {
+    "createTask": CREATE,
+    "updateTask": UPDATE,
+    "snoozeTask": SNOOZE,
+    "changePreferences": PREFERENCES,
+}
+RESPONSES: dict[str, Json] = {
+    "createTask": TASK,
+    "updateTask": UPDATED,
+    "completeTask": COMPLETED,
+    "reopenTask": {**TASK, "version": 3},
+    "skipOccurrence": SKIPPED,
+    "snoozeTask": SNOOZED,
+    "dismissTask": {**TASK, "version": 2},
+    "getTask": TASK,
+    "listTasks": {"tasks": [TASK], "next_cursor": None},
+    "listOccurrences": {
+        "occurrences": [{"due_at": None, "due_on": "2027-02-28"}, {"due_at": None, "due_on": "2027-03-31"}]
+    },
+    "previewOccurrences": {
+        "occurrences": [
+            {"due_at": None, "due_on": "2027-01-29"},
+            {"due_at": None, "due_on": "2027-02-26"},
+            {"due_at": None, "due_on": "2027-03-26"},
+        ]
+    },
+    "showPreferences": PREFERENCES,
+    "changePreferences": PREFERENCES,
+}

@@ -1,0 +1,213 @@
+"""The OpenAPI document is valid, complete and true: its examples are run, and schemathesis looks for what is not."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import jsonschema_rs
+import pytest
+import yaml
+from openapi_spec_validator import validate
+
+from knative.local import gateway, manifests
+from knative.local.web import WebServer
+from taskmaster.identity import development_token
+from tests.address import address
+from tests.pack import FUNCTIONS, Json, Pack
+from tests.specifications import openapi
+from tests.specifications.answers import REFUSALS, problem
+from tests.specifications.examples import CREATE, PREFERENCES, QUERIES, REQUESTS, RESPONSES, TASK
+from tests.specifications.served import Served, served
+
+FUZZ = Path(__file__).parents[1] / "fuzz"
+OPERATIONS = {each.id: each for each in served() if each.routes}
+
+
+@pytest.fixture(scope="module")
+def document() -> Json:
+    return dict(yaml.safe_load(openapi.FILE.read_text()))
+
+
+def test_it_is_an_openapi_document(document: Json) -> None:
+    validate(document)
+
+
+def test_every_route_for_people_is_there_and_leads_to_its_function(document: Json) -> None:
+    routes = manifests.read(FUNCTIONS.parent / "knative", FUNCTIONS.parent / "eventing").routes
+    for each in OPERATIONS.values():
+        for route in each.routes:
+            assert document["paths"][route.path][route.method.lower()]["operationId"] == each.id
+            assert gateway.route(routes, route.method, route.path.replace("{task_id}", "7")) == each.function
+
+
+def test_every_rule_of_the_route_leads_to_something_that_is_documented(document: Json) -> None:
+    routes = manifests.read(FUNCTIONS.parent / "knative", FUNCTIONS.parent / "eventing").routes
+    reached = {
+        gateway.route(routes, method.upper(), path.replace("{task_id}", "7"))
+        for path, operations in document["paths"].items()
+        for method in operations
+    }
+    assert {route.service for route in routes} == reached
+
+
+def test_every_example_is_as_its_schema_says(document: Json) -> None:
+    """Of requests and answers; those of parameters are run below."""
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            parts = [operation.get("requestBody", {}), *operation["responses"].values()]
+            for part in parts:
+                for media in resolved(document, part).get("content", {}).values():
+                    schema = {**media["schema"], "components": document["components"]}
+                    validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
+                    for example in media.get("examples", {}).values():
+                        faults = [fault.message for fault in validator.iter_errors(example["value"])]
+                        assert faults == [], (method, path)
+
+
+def resolved(document: Json, part: Any) -> Any:
+    if "$ref" not in part:
+        return part
+    found: Any = document
+    for name in part["$ref"].removeprefix("#/").split("/"):
+        found = found[name]
+    return found
+
+
+# Examples, run --------------------------------------------------------------------------------------------------------
+
+
+def called(pack: Pack, each: Served, *, task_id: int = 0, body: Any = None, **headers: str) -> Any:
+    [route] = each.routes
+    path = route.path.replace("{task_id}", str(task_id))
+    if each.id in QUERIES:
+        path += "?" + urlencode(QUERIES[each.id], doseq=True)
+    return pack.call(each.function, route.method, path, REQUESTS.get(each.id) if body is None else body, **headers)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_the_example_of_an_operation_is_what_happens(pack: Pack, name: str) -> None:
+    pack.travel(to=datetime.fromisoformat(TASK["created_at"]))
+    each = OPERATIONS[name]
+    if name == "showPreferences":
+        pack.prefer(**PREFERENCES)
+    task = pack.create(**CREATE) if name not in ("createTask", "changePreferences", "showPreferences") else {}
+    if name == "reopenTask":
+        pack.complete(task)
+    answer = called(pack, each, task_id=task.get("task_id", 0))
+    assert answer.status_code == (204 if each.answers == [None] else each.operation.status), answer.text
+    if name in RESPONSES:
+        assert settled(answer.json) == settled(RESPONSES[name])
+    else:
+        assert answer.data == b""
+    if any(kind is not None and kind.__name__ == "Task" for kind in each.answers):
+        assert answer.headers["ETag"] == f'"{answer.json["version"]}"'
+    assert answer.headers.get("Location") == (f"/tasks/{answer.json['task_id']}" if name == "createTask" else None)
+
+
+def settled(answer: Any) -> Any:
+    """An answer without what is another in every run: numbers of tasks, and seconds."""
+    if isinstance(answer, list):
+        return [settled(each) for each in answer]
+    if not isinstance(answer, dict):
+        return answer
+    same = {name: settled(value) for name, value in answer.items()}
+    for name in ("task_id", "series_id"):
+        if name in same:
+            same[name] = 7
+    for name in ("created_at", "updated_at", "completed_at", "snoozed_until"):
+        if same.get(name):
+            moment = datetime.fromisoformat(same[name]).astimezone(UTC)
+            same[name] = moment.replace(second=0, microsecond=0).isoformat()
+    return same
+
+
+def test_the_examples_of_refusals_are_what_is_said(pack: Pack) -> None:
+    task = pack.create(**CREATE)
+    task_id = task["task_id"]
+    done = pack.complete(pack.create(title="x"))["task_id"]
+    met = {
+        400: called(pack, OPERATIONS["updateTask"], task_id=task_id, If_Match='"x"'),
+        401: called(pack, OPERATIONS["getTask"], task_id=task_id, Authorization=""),
+        404: called(pack, OPERATIONS["getTask"], task_id=999_999_999),
+        409: called(pack, OPERATIONS["snoozeTask"], task_id=done),
+        412: called(pack, OPERATIONS["updateTask"], task_id=task_id, If_Match='"3"'),
+        413: called(pack, OPERATIONS["createTask"], body=b" " * 300_000),
+        415: called(pack, OPERATIONS["createTask"], Content_Type="text/plain"),
+        422: called(pack, OPERATIONS["createTask"], body={}),
+    }
+    assert {*met, 503} == set(REFUSALS)
+    for status, answer in met.items():
+        assert answer.status_code == status, answer.text
+        assert answer.content_type == "application/problem+json"
+        assert json.loads(answer.text.replace(f"Task {task_id} ", "Task 7 ")) == problem(status)
+        if header := REFUSALS[status].header:
+            assert header in answer.headers
+
+
+def test_the_example_of_an_outage_is_what_is_said(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
+    from taskmaster import runtime, settings
+
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
+    monkeypatch.setenv("DATABASE_TIMEOUT", "0.2")
+    runtime.close()
+    settings.current.cache_clear()
+    answer = called(pack, OPERATIONS["getTask"], task_id=7)
+    assert (answer.status_code, answer.json) == (503, problem(503))
+    assert int(answer.headers["Retry-After"]) > 0
+
+
+# Found by schemathesis, and kept --------------------------------------------------------------------------------------
+
+
+def test_a_whole_number_may_be_written_with_a_fraction_of_nothing(pack: Pack) -> None:
+    """JSON Schema has no difference between 1 and 1.0; beyond 2**53 a float no longer tells which number it is."""
+    path = f"/tasks/{pack.create()['task_id']}"
+    assert pack.call("update-task", "PATCH", path, b'{"priority": "low", "expected_version": 1.0}').status_code == 200
+    task_id = pack.create()["task_id"]
+    assert pack.event("complete-task", "task.complete", b'{"task_id": %d.0}' % task_id).status_code == 204
+    assert pack.get({"task_id": task_id})["completed"]
+    for wrong in (b'{"expected_version": 1.5}', b'{"expected_version": 1e300}', b'{"expected_version": "1"}'):
+        assert pack.call("update-task", "PATCH", path, wrong).status_code == 422
+    for wrong in (b'{"task_id": 9007199254740994.0}', b'{"task_id": "1"}', b'{"task_id": true}'):
+        assert pack.event("complete-task", "task.complete", wrong).status_code == 422
+
+
+def test_version_nought_is_no_version(pack: Pack) -> None:
+    """It named a field that nobody had sent."""
+    answer = pack.call("complete-task", "POST", f"/tasks/{pack.create()['task_id']}/complete", If_Match='"0"')
+    assert (answer.status_code, answer.json) == (400, problem(400))
+
+
+# schemathesis itself --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.timeout(0)
+def test_schemathesis_finds_nothing(pack: Pack) -> None:
+    """Examples, coverage of the schemas, random calls and sequences of them, on the functions over the one address."""
+    seconds = int(os.environ.get("FUZZ_SECONDS", "40"))
+    token = development_token(pack.user, secret=pack.secret, seconds=seconds + 600)
+    web = WebServer(address(pack))
+    try:
+        found = subprocess.run(
+            [
+                sys.executable, "-m", "schemathesis.cli", "--config-file", FUZZ / "http.toml", "run", openapi.FILE,
+                "--url", f"http://127.0.0.1:{web.port}", "--header", f"Authorization: Bearer {token}",
+                "--checks", "all", "--max-time", str(seconds), "--no-color", "--warnings", "off",
+            ],
+            env={
+                **os.environ,
+                "SCHEMATHESIS_HOOKS": "tests.fuzz.hooks",
+                "PYTHONPATH": f"{FUNCTIONS}{os.pathsep}{FUNCTIONS.parent}",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )  # fmt: skip
+    finally:
+        web.stop()
+    assert found.returncode == 0, found.stdout[-20_000:] + found.stderr[-2_000:]
