@@ -189,7 +189,7 @@ def test_topics_may_have_other_names(connected: dict[str, str]) -> None:
     named = {**connected, "KAFKA_TOPICS": f'{{"task-events": "prod.{uuid4().hex}"}}'}
     told = taskmaster(named, "topics", "--dry-run")
     assert told.returncode == 2
-    [line] = told.stdout.splitlines()
+    [line] = [line for line in told.stdout.splitlines() if "the broker does not say" not in line]
     assert line.startswith("prod.")
 
 
