@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -116,9 +117,14 @@ def run(plan: Plan, directory: Path) -> None:
         home = Path(name)
         home.chmod(0o711)  # as root, PostgreSQL runs as another user and must get there
         stage = _Stage(directory, home)
-        with stage.running():
-            keep_a_ledger(stage.database_url)
-            _act(stage, plan, directory)
+        try:
+            with stage.running():
+                keep_a_ledger(stage.database_url)
+                _act(stage, plan, directory)
+        finally:  # what the parts said goes with the history
+            for log in (stage.kafka.log, home / "database" / "postgres" / "postgres.log"):
+                with contextlib.suppress(FileNotFoundError):
+                    shutil.copy(log, directory)
 
 
 def _act(stage: _Stage, plan: Plan, directory: Path) -> None:
