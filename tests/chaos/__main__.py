@@ -25,7 +25,7 @@ def main() -> None:
 @click.option("--seconds", default=60.0, show_default=True, type=click.FloatRange(10, 86_400), help="Of chaos.")
 @click.option("--commands", default=0, type=click.IntRange(0, 1_000_000), help="0: ten a second.")
 @click.option("--seed", type=int, help="What to ask and what to break; a random one unless given.")
-@click.option("--settling", default=0.0, help="Seconds to come to rest; 0: two minutes, and half the chaos' time.")
+@click.option("--settling", default=0.0, help="Seconds to come to rest; 0: five minutes and half the chaos' time.")
 def run(seconds: float, commands: int, seed: int | None, settling: float) -> None:
     """Make a history and check it."""
     from tests.apache_kafka import NoApacheKafka, class_path
@@ -43,7 +43,7 @@ def run(seconds: float, commands: int, seed: int | None, settling: float) -> Non
         seed=seed,
         seconds=seconds,
         commands=commands or int(seconds * 10),
-        settling=settling or 120 + seconds / 2,
+        settling=settling or 300 + seconds / 2,
     )
     directory = _ROOT / ".local" / "chaos" / f"{seed}-{time.strftime('%Y%m%dT%H%M%S')}"
     again = f"make chaos SEED={seed} SECONDS={seconds:g} COMMANDS={plan.commands}"
