@@ -20,8 +20,8 @@ COMMANDS ?= 0
 SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up travel token test chaos bench image manifests test-cluster demo-cluster idle-cluster documents \
-	asyncapi fuzz fuzz-http lint format lock sbom licences audit secrets clean
+.PHONY: help demo up travel token test test-kafka test-compose chaos bench image manifests test-cluster demo-cluster \
+	idle-cluster documents asyncapi fuzz fuzz-http lint format lock sbom licences audit secrets clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,16 @@ token: .demo ## Print a token for what `make up` runs: make token USER=ada
 
 test: .dev ## Run unit, contract and integration tests on a real PostgreSQL and broker
 	@$(RUN) pytest -n $(WORKERS) --dist worksteal -q $(ARGS)
+
+test-kafka: .dev ## Run what uses a broker on an Apache Kafka with SASL, TLS and ACLs (needs Java, Maven)
+	@$(RUN) pytest -n 2 --dist worksteal -q --broker=kafka --timeout 300 tests/contract tests/integration tests/platform tests/apache_kafka $(ARGS)
+
+test-compose: .dev ## The same on a Redpanda and a PostgreSQL of Docker: tests/compose.yaml
+	@docker compose version >/dev/null 2>&1 || { echo "make test-compose: needs Docker with its compose plugin; make test and make test-kafka do without" >&2; exit 1; }
+	@docker compose --file tests/compose.yaml up --wait
+	@set -a; . tests/compose.env; set +a; \
+		$(RUN) pytest -q --broker=given --timeout 300 tests/contract tests/integration tests/platform $(ARGS); \
+		status=$$?; docker compose --file tests/compose.yaml down --volumes; exit $$status
 
 chaos: .dev ## Kill everything, then check every promise: make chaos SECONDS=600 COMMANDS=10000 SEED=7 (needs Java, Maven)
 	@$(RUN) tests.chaos run --seconds $(SECONDS) --commands $(COMMANDS) $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -1,11 +1,14 @@
 """Fixtures: a real PostgreSQL and a real broker, one of each for a test process, and the pack of functions on them."""
 
+import os
 from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 
-from knative.local.embedded import Server, broker, postgres
+from knative.local.embedded import Server, postgres
+from tests import brokers
+from tests.brokers import Kafka
 from tests.command_line import taskmaster
 from tests.pack import Pack
 
@@ -14,15 +17,22 @@ SECRET = "a secret of the tests"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--broker", choices=("embedded", "kafka"), default="embedded", help="what the tests run on: kafka needs Java"
+        "--broker", choices=brokers.KINDS, default="embedded", help="what the tests run on: see tests/brokers.py"
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--broker") == "given":
+        brokers.take_given(os.environ)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--broker") != "kafka":
-        left_out = [item for item in items if item.get_closest_marker("kafka")]
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=left_out)
+    """Leave out what is about another broker than this one; the markers in pyproject.toml say why."""
+    kind = config.getoption("--broker")
+    others = {"embedded": ("kafka",), "kafka": ("embedded_broker",), "given": ("kafka", "embedded_broker")}[kind]
+    left_out = [item for item in items if any(item.get_closest_marker(other) for other in others)]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture(scope="session")
@@ -33,9 +43,9 @@ def database_server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def bootstrap_servers() -> Iterator[str]:
-    with broker() as address:
-        yield address
+def kafka(pytestconfig: pytest.Config) -> Iterator[Kafka]:
+    with brokers.broker(pytestconfig.getoption("--broker")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
@@ -53,11 +63,10 @@ def environment(database_server: Server) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def connected(environment: dict[str, str], bootstrap_servers: str) -> dict[str, str]:
-    """The same with a broker that has the topics."""
-    configured = {**environment, "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers}
-    taskmaster(configured, "topics")
-    return configured
+def connected(environment: dict[str, str], kafka: Kafka) -> dict[str, str]:
+    """The same with a broker that has the topics, as the functions' user."""
+    taskmaster(kafka.environment("admin"), "topics")
+    return {**environment, **kafka.environment("functions")}
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from knative.local.kafka_source import KafkaSourceAdapter
 from knative.local.resources import Container, Delivery, KafkaSource, Service, cluster_url
 from knative.local.serving import ClusterSink, Serving
 from taskmaster.routes import TOPICS, mailbox_of
-from tests.command_line import at_once
+from tests.brokers import Kafka
 from tests.pack import FUNCTIONS
 from tests.topic_reader import TopicReader
 
@@ -44,16 +44,20 @@ class Mailboxes:
     """Topics of a test, a user who has the tasks in it to himself, and what runs the functions."""
 
     environment: dict[str, str]
+    kafka: Kafka
     user: str = field(default_factory=lambda: f"user-{uuid4()}")
 
     @classmethod
-    def of(cls, connected: Mapping[str, str], **settings: str) -> "Mailboxes":
+    def of(cls, connected: Mapping[str, str], kafka: Kafka, **settings: str) -> "Mailboxes":
         prefix = uuid4().hex[:8]
         names = {name: f"{prefix}.{name}" for name in TOPICS}
-        environment = {**connected, "KAFKA_TOPICS": json.dumps(names), **settings}
-        made = at_once(environment, "topics", "--partitions", "1")
-        assert made.exit_code == 0, made.output
-        return cls(environment)
+        renamed = {"KAFKA_TOPICS": kafka.rename(names, partitions=1)}
+        return cls({**connected, **renamed, **settings}, kafka)
+
+    @property
+    def operator(self) -> dict[str, str]:
+        """What somebody who looks after dead letters is configured with."""
+        return {**self.environment, **self.kafka.environment("operator")}
 
     @contextlib.contextmanager
     def running(
@@ -88,7 +92,7 @@ class Mailboxes:
                     KafkaSource(
                         name=name,
                         topics=(self.topic(mailbox_of(name)),),
-                        consumer_group=self.topic(name),
+                        consumer_group=f"taskmaster-{self.topic(name)}",
                         initial_offset="earliest",
                         sink=cluster_url(name, "default", "/events"),
                         delivery=Delivery(
@@ -100,7 +104,7 @@ class Mailboxes:
                             }
                         ),
                     ),
-                    client={"bootstrap_servers": self.bootstrap_servers},
+                    client=self.kafka.client("source"),
                     sink=sink,
                     commit_interval=0.1,
                     session_timeout=session_timeout,
@@ -112,12 +116,8 @@ class Mailboxes:
     def topic(self, name: str) -> str:
         return str(json.loads(self.environment["KAFKA_TOPICS"]).get(name, name))
 
-    @property
-    def bootstrap_servers(self) -> str:
-        return self.environment["KAFKA_BOOTSTRAP_SERVERS"]
-
     def reader(self, name: str) -> TopicReader:
-        return TopicReader(self.bootstrap_servers, self.topic(name))
+        return TopicReader(self.kafka, self.topic(name))
 
     def event(self, event_type: str, data: Any, *, event_id: str | None = None, **attributes: str) -> str:
         """A command on the mailbox of its operation, as a CloudEvent in binary mode; its id."""
@@ -130,7 +130,7 @@ class Mailboxes:
 
     def record(self, topic: str, value: bytes, headers: list[tuple[str, bytes]] | None = None) -> None:
         """A record on a topic, acknowledged."""
-        producer = KafkaProducer(bootstrap_servers=self.bootstrap_servers, enable_idempotence=False)
+        producer = KafkaProducer(**self.kafka.client(), enable_idempotence=False)
         producer.send(self.topic(topic), key=self.user.encode(), value=value, headers=headers or []).get(10)
         producer.close()
 

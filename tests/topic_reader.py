@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from kafka import KafkaConsumer
 
+from tests.brokers import Kafka
 from tests.function_process import eventually
 from tests.specifications import published
 
@@ -32,10 +33,8 @@ class Seen:
 class TopicReader:
     """Collects the records of a topic, in the order of each partition."""
 
-    def __init__(self, bootstrap_servers: str, topic: str) -> None:
-        self._consumer = KafkaConsumer(
-            topic, bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest", metadata_max_age_ms=200
-        )
+    def __init__(self, kafka: Kafka, topic: str) -> None:
+        self._consumer = KafkaConsumer(topic, **kafka.client(), auto_offset_reset="earliest", metadata_max_age_ms=200)
         self.seen: list[Seen] = []
 
     def __enter__(self) -> Self:

@@ -1,15 +1,20 @@
 """A real broker behind a relay that a test can make fail: gone, without a topic, or silent about what it stored.
 
-Clients talk Kafka to the relay, and the relay to the broker. It changes two kinds of message: metadata, so that clients
+Clients talk Kafka to the relay, and the relay to the broker, both by TLS where the broker asks for it; signing in is
+between the client and the broker. It changes two kinds of message: metadata, so that clients
 come back to it and do not find the hidden topics, and, when told to, it loses acknowledgements.
 """
 
 import contextlib
 import socket
+import ssl
 import struct
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
+import trustme
 from kafka.protocol.metadata import MetadataRequest, MetadataResponse
 
 from knative.local.processes import free_port
@@ -19,16 +24,27 @@ _UNKNOWN_TOPIC = 3
 
 
 class UnreliableBroker:
-    """Between `start` and `stop`, a broker at `address` that does what it is told.
+    """Between `come_back` and `go_away`, a broker that does what it is told.
 
     `hidden` holds the topics that it does not know; `lost_acknowledgements` counts down those that it loses. While it
     `hangs_up`, as a proxy does whose broker is gone, it accepts a connection and closes it; `hung_up` says how many.
     """
 
-    def __init__(self, upstream: str) -> None:
-        host, _, port = upstream.rpartition(":")
+    def __init__(self, upstream: Mapping[str, str], directory: Path) -> None:
+        host, _, port = upstream["KAFKA_BOOTSTRAP_SERVERS"].rpartition(":")
         self._upstream = (host, int(port))
         self._port = free_port()
+        # What a client's KAFKA_* have to be to come here.
+        self.environment = {**upstream, "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{self._port}"}
+        self._server: ssl.SSLContext | None = None
+        self._client: ssl.SSLContext | None = None
+        if upstream.get("KAFKA_SECURITY_PROTOCOL", "").endswith("SSL"):
+            authority = trustme.CA()
+            authority.cert_pem.write_to_path(str(directory / "ca.pem"))
+            self.environment["KAFKA_SSL_CAFILE"] = str(directory / "ca.pem")
+            self._server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            authority.issue_cert("127.0.0.1").configure_cert(self._server)
+            self._client = ssl.create_default_context(cafile=upstream.get("KAFKA_SSL_CAFILE"))
         self._listener: socket.socket | None = None
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -37,19 +53,17 @@ class UnreliableBroker:
         self.hangs_up = False
         self.hung_up = 0
 
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self._port}"
-
     @classmethod
     @contextlib.contextmanager
-    def before(cls, upstream: str) -> Iterator["UnreliableBroker"]:
-        relay = cls(upstream)
-        relay.come_back()
-        try:
-            yield relay
-        finally:
-            relay.go_away()
+    def before(cls, upstream: Mapping[str, str]) -> Iterator["UnreliableBroker"]:
+        """Before the broker of these KAFKA_*."""
+        with tempfile.TemporaryDirectory(prefix="taskmaster-test-") as directory:
+            relay = cls(upstream, Path(directory))
+            relay.come_back()
+            try:
+                yield relay
+            finally:
+                relay.go_away()
 
     def come_back(self) -> None:
         listener = socket.create_server(("127.0.0.1", self._port))
@@ -79,8 +93,8 @@ class UnreliableBroker:
                 continue
             threading.Thread(target=self._relay, args=(client, listener), daemon=True).start()
 
-    def _relay(self, client: socket.socket, listener: socket.socket) -> None:
-        with client, socket.create_connection(self._upstream) as broker, contextlib.suppress(OSError, EOFError):
+    def _relay(self, accepted: socket.socket, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError, EOFError), self._encrypted(accepted) as client, self._connect() as broker:
             with self._lock:
                 if self._listener is not listener:
                     return
@@ -92,6 +106,13 @@ class UnreliableBroker:
                 if api == _PRODUCE and self._loses():
                     return
                 _write(client, answer)
+
+    def _encrypted(self, client: socket.socket) -> socket.socket:
+        return self._server.wrap_socket(client, server_side=True) if self._server else client
+
+    def _connect(self) -> socket.socket:
+        broker = socket.create_connection(self._upstream)
+        return self._client.wrap_socket(broker, server_hostname=self._upstream[0]) if self._client else broker
 
     def _loses(self) -> bool:
         with self._lock:

@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 import click
 
+from taskmaster.acls import Tool
 from taskmaster.dead_letter_commands import dead_letters
 from taskmaster.terminal import configured, deadline, fail, first_line
 
@@ -88,6 +89,23 @@ def topics(dry_run: bool, partitions: int, replication: int) -> None:
         click.echo(f"how long {count} of them keep records the broker does not say: it has to be less than 8 days")
     if dry_run and any(change.action for change in changes):
         sys.exit(2)
+
+
+@main.command()
+@click.option("--tool", type=click.Choice(["kafka-acls", "rpk"]), default="kafka-acls", show_default=True)
+@click.option("--user", "named", multiple=True, metavar="ROLE=USER", help="What the user of a role is called.")
+def acls(tool: Tool, named: tuple[str, ...]) -> None:
+    """Print the commands that let each user of the broker do its part and no more; a superuser runs them."""
+    from taskmaster import acls as broker_acls
+    from taskmaster.settings import read
+
+    users = dict(broker_acls.USERS)
+    for role, _, user in (each.partition("=") for each in named):
+        if role not in users or not user:
+            fail(f"--user is ROLE=USER, and the roles are {', '.join(users)}")
+        users[role] = user
+    for command in broker_acls.commands(read(os.environ), users, tool=tool):
+        click.echo(command)
 
 
 @main.command()

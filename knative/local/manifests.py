@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
-from knative.local import cron
+from knative.local import cron, net
 from knative.local.fields import Field, ManifestError, documents
 from knative.local.resources import (
     Container,
@@ -145,6 +145,7 @@ def kafka_source(document: Field) -> KafkaSource:
         initial_offset=spec["initialOffset"].text("latest", among=("earliest", "latest")),
         delivery=_delivery(spec["delivery"], namespace),
         extensions=spec["ceOverrides"]["extensions"].mapping(),
+        net=net.read(spec["net"]),
     )
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from knative.local.net import Net
+
 
 @dataclass(frozen=True, kw_only=True)
 class Container:
@@ -66,6 +68,8 @@ class KafkaSource:
     initial_offset: str = "latest"
     delivery: Delivery = Delivery()
     extensions: dict[str, str] = field(default_factory=dict)
+    # How it signs in; None where the manifest does not say.
+    net: Net | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,8 @@
 taskmaster-database         DATABASE_URL, SYSTEM_DATABASE_URL: the two logins of the functions
 taskmaster-database-owner   MIGRATION_DATABASE_URL: the owner of the tables, for the migration alone
 taskmaster-kafka            KAFKA_BOOTSTRAP_SERVERS, and KAFKA_* as given for a real broker
+taskmaster-kafka-source     the same for KafkaSources: their own user where KAFKA_SOURCE_* are given, and ca.crt
+taskmaster-kafka-admin      the user who makes topics, where KAFKA_ADMIN_* are given
 taskmaster-identity         DEV_TOKEN_SECRET
 """
 
@@ -15,10 +17,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from knative.local.net import Net
+
 Secrets = dict[str, dict[str, str]]
 
 _OWNER, _USER, _SYSTEM = "taskmaster_owner", "taskmaster_user", "taskmaster_system"
 _DATABASE = "taskmaster"
+_SOURCE, _ADMIN = "KAFKA_SOURCE_", "KAFKA_ADMIN_"
 
 
 class Passwords:
@@ -56,19 +61,32 @@ def create_database(superuser_url: str, passwords: Passwords) -> str:
 
 def make_up(owner_url: str, kafka: Mapping[str, str], passwords: Passwords) -> Secrets:
     """The Secrets by name; the migration gives the two logins the passwords that their URLs hold."""
+    functions = {name: value for name, value in kafka.items() if not name.startswith((_SOURCE, _ADMIN))}
+    source = functions | _own(kafka, _SOURCE)
+    if authority := functions.get("KAFKA_SSL_CAFILE"):
+        source["ca.crt"] = Path(authority).read_text(encoding="utf-8")
     return {
         "taskmaster-database": {
             "DATABASE_URL": _login(owner_url, _USER, passwords),
             "SYSTEM_DATABASE_URL": _login(owner_url, _SYSTEM, passwords),
         },
         "taskmaster-database-owner": {"MIGRATION_DATABASE_URL": owner_url},
-        "taskmaster-kafka": dict(kafka),
+        "taskmaster-kafka": functions,
+        "taskmaster-kafka-source": source,
+        "taskmaster-kafka-admin": _own(kafka, _ADMIN),
         "taskmaster-identity": {"DEV_TOKEN_SECRET": passwords["DEV_TOKEN_SECRET"]},
     }
 
 
-def kafka_client(kafka: Mapping[str, str]) -> dict[str, Any]:
-    """kafka-python's settings for the broker that taskmaster-kafka names."""
+def kafka_client(net: Net | None, secrets: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """kafka-python's settings for a KafkaSource: the broker of taskmaster-kafka-source, and its user unless net says.
+
+    Raises ManifestError where net asks for what no Secret has.
+    """
+    kafka = secrets["taskmaster-kafka-source"]
+    servers = kafka["KAFKA_BOOTSTRAP_SERVERS"].split(",")
+    if net is not None:
+        return {"bootstrap_servers": servers, **net.client(secrets)}
     settings = {
         "security_protocol": kafka.get("KAFKA_SECURITY_PROTOCOL"),
         "sasl_mechanism": kafka.get("KAFKA_SASL_MECHANISM"),
@@ -79,7 +97,11 @@ def kafka_client(kafka: Mapping[str, str]) -> dict[str, Any]:
         "ssl_keyfile": kafka.get("KAFKA_SSL_KEYFILE"),
     }
     given = {name: value for name, value in settings.items() if value}
-    return {"bootstrap_servers": kafka["KAFKA_BOOTSTRAP_SERVERS"].split(","), **given}
+    return {"bootstrap_servers": servers, **given}
+
+
+def _own(kafka: Mapping[str, str], prefix: str) -> dict[str, str]:
+    return {"KAFKA_" + name.removeprefix(prefix): value for name, value in kafka.items() if name.startswith(prefix)}
 
 
 def _login(url: str, user: str, passwords: Passwords) -> str:

@@ -4,7 +4,8 @@
         requests.get(platform.url + "/tasks")
 
 DATABASE_URL (the owner of the database) and KAFKA_BOOTSTRAP_SERVERS with its KAFKA_* name running ones to use
-instead of the embedded PostgreSQL and broker.
+instead of the embedded PostgreSQL and broker. On a broker with a user for each part, KAFKA_SOURCE_SASL_USERNAME and
+KAFKA_SOURCE_SASL_PASSWORD are that of the KafkaSources; the same with KAFKA_ADMIN_, that of the Job that makes topics.
 """
 
 from __future__ import annotations
@@ -194,14 +195,13 @@ class Platform:
         gate.open(Gateway(self._serving, found.routes, admin=self._administer))
 
         sink = ClusterSink(self._serving)
-        client = secrets.kafka_client(self.secret("taskmaster-kafka"))
         is_embedded = not self._environ.get("KAFKA_BOOTSTRAP_SERVERS")
         shortest = _EMBEDDED_SESSION_SECONDS if is_embedded else _SESSION_SECONDS
         self._pings = [PingSourceAdapter(ping, sink=sink, clock=self.clock) for ping in found.ping_sources]
         self._sources = [
             KafkaSourceAdapter(
                 source,
-                client=client,
+                client=secrets.kafka_client(source.net, everything),
                 sink=sink,
                 commit_interval=self._commit_interval,
                 session_timeout=self._session_timeout or shortest,

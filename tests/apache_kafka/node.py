@@ -250,6 +250,8 @@ class ApacheKafka:
             "broker.heartbeat.interval.ms": "500",
             # A test that starts a consumer waits for it to be alone in its group.
             "group.initial.rebalance.delay.ms": "0",
+            # And one that restarts its consumer, for the one before it to be given up: 6 s at least as shipped.
+            "group.min.session.timeout.ms": "500",
             **self._settings,
         }
 

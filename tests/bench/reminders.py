@@ -26,6 +26,7 @@ from rich.table import Table
 from knative.local.embedded import EmbeddedError
 from knative.local.up import Platform
 from tests.bench.contenders import Wrong
+from tests.brokers import Kafka
 from tests.platform.user import User
 from tests.receiver import SECRET, Receiver
 
@@ -79,9 +80,10 @@ def _measure(shape: str, create: Create, count: int, apart: timedelta) -> Latene
         stack.callback(receiver.shutdown)
         Path(state).chmod(0o711)
         platform = stack.enter_context(Platform(_ROOT, state=Path(state), environ={}, watch=False))
+        kafka = Kafka({"KAFKA_BOOTSTRAP_SERVERS": platform.bootstrap_servers})
         if not platform.wait_until_consuming(60):
             raise Wrong("a KafkaSource has no partitions after a minute")
-        users = [stack.enter_context(User.of(platform, f"user-{number}")) for number in range(_USERS)]
+        users = [stack.enter_context(User.of(platform, kafka, f"user-{number}")) for number in range(_USERS)]
         for user in users:
             user.call("PUT", "/preferences", {"channels": [{"type": "webhook", "url": receiver.url, "secret": SECRET}]})
         start = platform.clock.now() + _AHEAD

@@ -5,43 +5,46 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 
 from taskmaster import settings
 from taskmaster.broker import Broker, Record
 from taskmaster.events import Outgoing
 from taskmaster.topics import Admin
+from tests.brokers import Kafka
 from tests.function_process import eventually
 
 SESSION_MS = 2_000
 
 
 @pytest.fixture
-def configured(bootstrap_servers: str) -> settings.Settings:
-    return settings.read({"KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers})
+def admin(kafka: Kafka) -> Iterator[Admin]:
+    """Whoever makes the topics."""
+    admin = Admin(settings.read(kafka.environment("admin")))
+    yield admin
+    admin.close()
 
 
 @pytest.fixture
-def topic(configured: settings.Settings) -> str:
-    """A new topic of three partitions, made as `taskmaster topics` makes it."""
+def topic(kafka: Kafka, admin: Admin) -> str:
+    """A new topic of three partitions, made as `taskmaster topics` makes it, that is used as a mailbox."""
     name = f"topic-{uuid4().hex[:8]}"
-    admin = Admin(configured)
+    kafka.allow({"create-task": name})
     admin.create([name], partitions=3, replication=-1)
-    admin.close()
     return name
 
 
 @pytest.fixture
-def broker(configured: settings.Settings) -> Iterator[Broker]:
+def broker(kafka: Kafka) -> Iterator[Broker]:
     """The pack's own producer: acks=all, one request in flight, no idempotence."""
-    broker = Broker(configured)
+    broker = Broker(settings.read(kafka.environment("functions")))
     yield broker
     broker.close()
 
 
-def records(bootstrap_servers: str, topic: str, count: int) -> list[Any]:
+def records(kafka: Kafka, topic: str, count: int) -> list[Any]:
     """So many records of a topic from its beginning, by a consumer that belongs to no group."""
-    consumer = KafkaConsumer(topic, bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest")
+    consumer = KafkaConsumer(topic, **kafka.client("source"), auto_offset_reset="earliest")
     found: list[Any] = []
 
     def read() -> bool:
@@ -60,25 +63,22 @@ def send(broker: Broker, topic: str, *values: bytes, key: str = "key") -> None:
         assert (sent, failed) == ({number}, {})
 
 
-def test_a_topic_has_the_partitions_it_was_made_with(configured: settings.Settings, topic: str) -> None:
-    admin = Admin(configured)
+def test_a_topic_has_the_partitions_it_was_made_with(admin: Admin, topic: str) -> None:
     found = admin.existing([topic, "no-such-topic"])
-    admin.close()
     assert found.keys() == {topic}
     assert found[topic].partitions == 3
 
 
-def test_a_topic_is_there_for_everybody_once_it_was_made(bootstrap_servers: str, topic: str) -> None:
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    assert topic in admin.list_topics()
-    admin.close()
+def test_a_topic_is_there_for_everybody_once_it_was_made(kafka: Kafka, topic: str) -> None:
+    with kafka.admin() as another:
+        assert topic in another.list_topics()
 
 
-def test_key_headers_and_value_come_back_byte_by_byte(bootstrap_servers: str, broker: Broker, topic: str) -> None:
+def test_key_headers_and_value_come_back_byte_by_byte(kafka: Kafka, broker: Broker, topic: str) -> None:
     headers = {"ce_specversion": "1.0", "ce_id": "é ☃", "content-type": "application/json"}
     value = bytes(range(256))
     broker.deliver(Outgoing(key="ключ", topics=(topic,), headers=headers, value=value), to=topic)
-    [record] = records(bootstrap_servers, topic, 1)
+    [record] = records(kafka, topic, 1)
     assert record.key.decode() == "ключ"
     assert {name: text.decode() for name, text in record.headers} == headers
     assert [name for name, _ in record.headers] == list(headers)
@@ -88,7 +88,7 @@ def test_key_headers_and_value_come_back_byte_by_byte(bootstrap_servers: str, br
 
 
 def test_records_of_one_key_are_on_one_partition_in_the_order_they_were_sent(
-    bootstrap_servers: str, broker: Broker, topic: str
+    kafka: Kafka, broker: Broker, topic: str
 ) -> None:
     batch: list[tuple[int, Record]] = [
         (number, (topic, f"key {number % 7}", {}, b"%d" % number)) for number in range(700)
@@ -97,7 +97,7 @@ def test_records_of_one_key_are_on_one_partition_in_the_order_they_were_sent(
     assert (len(sent), failed) == (700, {})
     by_key: dict[bytes, list[int]] = {}
     places: dict[bytes, set[int]] = {}
-    for record in records(bootstrap_servers, topic, 700):
+    for record in records(kafka, topic, 700):
         by_key.setdefault(record.key, []).append(int(record.value))
         places.setdefault(record.key, set()).add(record.partition)
     assert by_key == {f"key {n}".encode(): list(range(n, 700, 7)) for n in range(7)}
@@ -105,15 +105,15 @@ def test_records_of_one_key_are_on_one_partition_in_the_order_they_were_sent(
     assert len(set.union(*places.values())) > 1, "keys are spread over the partitions"
 
 
-def test_a_record_of_900_kb_is_taken_whole(bootstrap_servers: str, broker: Broker, topic: str) -> None:
+def test_a_record_of_900_kb_is_taken_whole(kafka: Kafka, broker: Broker, topic: str) -> None:
     value = b"x" * 900_000
     send(broker, topic, value)
-    [record] = records(bootstrap_servers, topic, 1)
+    [record] = records(kafka, topic, 1)
     assert record.value == value
 
 
-def test_what_was_acknowledged_is_there_at_once(bootstrap_servers: str, broker: Broker, topic: str) -> None:
-    consumer = KafkaConsumer(bootstrap_servers=bootstrap_servers)
+def test_what_was_acknowledged_is_there_at_once(kafka: Kafka, broker: Broker, topic: str) -> None:
+    consumer = KafkaConsumer(**kafka.client("source"))
     partitions = [TopicPartition(topic, number) for number in range(3)]
     for count in range(1, 6):
         send(broker, topic, b"x", key=f"key {count}")
@@ -124,11 +124,11 @@ def test_what_was_acknowledged_is_there_at_once(bootstrap_servers: str, broker: 
 # Consumer groups ------------------------------------------------------------------------------------------------------
 
 
-def member(bootstrap_servers: str, topic: str) -> KafkaConsumer:
+def member(kafka: Kafka, topic: str) -> KafkaConsumer:
     return KafkaConsumer(
         topic,
-        bootstrap_servers=bootstrap_servers,
-        group_id=topic,
+        **kafka.client("source"),
+        group_id=f"taskmaster-{topic}",
         auto_offset_reset="earliest",
         enable_auto_commit=False,
         session_timeout_ms=SESSION_MS,
@@ -149,33 +149,33 @@ def take(consumer: KafkaConsumer, count: int) -> list[Any]:
     return found
 
 
-def test_a_group_goes_on_from_what_it_committed(bootstrap_servers: str, broker: Broker, topic: str) -> None:
+def test_a_group_goes_on_from_what_it_committed(kafka: Kafka, broker: Broker, topic: str) -> None:
     send(broker, topic, *(b"%d" % number for number in range(10)))
-    first = member(bootstrap_servers, topic)
+    first = member(kafka, topic)
     taken = take(first, 4)
     place = TopicPartition(topic, taken[0].partition)
     first.commit({place: OffsetAndMetadata(taken[-1].offset + 1, "", -1)})
     first.close(autocommit=False)
 
-    second = member(bootstrap_servers, topic)
+    second = member(kafka, topic)
     rest = take(second, 6)
     second.close(autocommit=False)
     assert [int(record.value) for record in taken + rest] == list(range(10))
 
 
-def test_what_a_group_did_not_commit_comes_again(bootstrap_servers: str, broker: Broker, topic: str) -> None:
+def test_what_a_group_did_not_commit_comes_again(kafka: Kafka, broker: Broker, topic: str) -> None:
     send(broker, topic, b"0", b"1")
     for _ in range(2):
-        consumer = member(bootstrap_servers, topic)
+        consumer = member(kafka, topic)
         assert [record.value for record in take(consumer, 2)] == [b"0", b"1"]
         consumer.close(autocommit=False)
 
 
-def test_groups_do_not_know_of_each_other(bootstrap_servers: str, broker: Broker, topic: str) -> None:
+def test_groups_do_not_know_of_each_other(kafka: Kafka, broker: Broker, topic: str) -> None:
     send(broker, topic, b"0")
     for group in ("first", "second"):
         consumer = KafkaConsumer(
-            topic, bootstrap_servers=bootstrap_servers, group_id=f"{topic}-{group}", auto_offset_reset="earliest",
+            topic, **kafka.client("source"), group_id=f"taskmaster-{topic}-{group}", auto_offset_reset="earliest",
             session_timeout_ms=SESSION_MS, heartbeat_interval_ms=SESSION_MS // 4,
         )  # fmt: skip
         assert [record.value for record in take(consumer, 1)] == [b"0"]
@@ -183,8 +183,8 @@ def test_groups_do_not_know_of_each_other(bootstrap_servers: str, broker: Broker
         consumer.close()
 
 
-def test_the_partitions_of_a_topic_are_shared_by_the_members_of_a_group(bootstrap_servers: str, topic: str) -> None:
-    members = [member(bootstrap_servers, topic) for _ in range(2)]
+def test_the_partitions_of_a_topic_are_shared_by_the_members_of_a_group(kafka: Kafka, topic: str) -> None:
+    members = [member(kafka, topic) for _ in range(2)]
 
     def shared() -> bool:
         for each in members:

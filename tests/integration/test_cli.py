@@ -1,5 +1,6 @@
 """The command line: safe to repeat, safe beside itself, and what goes wrong is one sentence without a secret in it."""
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -13,12 +14,12 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-from knative.local.embedded import broker
 from knative.local.processes import free_port
 from taskmaster import cli, oidc, routes
 from taskmaster.identity import caller
 from taskmaster.settings import read
 from tests import command_line
+from tests.brokers import Kafka
 from tests.issuer import private_key
 
 PASSWORD = "hunter2"
@@ -156,37 +157,42 @@ def test_a_login_that_is_not_the_functions_own_is_refused(fresh: dict[str, str],
 # topics ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def empty_broker() -> Iterator[dict[str, str]]:
-    with broker() as address:
-        yield {"KAFKA_BOOTSTRAP_SERVERS": address}
+@pytest.fixture
+def no_topics(kafka: Kafka) -> dict[str, str]:
+    """A broker that has none of the topics, for whoever makes them."""
+    prefix = uuid4().hex[:8]
+    topics = {name: f"{prefix}.{name}" for name in routes.TOPICS}
+    kafka.allow(topics)
+    return {**kafka.environment("admin"), "KAFKA_TOPICS": json.dumps(topics)}
 
 
-def test_topics_are_told_then_created_then_as_they_should_be(empty_broker: dict[str, str]) -> None:
-    told = taskmaster(empty_broker, "topics", "--dry-run")
+def test_topics_are_told_then_created_then_as_they_should_be(no_topics: dict[str, str]) -> None:
+    names = set(json.loads(no_topics["KAFKA_TOPICS"]).values())
+    told = taskmaster(no_topics, "topics", "--dry-run")
     assert told.returncode == 2
-    assert len(told.stdout.splitlines()) == len(routes.TOPICS)
-    assert "create-task: would create it: 3 partitions" in told.stdout
+    assert {line.partition(":")[0] for line in told.stdout.splitlines()} == names
+    assert told.stdout.count(": would create it: 3 partitions, records kept 7 days\n") == len(names)
 
-    created = taskmaster(empty_broker, "topics")
+    created = taskmaster(no_topics, "topics")
     assert created.returncode == 0
-    assert {line.partition(":")[0] for line in created.stdout.splitlines()} == set(routes.TOPICS)
+    assert {line.partition(":")[0] for line in created.stdout.splitlines()} == names
+    assert created.stdout.count(": create it: 3 partitions, records kept 7 days\n") == len(names)
 
     for arguments in (["topics"], ["topics", "--dry-run"]):
-        again = taskmaster(empty_broker, *arguments)
+        again = taskmaster(no_topics, *arguments)
         assert again.returncode == 0
         first, *further = again.stdout.splitlines()
         assert first == f"all {len(routes.TOPICS)} topics are as they should be"
         assert [line.split(" of them")[0] for line in further] in ([], [f"how long {len(routes.TOPICS)}"])
         assert again.stderr == ""  # a broker that tells nothing of its configuration is no error
 
-    more = taskmaster(empty_broker, "topics", "--partitions", "5", "--dry-run")
+    more = taskmaster(no_topics, "topics", "--partitions", "5", "--dry-run")
     assert more.returncode == 0  # told, but nothing would change
     assert "has 3 partitions, not 5" in more.stdout
 
 
-def test_topics_may_have_other_names(connected: dict[str, str]) -> None:
-    named = {**connected, "KAFKA_TOPICS": f'{{"task-events": "prod.{uuid4().hex}"}}'}
+def test_topics_may_have_other_names(connected: dict[str, str], kafka: Kafka) -> None:
+    named = {**connected, **kafka.environment("admin"), "KAFKA_TOPICS": f'{{"task-events": "prod.{uuid4().hex}"}}'}
     told = taskmaster(named, "topics", "--dry-run")
     assert told.returncode == 2
     [line] = [line for line in told.stdout.splitlines() if "the broker does not say" not in line]
@@ -203,16 +209,16 @@ def test_a_broker_that_is_not_there_is_one_sentence(servers: str) -> None:
 
 
 def test_a_broker_that_does_not_speak_tls_is_not_waited_for_for_ever(
-    empty_broker: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    no_topics: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cli, "_BROKER_SECONDS", 1)
-    ended = CliRunner().invoke(cli.main, ["topics"], env={**empty_broker, "KAFKA_SECURITY_PROTOCOL": "SSL"})
+    ended = CliRunner().invoke(cli.main, ["topics"], env={**no_topics, "KAFKA_SECURITY_PROTOCOL": "SSL"})
     assert ended.exit_code == 1
     assert "no answer within 1 seconds" in ended.output
 
 
-def test_a_topic_name_that_is_none_is_one_sentence(empty_broker: dict[str, str]) -> None:
-    ended = taskmaster({**empty_broker, "KAFKA_TOPICS": '{"task-events": "no name!"}'}, "topics")
+def test_a_topic_name_that_is_none_is_one_sentence(no_topics: dict[str, str]) -> None:
+    ended = taskmaster({**no_topics, "KAFKA_TOPICS": '{"task-events": "no name!"}'}, "topics")
     if ended.returncode:  # the embedded broker takes it; Kafka does not
         expect_one_sentence(ended)
 

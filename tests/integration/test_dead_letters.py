@@ -14,6 +14,7 @@ from click.testing import Result
 from taskmaster import settings
 from taskmaster.dead_letters import Topic, replay
 from taskmaster.store import Database
+from tests.brokers import Kafka
 from tests.command_line import at_once, taskmaster
 from tests.function_process import eventually
 from tests.mailboxes import Mailboxes, Running
@@ -24,8 +25,8 @@ BUG = '    if "poison" in str(command.model_dump()):\n        raise RuntimeError
 
 
 @pytest.fixture
-def mailboxes(connected: dict[str, str]) -> Mailboxes:
-    return Mailboxes.of(connected, MAX_ATTEMPTS=str(ATTEMPTS))
+def mailboxes(connected: dict[str, str], kafka: Kafka) -> Mailboxes:
+    return Mailboxes.of(connected, kafka, MAX_ATTEMPTS=str(ATTEMPTS))
 
 
 @pytest.fixture
@@ -46,14 +47,14 @@ def old(tmp_path: Path) -> dict[str, Path]:
 
 def letters(mailboxes: Mailboxes, *arguments: str) -> list[dict[str, Any]]:
     """What `list` says, as a program reads it."""
-    listed = at_once(mailboxes.environment, "dead-letters", "list", "--json", *arguments)
+    listed = at_once(mailboxes.operator, "dead-letters", "list", "--json", *arguments)
     assert listed.exit_code == 0, listed.output
     return [json.loads(line) for line in listed.stdout.splitlines()]
 
 
 def replayed(mailboxes: Mailboxes, *arguments: str) -> str:
     """Replay; the last line, which says how many."""
-    done = at_once(mailboxes.environment, "dead-letters", "replay", *arguments)
+    done = at_once(mailboxes.operator, "dead-letters", "replay", *arguments)
     assert done.exit_code == 0, done.output
     return done.stdout.splitlines()[-1]
 
@@ -69,7 +70,7 @@ def parked(mailboxes: Mailboxes, count: int) -> None:
 
 
 def ended(mailboxes: Mailboxes, *arguments: str) -> Result:
-    return at_once(mailboxes.environment, "dead-letters", *arguments)
+    return at_once(mailboxes.operator, "dead-letters", *arguments)
 
 
 def envelope(mailboxes: Mailboxes, **fields: Any) -> bytes:
@@ -186,7 +187,7 @@ def waiting_in_the_outbox(mailboxes: Mailboxes) -> int:
 
 def test_two_who_replay_a_letter_at_once_put_it_back_once(mailboxes: Mailboxes) -> None:
     park(mailboxes)
-    topic = Topic(settings.read(mailboxes.environment), mailboxes.topic("dead-letters"))
+    topic = Topic(settings.read(mailboxes.operator), mailboxes.topic("dead-letters"))
     [letter] = topic.read()
     topic.close()
     with database(mailboxes.environment) as opened, ThreadPoolExecutor(8) as eight:
@@ -298,7 +299,7 @@ def test_what_goes_wrong_is_one_sentence(mailboxes: Mailboxes) -> None:
         (no_login, "replay e", "password authentication failed"),
         (user_login, "replay e", "SYSTEM_DATABASE_URL must name taskmaster_system"),
     ]:
-        tried = at_once(mailboxes.environment | environment, "dead-letters", *arguments.split())
+        tried = at_once(mailboxes.operator | environment, "dead-letters", *arguments.split())
         assert (tried.exit_code, tried.stdout) == (1, ""), (said, tried)
         [line] = tried.stderr.splitlines()
         assert line.startswith("taskmaster: ")
@@ -317,7 +318,7 @@ def test_what_is_no_question_is_answered_with_how_to_ask(arguments: str) -> None
 
 def test_without_a_database_letters_are_shown_all_the_same(mailboxes: Mailboxes) -> None:
     park(mailboxes)
-    alone = {name: value for name, value in mailboxes.environment.items() if not name.endswith("DATABASE_URL")}
+    alone = {name: value for name, value in mailboxes.operator.items() if not name.endswith("DATABASE_URL")}
     listed = taskmaster(alone, "dead-letters", "list", "--json")
     assert json.loads(listed.stdout)["state"] is None
     assert "not known" in listed.stderr

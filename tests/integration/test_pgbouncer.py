@@ -1,7 +1,6 @@
 """Through a real PgBouncer in transaction mode, with TLS and next to no server connections, as to Neon's pooler."""
 
 import contextlib
-import json
 import os
 import pwd
 import shutil
@@ -19,6 +18,7 @@ import psycopg
 import pytest
 
 from knative.local.processes import base_environment, free_port, listening, spawn, stop
+from tests.brokers import Kafka
 from tests.function_process import FunctionProcess, eventually
 from tests.topic_reader import TopicReader
 
@@ -132,10 +132,10 @@ def sql(environment: dict[str, str], query: str) -> list[tuple[object, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
-def test_tasks_are_made_changed_once_and_published_in_order(pooler: PgBouncer) -> None:
+def test_tasks_are_made_changed_once_and_published_in_order(pooler: PgBouncer, kafka: Kafka) -> None:
     """Twelve clients, two functions of four threads each and their publishers, on two server connections a login."""
     user, topic = f"user-{uuid4()}", f"{uuid4().hex[:8]}.task-events"
-    environment = pooler.environment("few") | {"KAFKA_TOPICS": json.dumps({"task-events": topic})}
+    environment = pooler.environment("few") | {"KAFKA_TOPICS": kafka.rename({"task-events": topic})}
     sql(environment, "DELETE FROM outbox")
     with contextlib.ExitStack() as running:
         create = running.enter_context(FunctionProcess("create-task", environment))
@@ -156,7 +156,7 @@ def test_tasks_are_made_changed_once_and_published_in_order(pooler: PgBouncer) -
 
         with ThreadPoolExecutor(12) as clients:
             tasks = set(clients.map(live, range(60)))
-        with TopicReader(environment["KAFKA_BOOTSTRAP_SERVERS"], topic) as reader:
+        with TopicReader(kafka, topic) as reader:
             events = reader.wait_for(180)
         assert {task_id: [e.data["version"] for e in events if e.data["task_id"] == task_id] for task_id in tasks} == {
             task_id: [1, 2, 3] for task_id in tasks

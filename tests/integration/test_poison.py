@@ -12,6 +12,7 @@ from kafka import KafkaProducer
 from knative.local.kafka_source import KafkaSourceAdapter
 from knative.local.resources import Container, Delivery, KafkaSource, Service
 from knative.local.serving import ClusterSink, Serving
+from tests.brokers import Kafka
 from tests.function_process import eventually
 from tests.pack import FUNCTIONS
 from tests.topic_reader import TopicReader
@@ -24,14 +25,14 @@ EVENTS = "http://{}.default.svc.cluster.local/events"
 class Consumer:
     """A KafkaSource that loses its retry count at every restart, as Knative's can, and never gives up by itself."""
 
-    def __init__(self, bootstrap_servers: str, serving: Serving, topic: str, attempts: Path) -> None:
+    def __init__(self, kafka: Kafka, serving: Serving, topic: str, attempts: Path) -> None:
         self.attempts_file = attempts
-        self._bootstrap_servers = bootstrap_servers
+        self._kafka = kafka
         self._sink = ClusterSink(serving)
         self._source = KafkaSource(
             name="poisonable",
             topics=(topic,),
-            consumer_group=topic,
+            consumer_group=f"taskmaster-{topic}",
             initial_offset="earliest",
             sink=EVENTS.format("poisonable"),
             delivery=Delivery(
@@ -47,7 +48,7 @@ class Consumer:
         before = len(self.attempts())
         adapter = KafkaSourceAdapter(
             self._source,
-            client={"bootstrap_servers": self._bootstrap_servers},
+            client=self._kafka.client("source"),
             sink=self._sink,
             commit_interval=0.1,
             session_timeout=1,
@@ -60,13 +61,16 @@ class Consumer:
 
 
 @pytest.fixture
-def topics() -> dict[str, str]:
+def topics(kafka: Kafka) -> dict[str, str]:
+    """The mailbox of the fixture function takes the place of one of ours."""
     prefix = uuid4().hex[:8]
-    return {name: f"{prefix}.{name}" for name in ("dead-letters", "poisonable")}
+    topics = {name: f"{prefix}.{name}" for name in ("dead-letters", "poisonable")}
+    kafka.rename({"dead-letters": topics["dead-letters"], "create-task": topics["poisonable"]})
+    return topics
 
 
 @pytest.fixture
-def consumer(connected: dict[str, str], topics: dict[str, str], tmp_path: Path) -> Iterator[Consumer]:
+def consumer(connected: dict[str, str], kafka: Kafka, topics: dict[str, str], tmp_path: Path) -> Iterator[Consumer]:
     attempts = tmp_path / "attempts"
     attempts.touch()
     environment = {
@@ -84,15 +88,15 @@ def consumer(connected: dict[str, str], topics: dict[str, str], tmp_path: Path) 
         max_scale=1,
     )
     with Serving([service], cwd=FUNCTIONS) as serving:
-        yield Consumer(connected["KAFKA_BOOTSTRAP_SERVERS"], serving, topics["poisonable"], attempts)
+        yield Consumer(kafka, serving, topics["poisonable"], attempts)
 
 
 @pytest.mark.parametrize("poison", ["poison", "worse"])
 def test_a_poisonous_record_is_tried_up_to_the_limit_while_its_consumer_restarts_again_and_again(
-    connected: dict[str, str], topics: dict[str, str], consumer: Consumer, poison: str
+    kafka: Kafka, topics: dict[str, str], consumer: Consumer, poison: str
 ) -> None:
-    bootstrap_servers, user = connected["KAFKA_BOOTSTRAP_SERVERS"], f"user-{uuid4()}"
-    producer = KafkaProducer(bootstrap_servers=bootstrap_servers, enable_idempotence=False)
+    user = f"user-{uuid4()}"
+    producer = KafkaProducer(**kafka.client("producer"), enable_idempotence=False)
     for what in (poison, "water"):
         headers = {"specversion": "1.0", "id": what, "source": "/tests", "type": "test.drink", "userid": user}
         producer.send(
@@ -108,7 +112,7 @@ def test_a_poisonous_record_is_tried_up_to_the_limit_while_its_consumer_restarts
         consumer.run_until_the_next_attempt()
 
     assert consumer.attempts() == [poison] * LIMIT + ["water"]
-    with TopicReader(bootstrap_servers, topics["dead-letters"]) as letters:
+    with TopicReader(kafka, topics["dead-letters"]) as letters:
         [letter] = letters.wait_for(1)
         assert len(letters.read()) == 1
     assert (letter.id, letter.data) == (poison, {"what": poison})

@@ -27,6 +27,7 @@ from taskmaster import settings
 from taskmaster.broker import Broker, BrokerUnavailable
 from taskmaster.outbox import publish
 from taskmaster.store import Database
+from tests.brokers import Kafka
 from tests.function_process import FunctionProcess, eventually
 from tests.pack import FUNCTIONS
 from tests.topic_reader import Seen, TopicReader
@@ -41,7 +42,7 @@ class Outbox:
 
     environment: dict[str, str]
     broker: UnreliableBroker
-    bootstrap_servers: str
+    kafka: Kafka
     topic: str
     user: str = field(default_factory=lambda: f"user-{uuid4()}")
 
@@ -49,7 +50,7 @@ class Outbox:
         return FunctionProcess(name, self.environment)
 
     def reader(self) -> TopicReader:
-        return TopicReader(self.bootstrap_servers, self.topic)
+        return TopicReader(self.kafka, self.topic)
 
     def mortal(self, moment: str, signal_name: str) -> "subprocess.Popen[bytes]":
         """A publisher that gets this signal at this moment of its first round."""
@@ -98,24 +99,22 @@ class Outbox:
 
 
 @pytest.fixture
-def outbox(connected: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Outbox]:
-    bootstrap_servers = connected["KAFKA_BOOTSTRAP_SERVERS"]
+def outbox(connected: dict[str, str], kafka: Kafka, monkeypatch: pytest.MonkeyPatch) -> Iterator[Outbox]:
     prefix = uuid4().hex[:8]
     monkeypatch.setattr("taskmaster.broker._PATIENCE_MS", 1_000)
-    with UnreliableBroker.before(bootstrap_servers) as broker:
+    topics = {name: f"{prefix}.{name}" for name in ("task-events", "task-updates", "dead-letters")}
+    with UnreliableBroker.before(kafka.environment("functions")) as broker:
         environment = {
             **connected,
-            "KAFKA_BOOTSTRAP_SERVERS": broker.address,
-            "KAFKA_TOPICS": json.dumps(
-                {name: f"{prefix}.{name}" for name in ("task-events", "task-updates", "dead-letters")}
-            ),
+            **broker.environment,
+            "KAFKA_TOPICS": kafka.rename(topics),
             "KAFKA_REQUEST_TIMEOUT": "2",
             "KAFKA_DELIVERY_TIMEOUT": "4",
         }
         empty = Outbox(
             environment=environment,
             broker=broker,
-            bootstrap_servers=bootstrap_servers,
+            kafka=kafka,
             topic=f"{prefix}.task-events",
         )
         empty.sql("DELETE FROM outbox")
@@ -332,6 +331,7 @@ def test_an_event_without_its_topic_holds_up_its_own_key_alone(
     outbox: Outbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     missing = f"{outbox.topic}.missing"
+    outbox.kafka.rename({"task-events": missing})
     outbox.broker.hidden.add(missing)
     stuck = [outbox.add("stuck", topic=missing), outbox.add("stuck")]
     others = [outbox.add(f"key {n}") for n in range(5)]
@@ -347,6 +347,7 @@ def test_an_event_without_its_topic_holds_up_its_own_key_alone(
 
 def test_an_event_with_one_of_two_topics_missing_is_not_sent_to_the_other_again_and_again(outbox: Outbox) -> None:
     missing = f"{outbox.topic}.missing"
+    outbox.kafka.rename({"task-events": missing})
     outbox.broker.hidden.add(missing)
     outbox.add("stuck")
     outbox.sql("UPDATE outbox SET topics = topics || %s::text", missing)

@@ -19,6 +19,7 @@ import requests
 
 from knative.local.manifests import read
 from knative.local.up import Platform
+from tests import brokers
 from tests.receiver import SECRET, Receiver
 
 ROOT = Path(__file__).parents[2]
@@ -58,8 +59,12 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def platform(tmp_path: Path) -> Iterator[Platform]:
-    with Platform(ROOT, state=tmp_path, environ={}, watch=False, session_timeout=2) as running:
+def platform(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[Platform]:
+    with (
+        brokers.broker(pytestconfig.getoption("--broker")) as kafka,
+        kafka.project(ROOT) as root,
+        Platform(root, state=tmp_path, environ=kafka.platform(), watch=False, session_timeout=2) as running,
+    ):
         assert running.wait_until_consuming(30)
         yield running
 

@@ -9,23 +9,34 @@ from uuid import uuid4
 import pytest
 
 from knative.local.up import Platform
+from tests import brokers
+from tests.brokers import Kafka
 from tests.platform.user import User
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def platform() -> Iterator[Platform]:
+def broker_of_platform(pytestconfig: pytest.Config) -> Iterator[Kafka]:
+    with brokers.broker(pytestconfig.getoption("--broker")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def platform(broker_of_platform: Kafka) -> Iterator[Platform]:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="taskmaster-test-") as state:
         Path(state).chmod(0o711)  # as root, PostgreSQL runs as another user and must get there
-        with Platform(ROOT, state=Path(state), environ={}, watch=False) as running:
+        with (
+            broker_of_platform.project(ROOT) as root,
+            Platform(root, state=Path(state), environ=broker_of_platform.platform(), watch=False) as running,
+        ):
             assert running.wait_until_consuming(60)
             yield running
 
 
 @pytest.fixture
-def user(platform: Platform) -> Iterator[User]:
+def user(platform: Platform, broker_of_platform: Kafka) -> Iterator[User]:
     """Somebody with no tasks yet."""
-    with User.of(platform, f"user-{uuid4()}") as somebody:
+    with User.of(platform, broker_of_platform, f"user-{uuid4()}") as somebody:
         yield somebody

@@ -15,6 +15,7 @@ from kafka import KafkaConsumer, KafkaProducer
 
 from knative.local.up import Platform
 from taskmaster.identity import development_token
+from tests.brokers import Kafka
 from tests.specifications import published
 
 Json = dict[str, Any]
@@ -24,9 +25,10 @@ Found = TypeVar("Found")
 class User:
     """One user's REST session and Kafka client. The platform is shared, the tasks are his own."""
 
-    def __init__(self, platform: Platform, name: str, producer: KafkaProducer) -> None:
+    def __init__(self, platform: Platform, kafka: Kafka, name: str, producer: KafkaProducer) -> None:
         self.name = name
         self._platform = platform
+        self._kafka = kafka
         self._producer = producer
         self._session = requests.Session()
         secret = platform.secret("taskmaster-identity")["DEV_TOKEN_SECRET"]
@@ -34,10 +36,10 @@ class User:
 
     @classmethod
     @contextmanager
-    def of(cls, platform: Platform, name: str) -> Iterator[User]:
-        producer = KafkaProducer(bootstrap_servers=platform.bootstrap_servers, enable_idempotence=False, batch_size=0)
+    def of(cls, platform: Platform, kafka: Kafka, name: str) -> Iterator[User]:
+        producer = KafkaProducer(**kafka.client("producer"), enable_idempotence=False, batch_size=0)
         try:
-            yield cls(platform, name, producer)
+            yield cls(platform, kafka, name, producer)
         finally:
             producer.close()
 
@@ -85,10 +87,7 @@ class User:
     def events(self, topic: str = "task-events") -> list[tuple[dict[str, str], Json]]:
         """The user's events on a topic so far, by partition in order: attributes and data."""
         consumer = KafkaConsumer(
-            topic,
-            bootstrap_servers=self._platform.bootstrap_servers,
-            auto_offset_reset="earliest",
-            consumer_timeout_ms=1500,
+            topic, **self._kafka.client("listener"), auto_offset_reset="earliest", consumer_timeout_ms=1500
         )
         found = []
         for record in consumer:

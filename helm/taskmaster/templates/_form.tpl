@@ -16,7 +16,7 @@
 {{- end -}}
 {{- $texts = append $texts (list "alarm.scheduleWhenOff" .Values.alarm.scheduleWhenOff "([^ ]+ ){4,5}[^ ]+" "a cron schedule, such as 2-59/10 * * * *") -}}
 {{- $name := "([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?)?" -}}
-{{- range $at, $secret := dict "database.secret" .Values.database.secret "database.ownerSecret" .Values.database.ownerSecret "kafka.secret" .Values.kafka.secret "kafka.ca.secret" .Values.kafka.ca.secret "kafka.client.secret" .Values.kafka.client.secret "identity.secret" .Values.identity.secret "mail.secret" .Values.mail.secret -}}
+{{- range $at, $secret := dict "database.secret" .Values.database.secret "database.ownerSecret" .Values.database.ownerSecret "kafka.secret" .Values.kafka.secret "kafka.sourceSecret" .Values.kafka.sourceSecret "kafka.adminSecret" .Values.kafka.adminSecret "kafka.ca.secret" .Values.kafka.ca.secret "kafka.client.secret" .Values.kafka.client.secret "identity.secret" .Values.identity.secret "mail.secret" .Values.mail.secret -}}
 {{- $texts = append $texts (list $at $secret $name "a Secret's name: lower case letters, digits and dashes") -}}
 {{- end -}}
 {{- range $hostname := concat .Values.route.hostnames (list .Values.route.domain) -}}

@@ -1,4 +1,4 @@
-"""One broker for all the tests of a worker; every test makes topics and groups of its own."""
+"""Every test makes topics and groups of its own on the broker of its worker."""
 
 import tempfile
 import uuid
@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 from kafka import KafkaProducer
-from kafka.admin import KafkaAdminClient, NewTopic
 
-from knative.local.embedded import broker
+from tests.brokers import Kafka
 
 
 @pytest.fixture
@@ -20,24 +19,16 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-@pytest.fixture(scope="session")
-def bootstrap_servers() -> Iterator[str]:
-    with broker() as bootstrap:
-        yield bootstrap
-
-
 @pytest.fixture
-def topic(bootstrap_servers: str) -> str:
-    """An empty topic of two partitions."""
+def topic(kafka: Kafka) -> str:
+    """An empty topic of two partitions, which commands go to as to any mailbox."""
     name = f"topic-{uuid.uuid4().hex[:8]}"
-    admin = KafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    admin.create_topics([NewTopic(name, 2, 1)])
-    admin.close()
+    kafka.rename({"create-task": name}, partitions=2)
     return name
 
 
 @pytest.fixture(scope="session")
-def producer(bootstrap_servers: str) -> Iterator[KafkaProducer]:
-    producer = KafkaProducer(bootstrap_servers=bootstrap_servers, acks="all", enable_idempotence=False, batch_size=0)
+def producer(kafka: Kafka) -> Iterator[KafkaProducer]:
+    producer = KafkaProducer(**kafka.client("producer"), acks="all", enable_idempotence=False, batch_size=0)
     yield producer
     producer.close()

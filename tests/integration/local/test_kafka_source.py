@@ -14,6 +14,7 @@ from kafka import KafkaProducer
 from knative.local.kafka_source import KafkaSourceAdapter
 from knative.local.resources import Delivery, KafkaSource
 from knative.local.sink import Answer
+from tests.brokers import Kafka
 
 DEAD = "http://dead/events"
 
@@ -50,13 +51,13 @@ class Function:
 
 @contextlib.contextmanager
 def running(
-    bootstrap: str, topic: str, function: Function, *, commit_interval: float = 0.1, **fields: Any
+    kafka: Kafka, topic: str, function: Function, *, commit_interval: float = 0.1, **fields: Any
 ) -> Iterator[KafkaSourceAdapter]:
     delivery = {"retry": 3, "backoff_delay": timedelta(milliseconds=10), "backoff_policy": "linear"}
     source = KafkaSource(
         name="hello",
         topics=(topic,),
-        consumer_group=topic,
+        consumer_group=f"taskmaster-{topic}",
         sink="http://hello/events",
         initial_offset="earliest",
         delivery=Delivery(**{**delivery, "dead_letter_sink": DEAD, **fields.pop("delivery", {})}),
@@ -64,7 +65,7 @@ def running(
     )
     adapter = KafkaSourceAdapter(
         source,
-        client={"bootstrap_servers": bootstrap},
+        client=kafka.client("source"),
         sink=function,
         commit_interval=commit_interval,
         session_timeout=1,
@@ -89,26 +90,24 @@ def send(producer: KafkaProducer, topic: str, *values: str, partition: int = 0) 
 
 
 def test_ordered_delivers_one_at_a_time_in_the_order_of_the_partition(
-    bootstrap_servers: str, topic: str, producer: KafkaProducer
+    kafka: Kafka, topic: str, producer: KafkaProducer
 ) -> None:
     values = [str(n) for n in range(100)]
     send(producer, topic, *values, partition=0)
     send(producer, topic, *values, partition=1)
     function = Function()
-    with running(bootstrap_servers, topic, function):
+    with running(kafka, topic, function):
         until(lambda: len(function.bodies) == 200)
     assert function.by_partition == {"0": values, "1": values}
     assert function.most_at_once["0"] == function.most_at_once["1"] == 1
 
 
-def test_ordered_retries_hold_up_their_partition_alone(
-    bootstrap_servers: str, topic: str, producer: KafkaProducer
-) -> None:
+def test_ordered_retries_hold_up_their_partition_alone(kafka: Kafka, topic: str, producer: KafkaProducer) -> None:
     healthy = threading.Event()
     function = Function(lambda text: 503 if text == "bad" and not healthy.is_set() else 204)
     send(producer, topic, "bad", "after", partition=0)
     send(producer, topic, "other", partition=1)
-    with running(bootstrap_servers, topic, function, delivery={"retry": 1000}):
+    with running(kafka, topic, function, delivery={"retry": 1000}):
         until(lambda: function.bodies.count("bad") > 3 and "other" in function.bodies)
         assert "after" not in function.bodies
         healthy.set()
@@ -117,18 +116,18 @@ def test_ordered_retries_hold_up_their_partition_alone(
 
 
 def test_what_exhausts_its_retries_is_a_dead_letter_and_the_partition_goes_on(
-    bootstrap_servers: str, topic: str, producer: KafkaProducer
+    kafka: Kafka, topic: str, producer: KafkaProducer
 ) -> None:
     function = Function(lambda text: 500 if text == "bad" else 204)
     send(producer, topic, "bad", "after")
-    with running(bootstrap_servers, topic, function):
+    with running(kafka, topic, function):
         until(lambda: "after" in function.bodies)
     assert function.bodies == ["bad"] * 4 + ["after"]
     assert function.dead_letters == ["bad"]
 
 
 def test_unordered_has_many_in_flight_and_one_that_is_slow_holds_up_nobody(
-    bootstrap_servers: str, topic: str, producer: KafkaProducer
+    kafka: Kafka, topic: str, producer: KafkaProducer
 ) -> None:
     release = threading.Event()
 
@@ -139,81 +138,81 @@ def test_unordered_has_many_in_flight_and_one_that_is_slow_holds_up_nobody(
 
     function = Function(answer)
     send(producer, topic, "slow", *[str(n) for n in range(30)])
-    with running(bootstrap_servers, topic, function, ordering="unordered") as adapter:
+    with running(kafka, topic, function, ordering="unordered") as adapter:
         until(lambda: len(function.bodies) == 31 and adapter.dispatcher.counts["delivered"] == 30)
         release.set()
     assert function.most_at_once["all"] > 1
 
 
 def test_unordered_commits_only_what_lies_before_the_first_unfinished(
-    bootstrap_servers: str, topic: str, producer: KafkaProducer
+    kafka: Kafka, topic: str, producer: KafkaProducer
 ) -> None:
     function = Function(lambda text: 503 if text == "b" else 204)
     send(producer, topic, "a", "b", "c", "d")
     patient = {"retry": 1000, "backoff_delay": timedelta(hours=1)}
-    with running(bootstrap_servers, topic, function, ordering="unordered", delivery=patient) as adapter:
+    with running(kafka, topic, function, ordering="unordered", delivery=patient) as adapter:
         until(lambda: adapter.dispatcher.counts["delivered"] == 3)
     again = Function()
-    with running(bootstrap_servers, topic, again):
+    with running(kafka, topic, again):
         until(lambda: len(again.bodies) == 3)
     assert again.bodies == ["b", "c", "d"]
 
 
 def test_a_clean_stop_commits_and_a_restart_goes_on_from_there(
-    bootstrap_servers: str, topic: str, producer: KafkaProducer
+    kafka: Kafka, topic: str, producer: KafkaProducer
 ) -> None:
     first, second = Function(), Function()
     send(producer, topic, "a", "b")
-    with running(bootstrap_servers, topic, first, commit_interval=3600):
+    with running(kafka, topic, first, commit_interval=3600):
         until(lambda: len(first.bodies) == 2)
     send(producer, topic, "c")
-    with running(bootstrap_servers, topic, second):
+    with running(kafka, topic, second):
         until(lambda: bool(second.bodies))
     assert second.bodies == ["c"]
 
 
 def test_an_event_that_waits_for_its_retry_comes_again_after_a_restart(
-    bootstrap_servers: str, topic: str, producer: KafkaProducer
+    kafka: Kafka, topic: str, producer: KafkaProducer
 ) -> None:
     first, second = Function(lambda _: 503), Function()
     send(producer, topic, "a")
     patient = {"retry": 1000, "backoff_delay": timedelta(hours=1)}
-    with running(bootstrap_servers, topic, first, delivery=patient):
+    with running(kafka, topic, first, delivery=patient):
         until(lambda: first.bodies == ["a"])
-    with running(bootstrap_servers, topic, second):
+    with running(kafka, topic, second):
         until(lambda: second.bodies == ["a"])
 
 
 def test_a_backlog_in_every_partition_is_delivered_whole_and_in_order(
-    bootstrap_servers: str, topic: str, producer: KafkaProducer
+    kafka: Kafka, topic: str, producer: KafkaProducer
 ) -> None:
     values = [str(n) for n in range(500)]
     for partition in (0, 1):
         send(producer, topic, *values, partition=partition)
     function = Function()
-    with running(bootstrap_servers, topic, function):
+    with running(kafka, topic, function):
         until(lambda: len(function.bodies) == 1000)
     assert function.by_partition == {"0": values, "1": values}
 
 
 def test_a_record_that_nobody_foresaw_does_not_block_its_partition(
-    bootstrap_servers: str, topic: str, producer: KafkaProducer, caplog: pytest.LogCaptureFixture
+    kafka: Kafka, topic: str, producer: KafkaProducer, caplog: pytest.LogCaptureFixture
 ) -> None:
     beyond_the_calendar = 2**60
     producer.send(topic, value=b"odd", partition=0, timestamp_ms=beyond_the_calendar).get(10)
     send(producer, topic, "after")
     function = Function()
-    with running(bootstrap_servers, topic, function):
+    with running(kafka, topic, function):
         until(lambda: function.bodies == ["after"])
     assert "EVENT LOST: offset 0" in caplog.text
 
 
 @pytest.mark.parametrize("ordering", ["ordered", "unordered"])
 def test_a_record_is_delivered_soon_after_it_was_produced(
-    bootstrap_servers: str, topic: str, producer: KafkaProducer, ordering: str
+    kafka: Kafka, topic: str, producer: KafkaProducer, ordering: str
 ) -> None:
     function = Function()
-    with running(bootstrap_servers, topic, function, ordering=ordering) as adapter:
+    with running(kafka, topic, function, ordering=ordering) as adapter:
         assert adapter.assigned.wait(10)
         send(producer, topic, "first")
         until(lambda: len(function.bodies) == 1)

@@ -21,6 +21,7 @@ from kafka import KafkaProducer
 
 from knative.local.clock import Clock
 from knative.local.up import Platform
+from tests.brokers import Kafka
 
 from .fixture_functions import DIRECTORY
 
@@ -65,7 +66,7 @@ def source(name: str, service: str) -> dict[str, Any]:
         "metadata": {"name": name},
         "spec": {
             "topics": [name],
-            "consumerGroup": name,
+            "consumerGroup": f"taskmaster-{name}",
             "initialOffset": "earliest",
             "delivery": {"retry": 2, "backoffDelay": "PT0.05S", "deadLetterSink": reference("dead")},
             "sink": reference(service),
@@ -112,16 +113,19 @@ def project(root: Path, *, job: str = CHECK_DATABASE) -> Path:
 
 
 @pytest.fixture(scope="module")
-def platform() -> Iterator[Platform]:
+def platform(kafka: Kafka) -> Iterator[Platform]:
+    """The fixture functions on the broker of the tests, whose topics stand for mailboxes."""
+    kafka.rename({"create-task": "good", "update-task": "bad"})
+    environ = {**os.environ, **kafka.platform()}
     with tempfile.TemporaryDirectory(prefix="a project ") as name:
         Path(name).chmod(0o755)
-        with Platform(project(Path(name)), session_timeout=1, watch=False) as running:
+        with Platform(project(Path(name)), environ=environ, session_timeout=1, watch=False) as running:
             yield running
 
 
 @pytest.fixture(scope="module")
-def producer(platform: Platform) -> Iterator[KafkaProducer]:
-    producer = KafkaProducer(bootstrap_servers=platform.bootstrap_servers, acks="all", enable_idempotence=False)
+def producer(kafka: Kafka) -> Iterator[KafkaProducer]:
+    producer = KafkaProducer(**kafka.client("producer"), acks="all", enable_idempotence=False)
     yield producer
     producer.close()
 
