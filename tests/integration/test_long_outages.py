@@ -11,6 +11,7 @@ import requests
 
 from knative.local.delivery import backoff
 from knative.local.manifests import read
+from tests.brokers import Kafka
 from tests.function_process import FunctionProcess, eventually
 from tests.mailboxes import Mailboxes
 from tests.outage import Around, MortalDatabase
@@ -31,10 +32,10 @@ def test_every_kafka_source_waits_out_far_more_than_ten_minutes_before_it_gives_
         assert longest <= 2 * 60, "and it comes again within two minutes of the end of an outage"
 
 
-def test_an_outage_of_ten_minutes_parks_nothing_and_costs_no_attempt(connected: dict[str, str]) -> None:
+def test_an_outage_of_ten_minutes_parks_nothing_and_costs_no_attempt(connected: dict[str, str], kafka: Kafka) -> None:
     """In a hundredth of the time: waits of 10 ms, 20 ms ... instead of seconds, six seconds instead of ten minutes."""
     with MortalDatabase.around(connected) as (database, environment):
-        mailboxes = Mailboxes.of(environment, DATABASE_TIMEOUT="0.1", MAX_ATTEMPTS="3")
+        mailboxes = Mailboxes.of(environment, kafka, DATABASE_TIMEOUT="0.1", MAX_ATTEMPTS="3")
         delay = read(ROOT / "knative", ROOT / "eventing").kafka_sources[0].delivery.backoff_delay
         compressed = {"backoff_delay": delay / 100}
         with mailboxes.running("create-task", delivery=compressed) as running:
@@ -129,8 +130,8 @@ def test_when_the_server_takes_no_more_connections_one_function_waits_and_the_ot
 
 
 def test_the_delay_of_an_outage_of_the_broker_is_in_the_log(connected: dict[str, str]) -> None:
-    with UnreliableBroker.before(connected["KAFKA_BOOTSTRAP_SERVERS"]) as broker:
-        around = Around({**connected, "KAFKA_BOOTSTRAP_SERVERS": broker.address, "KAFKA_REQUEST_TIMEOUT": "2"})
+    with UnreliableBroker.before(connected) as broker:
+        around = Around({**connected, **broker.environment, "KAFKA_REQUEST_TIMEOUT": "2"})
         around.sql("DELETE FROM outbox")
         with around.function("create-task") as function:
             broker.go_away()
@@ -147,10 +148,10 @@ def test_the_delay_of_an_outage_of_the_broker_is_in_the_log(connected: dict[str,
 
 @pytest.mark.parametrize("slow", [2.5])
 def test_a_handler_slower_than_the_session_of_its_consumer_is_waited_for_in_order(
-    connected: dict[str, str], tmp_path_factory: pytest.TempPathFactory, slow: float
+    connected: dict[str, str], kafka: Kafka, tmp_path_factory: pytest.TempPathFactory, slow: float
 ) -> None:
     """The session is a second: a consumer that did not go on polling would be put out of its group, and repeat."""
-    mailboxes = Mailboxes.of(connected)
+    mailboxes = Mailboxes.of(connected, kafka)
     source = tmp_path_factory.mktemp("slow") / "create_task.py"
     text = (FUNCTIONS / source.name).read_text()
     handler = "def create_task(command: CreateTask, work: Work) -> Task:\n"

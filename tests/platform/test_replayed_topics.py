@@ -13,8 +13,10 @@ import pytest
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 
 from knative.local import manifests
-from knative.local.embedded import broker, postgres
+from knative.local.embedded import postgres
 from knative.local.up import Platform
+from tests import brokers
+from tests.brokers import Kafka
 from tests.platform.user import User, eventually
 
 ROOT = Path(__file__).parents[2]
@@ -30,8 +32,8 @@ TITLES = 600
 
 
 @contextmanager
-def running(state: Path, environ: dict[str, str]) -> Iterator[Platform]:
-    with Platform(ROOT, state=state, environ=environ, watch=False, commit_interval=0.5) as platform:
+def running(root: Path, state: Path, environ: dict[str, str]) -> Iterator[Platform]:
+    with Platform(root, state=state, environ=environ, watch=False, commit_interval=0.5) as platform:
         assert platform.wait_until_consuming(60)
         yield platform
 
@@ -44,12 +46,10 @@ def handled(platform: Platform) -> int:
     )
 
 
-def rewind(bootstrap_servers: str) -> None:
+def rewind(kafka: Kafka) -> None:
     """Every consumer group back to the first record of its topics."""
     for source in manifests.read(ROOT / "knative", ROOT / "eventing").kafka_sources:
-        consumer = KafkaConsumer(
-            bootstrap_servers=bootstrap_servers, group_id=source.consumer_group, enable_auto_commit=False
-        )
+        consumer = KafkaConsumer(**kafka.client("source"), group_id=source.consumer_group, enable_auto_commit=False)
         partitions = [
             TopicPartition(topic, number) for topic in source.topics for number in consumer.partitions_for_topic(topic)
         ]
@@ -59,14 +59,12 @@ def rewind(bootstrap_servers: str) -> None:
         consumer.close()
 
 
-def everything(database_url: str, bootstrap_servers: str) -> dict[str, Any]:
+def everything(database_url: str, kafka: Kafka) -> dict[str, Any]:
     """Every row but the inbox's, and every event by id, topic by topic; of dead letters each once."""
     with psycopg.connect(database_url) as connection:
         found: dict[str, Any] = {name: connection.execute(query).fetchall() for name, query in STATE.items()}
     for topic in (*FACTS, "dead-letters"):
-        consumer = KafkaConsumer(
-            topic, bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest", consumer_timeout_ms=2000
-        )
+        consumer = KafkaConsumer(topic, **kafka.client(), auto_offset_reset="earliest", consumer_timeout_ms=2000)
         ids = [dict(record.headers)["ce_id"].decode() for record in consumer]
         consumer.close()
         found[topic] = sorted(set(ids) if topic == "dead-letters" else ids)
@@ -107,24 +105,28 @@ def send_a_thousand(platform: Platform, user: User) -> None:
 
 
 @pytest.mark.timeout(900)
-def test_a_thousand_commands_handled_again_from_the_first_record_make_nothing_new() -> None:
-    with tempfile.TemporaryDirectory(prefix="taskmaster-test-") as name, broker() as bootstrap_servers:
+def test_a_thousand_commands_handled_again_from_the_first_record_make_nothing_new(pytestconfig: pytest.Config) -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="taskmaster-test-") as name,
+        brokers.broker(pytestconfig.getoption("--broker")) as kafka,
+        kafka.project(ROOT) as root,
+    ):
         state = Path(name)
         state.chmod(0o711)
         with postgres(state / "database", durable=False) as server:
-            environ = {"DATABASE_URL": server.url, "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers}
-            with running(state, environ) as platform, User.of(platform, f"user-{uuid4()}") as user:
+            environ = {"DATABASE_URL": server.url, **kafka.platform()}
+            with running(root, state, environ) as platform, User.of(platform, kafka, f"user-{uuid4()}") as user:
                 send_a_thousand(platform, user)
                 assert platform.wait_for_zero(60)
                 first_time = handled(platform)
                 assert first_time >= 1_000
-            before = everything(server.url, bootstrap_servers)
-            rewind(bootstrap_servers)
-            with running(state, environ) as platform:
+            before = everything(server.url, kafka)
+            rewind(kafka)
+            with running(root, state, environ) as platform:
                 eventually(lambda: handled(platform) >= first_time, within=300)
                 assert platform.wait_for_zero(60)
                 assert handled(platform) == first_time
-            after = everything(server.url, bootstrap_servers)
+            after = everything(server.url, kafka)
     assert {name: len(rows) for name, rows in after.items()} == {name: len(rows) for name, rows in before.items()}
     assert json.dumps(after, default=str) == json.dumps(before, default=str)
     assert before["outbox"] == []

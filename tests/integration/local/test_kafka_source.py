@@ -223,14 +223,14 @@ def test_a_record_is_delivered_soon_after_it_was_produced(
 
 
 def test_partitions_that_go_to_another_member_are_given_up_without_a_new_consumer(
-    bootstrap_servers: str, topic: str, producer: KafkaProducer, caplog: pytest.LogCaptureFixture
+    kafka: Kafka, topic: str, producer: KafkaProducer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What was delivered and not committed comes again; kafka-python lets nobody commit while partitions go."""
     first, second = Function(), Function()
     send(producer, topic, "one", "two")
-    with running(bootstrap_servers, topic, first, commit_interval=60):
+    with running(kafka, topic, first, commit_interval=60):
         until(lambda: len(first.bodies) == 2)
-        with running(bootstrap_servers, topic, second) as other:
+        with running(kafka, topic, second) as other:
             until(other.assigned.is_set, "the second member's partitions")
             send(producer, topic, "three")
             until(lambda: "three" in first.bodies + second.bodies)
