@@ -91,7 +91,7 @@ def schedule(platform: Platform) -> str:
 @pytest.mark.parametrize("each", [1, 50])
 def test_a_thousand_reminders_ring_once_each(user: User, platform: Platform, receiver: Receiver, each: int) -> None:
     """50 a second for 20 s, each of a task of its own or fifty of a task. How late they are, `make bench` says."""
-    start = platform.clock.now() + timedelta(seconds=40)
+    start = platform.clock.now() + timedelta(hours=2)
     moments = [start + timedelta(milliseconds=20 * number) for number in range(1000)]
     users = [User(platform, user.name) for _ in range(4)]
 
@@ -101,7 +101,8 @@ def test_a_thousand_reminders_ring_once_each(user: User, platform: Platform, rec
 
     with ThreadPoolExecutor(4) as side_by_side:
         list(side_by_side.map(create, range(1000 // each)))
-    assert platform.clock.now() < start, "creating them took too long for this test"
+    until(lambda: is_set_to(platform, start))
+    platform.travel(start - platform.clock.now() - timedelta(seconds=15))
     until(lambda: len(receiver.rung) >= 1000, 120)
     time.sleep(1)
     assert len(receiver.rung) == sum(receiver.rung.values()) == 1000
