@@ -14,14 +14,18 @@ IMAGE ?= taskmaster-functions:0.1.0
 BUILD ?= $(shell for b in docker podman buildah; do command -v $$b >/dev/null && $$b info >/dev/null 2>&1 && echo $$b && exit; done)
 NAMESPACE ?=
 MINUTES ?= 60
+DIGEST ?=
+DIGEST_FILE ?= .local/digest
+VALUES ?=
+URL ?=
 
 SECONDS ?= 90
 COMMANDS ?= 0
 SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up travel token test test-kafka test-compose chaos bench image manifests test-cluster demo-cluster \
-	idle-cluster documents asyncapi fuzz fuzz-http lint format lock sbom licences audit secrets clean
+.PHONY: help demo up travel token test test-kafka test-compose chaos bench image push deploy manifests test-cluster \
+	demo-cluster idle-cluster documents asyncapi fuzz fuzz-http workflows lint format lock sbom licences audit secrets clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +69,15 @@ image: ## Build the image of all functions: make image IMAGE=registry.example.co
 	@test -n "$(BUILD)" || { echo "make image: needs docker, podman or buildah, and one that runs (BUILD=...)" >&2; exit 1; }
 	$(BUILD) build --tag $(IMAGE) --build-arg REVISION=$$(git rev-parse --short HEAD 2>/dev/null || echo unknown) $(ARGS) .
 
+push: ## Build and push for both processors, with SBOM and provenance: make push IMAGE=... DIGEST_FILE=FILE (needs docker)
+	docker buildx build --platform linux/amd64,linux/arm64 --sbom=true --provenance=mode=max --tag $(IMAGE) \
+		--build-arg REVISION=$$(git rev-parse --short HEAD) --metadata-file $(DIGEST_FILE).json --push $(ARGS) .
+	@sed -n 's/.*"containerimage.digest": *"\([^"]*\)".*/\1/p' $(DIGEST_FILE).json > $(DIGEST_FILE)
+
+deploy: .dev ## Install an image by its digest, try it, go back if it fails: make deploy NAMESPACE= IMAGE= DIGEST= VALUES= URL=
+	@$(RUN) helm.deploy --namespace "$(NAMESPACE)" --image "$(IMAGE)" --digest "$(DIGEST)" \
+		$(foreach file,$(VALUES),--values $(file)) $(if $(URL),--url $(URL)) $(ARGS)
+
 test-cluster: .dev ## Install the chart on the cluster that kubectl points at, try everything there, take it away again
 	@$(RUN) pytest -v -x -p no:cacheprovider tests/cluster $(ARGS)
 
@@ -86,6 +99,9 @@ fuzz: .fuzz ## Let a fuzzer look for bytes that break a decoder: make fuzz SECON
 
 fuzz-http: .dev ## Let schemathesis look for calls that break the OpenAPI document: make fuzz-http SECONDS=600
 	@FUZZ_SECONDS=$(SECONDS) $(RUN) pytest -q tests/contract/test_openapi.py -k schemathesis $(ARGS)
+
+workflows: ## Check the workflows of .github by actionlint (needs Go)
+	@go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.8
 
 lint: .dev ## Check style, types and which way imports run
 	@$(RUN) ruff check .
