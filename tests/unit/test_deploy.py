@@ -44,7 +44,7 @@ class Tools:
     @property
     def asked(self) -> list[str]:
         """The verbs, in order."""
-        verbs = ("list", "upgrade", "wait", "test", "rollback 7", "rollback")
+        verbs = ("list", "upgrade", "wait", "test", "rollback taskmaster 7", "rollback")
         lines = self._asked.read_text().splitlines()
         return [next(verb for verb in verbs if f" {verb}" in line) for line in lines]
 
@@ -62,8 +62,8 @@ def test_a_release_is_installed_waited_for_and_tried(tools: Tools) -> None:
 @pytest.mark.parametrize(
     ("broken", "asked"),
     [
-        ("upgrade", ["list", "upgrade", "rollback 7", "wait"]),
-        ("test taskmaster", ["list", "upgrade", "wait", "test", "rollback 7", "wait"]),
+        ("upgrade", ["list", "upgrade", "rollback taskmaster 7", "wait"]),
+        ("test taskmaster", ["list", "upgrade", "wait", "test", "rollback taskmaster 7", "wait"]),
     ],
 )
 def test_one_that_fails_is_taken_back(tools: Tools, broken: str, asked: list[str]) -> None:
