@@ -29,6 +29,10 @@ class Unsendable(Exception):
     """This record cannot be sent as it is: too large, no such topic, not allowed."""
 
 
+class TooLarge(Unsendable):
+    """More bytes than the broker, or the client, takes in one record."""
+
+
 def connection_settings(settings: Settings) -> dict[str, Any]:
     """What every Kafka client here needs to connect: producer, admin and consumer."""
     options: dict[str, Any] = {
@@ -212,5 +216,6 @@ def _classified(error: Exception) -> Exception:
     if isinstance(error, (Unsendable, BrokerUnavailable)):
         return error
     if isinstance(error, final):
-        return Unsendable(f"{type(error).__name__}: {error}")
+        kind = TooLarge if isinstance(error, errors.MessageSizeTooLargeError) else Unsendable
+        return kind(f"{type(error).__name__}: {error}")
     return BrokerUnavailable(f"{type(error).__name__}: {error}")

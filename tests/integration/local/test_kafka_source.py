@@ -195,6 +195,7 @@ def test_a_backlog_in_every_partition_is_delivered_whole_and_in_order(
     assert function.by_partition == {"0": values, "1": values}
 
 
+@pytest.mark.embedded_broker  # Apache Kafka refuses such a record by itself
 def test_a_record_that_nobody_foresaw_does_not_block_its_partition(
     kafka: Kafka, topic: str, producer: KafkaProducer, caplog: pytest.LogCaptureFixture
 ) -> None:
