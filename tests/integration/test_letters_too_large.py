@@ -11,7 +11,7 @@ from tests.pack import Pack
 
 
 class SmallBroker:
-    """Takes records of a thousand bytes; a real one refuses in the same words (tests/contract/test_hostile_input.py)."""
+    """Takes records of a thousand bytes. A real one that refuses is in tests/contract/test_hostile_input.py."""
 
     def __init__(self) -> None:
         self.kept: list[tuple[Mapping[str, str], bytes]] = []
