@@ -20,8 +20,8 @@ _START_SECONDS = 30.0
 def broker(*, port: int = 0, host: str = "127.0.0.1") -> Iterator[str]:
     """Run an empty Kafka broker until the block ends; yields its bootstrap servers.
 
-    `host` is the address of this machine that it listens on: another one lets pods of a cluster come in, and anybody else
-    who reaches it, for there are no users.
+    `host` is the address of this machine that it listens on: another one lets pods of a cluster come in, and anybody
+    else who reaches it, for there are no users.
     """
     process, bootstrap_servers = _start_broker(_broker_binary(), host, port or free_port())
     try:
