@@ -25,7 +25,8 @@ SEED ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up travel token test test-kafka test-compose chaos bench image push deploy manifests test-cluster \
-	demo-cluster idle-cluster documents asyncapi fuzz fuzz-http workflows lint format lock sbom licences audit secrets clean
+	demo-cluster idle-cluster backing documents asyncapi fuzz fuzz-http workflows lint format lock sbom licences \
+	audit secrets clean
 
 help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +87,9 @@ demo-cluster: .demo ## Watch the functions of a cluster wake from zero and go ba
 
 idle-cluster: .demo ## Count the pod-seconds of functions that nobody calls: make idle-cluster MINUTES=60
 	@$(RUN) knative.cluster.idle --minutes $(MINUTES) $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(ARGS)
+
+backing: .demo ## Lend a cluster a throw-away PostgreSQL and broker on this machine: make backing HOST=172.18.0.1
+	@$(RUN) knative.cluster.backing $(if $(HOST),--host $(HOST)) $(ARGS)
 
 documents: .dev ## Write the OpenAPI and AsyncAPI documents and the schemas of the events from the code
 	@PYTHONPATH=functions $(RUN) tests.specifications $(ARGS)

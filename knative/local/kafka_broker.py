@@ -17,17 +17,21 @@ _START_SECONDS = 30.0
 
 
 @contextlib.contextmanager
-def broker(*, port: int = 0) -> Iterator[str]:
-    """Run an empty Kafka broker until the block ends; yields its bootstrap servers."""
-    process, bootstrap_servers = _start_broker(_broker_binary(), port or free_port())
+def broker(*, port: int = 0, host: str = "127.0.0.1") -> Iterator[str]:
+    """Run an empty Kafka broker until the block ends; yields its bootstrap servers.
+
+    `host` is the address of this machine that it listens on: another one lets pods of a cluster come in, and anybody
+    else who reaches it, for there are no users.
+    """
+    process, bootstrap_servers = _start_broker(_broker_binary(), host, port or free_port())
     try:
         yield bootstrap_servers
     finally:
         stop(process, grace=2)
 
 
-def _start_broker(binary: Path, port: int) -> tuple[subprocess.Popen[bytes], str]:
-    bootstrap_servers, cluster = f"127.0.0.1:{port}", uuid.uuid4().hex
+def _start_broker(binary: Path, host: str, port: int) -> tuple[subprocess.Popen[bytes], str]:
+    bootstrap_servers, cluster = f"{host}:{port}", uuid.uuid4().hex
     address = f"tcp://{bootstrap_servers}"
     options = {
         "--cluster-id": cluster,
@@ -39,7 +43,7 @@ def _start_broker(binary: Path, port: int) -> tuple[subprocess.Popen[bytes], str
     process = spawn(command, env=base_environment())
     deadline = time.monotonic() + _START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
-        if listening(port):
+        if listening(port, host):
             break
         time.sleep(0.005)
     # With the port taken this broker exits with 0, and whoever has the port answers: only the id can tell.

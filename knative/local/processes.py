@@ -90,11 +90,11 @@ def free_port() -> int:
             return port
 
 
-def listening(port: int) -> bool:
+def listening(port: int, host: str = "127.0.0.1") -> bool:
     """Whether something accepts TCP connections on the port: Knative's default readiness probe."""
     with socket.socket() as probe:
         probe.settimeout(0.5)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((host, port)) == 0
 
 
 def base_environment() -> dict[str, str]:
