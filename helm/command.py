@@ -1,4 +1,4 @@
-"""Helm, as the tests and `make manifests` call it: always offline, never on the cluster that kubectl points at."""
+"""Helm, run: `template` is offline, and whatever else is asked for is done where kubectl points at."""
 
 import shutil
 import subprocess

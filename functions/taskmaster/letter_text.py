@@ -58,7 +58,7 @@ def page(letter: Letter, state: State | None, *, shown: int) -> str:
     answer, is_cut = letter.answer
     facts: dict[str, Any] = {
         "letter": letter.place,
-        "parked": letter.parked_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "parked": summary(letter, state)["parked_at"],
         "state": state.value if state else "not known",
         "function": letter.function or "not said",
         "failed with": f"status {letter.code}" if letter.code else "no answer, or given up by the function itself",

@@ -11,7 +11,6 @@ from taskmaster.settings import Settings
 RETENTION_MS = 7 * 24 * 3600 * 1000  # a day less than the inbox remembers: a replay of all there is has no effect
 _RETENTION = "retention.ms"
 _CLEANUP = "cleanup.policy"
-_UNTOLD: dict[str, Any] = {"retention_ms": None}
 _KEPT_7_DAYS = {_RETENTION: str(RETENTION_MS), _CLEANUP: "delete"}
 
 
@@ -23,7 +22,7 @@ class Topic:
     """
 
     partitions: int
-    retention_ms: int | None
+    retention_ms: int | None = None
     is_compacted: bool = False
 
 
@@ -91,7 +90,7 @@ class Admin:
         asked = set(names)
         partitions = {t["name"]: len(t["partitions"]) for t in self._client.describe_topics() if t["name"] in asked}
         kept = self._kept(list(partitions)) if partitions else {}
-        return {name: Topic(partitions=count, **kept.get(name, _UNTOLD)) for name, count in partitions.items()}
+        return {name: Topic(partitions=count, **kept.get(name, {})) for name, count in partitions.items()}
 
     def create(self, names: Iterable[str], *, partitions: int, replication: int) -> None:
         options = {

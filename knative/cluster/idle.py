@@ -2,8 +2,8 @@
 
     python -m knative.cluster.idle --minutes 60
 
-One pod kept warm is 3,600 pod-seconds an hour. Functions at zero cost what their ticks wake: relay-outbox and
-dispatch-due-reminders once an hour each, and the alarm whenever a reminder is due.
+One pod kept warm is 3,600 pod-seconds an hour. Functions at zero cost what their ticks wake: relay-outbox once an hour,
+and dispatch-due-reminders when its alarm rings for a reminder that is due.
 """
 
 from __future__ import annotations

@@ -90,8 +90,9 @@ class Gateway:
 
 def route(routes: Sequence[Route], method: str, path: str) -> str | None:
     """The function that a call to the one address is for, or None."""
-    ordered = sorted(routes, key=_precedence)
-    return next((each.service for each in ordered if _matches(each, method, path)), None)
+    matching = (each for each in routes if _matches(each, method, path))
+    found = min(matching, key=_precedence, default=None)  # the first of those that rank alike
+    return found.service if found else None
 
 
 def _precedence(route: Route) -> tuple[int, int, bool]:

@@ -1,4 +1,4 @@
-"""The other end of a webhook, for the demo: takes what is POSTed to it, and remembers when it came."""
+"""The other end of a webhook, for the demo and the tests: takes what is POSTed to it, and remembers when it came."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,11 @@ class Message:
     at: datetime
     id: str
     data: dict[str, Any]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256  # many reminders may ring at once
 
 
 class Receiver:
@@ -38,10 +43,10 @@ class Receiver:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer((host, 0), Handler)
+        self._server = _Server((host, 0), Handler)
         self.url = f"http://{host}:{self._server.server_address[1]}/reminders"
 
-    def __enter__(self) -> Receiver:
+    def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, name="receiver", daemon=True).start()
         return self
 

@@ -76,9 +76,8 @@ Create = Callable[[list[User], list[datetime]], None]
 
 def _measure(shape: str, create: Create, count: int, apart: timedelta) -> Lateness:
     """On a platform of its own, so that no shape finds functions awake."""
-    receiver = Receiver()
     with tempfile.TemporaryDirectory(prefix="taskmaster-bench-") as state, ExitStack() as stack:
-        stack.callback(receiver.shutdown)
+        receiver = stack.enter_context(Receiver())
         Path(state).chmod(0o711)
         platform = stack.enter_context(Platform(_ROOT, state=Path(state), environ={}, watch=False))
         kafka = Kafka({"KAFKA_BOOTSTRAP_SERVERS": platform.bootstrap_servers})

@@ -1,15 +1,11 @@
 """The chart's release, as helm sees it."""
 
 import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
-from knative.cluster.kubectl import ClusterError
+from helm.command import CHART, HelmFailed, run
 
-CHART = Path(__file__).parents[2] / "helm" / "taskmaster"
 NAME = "taskmaster"
 
 
@@ -17,8 +13,6 @@ class Helm:
     """helm in one namespace, with the values of this test."""
 
     def __init__(self, namespace: str, values_file: Path) -> None:
-        if shutil.which("helm") is None:
-            raise ClusterError("helm is not installed: see helm.sh/docs/intro/install")
         self._namespace = namespace
         self._values_file = values_file
 
@@ -40,7 +34,7 @@ class Helm:
         """What helm says to an upgrade to these values. AssertionError if it takes them."""
         try:
             self.upgrade(*settings)
-        except ClusterError as error:
+        except HelmFailed as error:
             return str(error)
         raise AssertionError(f"helm took {settings}")
 
@@ -52,13 +46,7 @@ class Helm:
         return found
 
     def _run(self, *arguments: str) -> str:
-        done = subprocess.run(
-            ["helm", f"--namespace={self._namespace}", *arguments],
-            capture_output=True, text=True, check=False, env=os.environ,
-        )  # fmt: skip
-        if done.returncode:
-            raise ClusterError(f"helm {arguments[0]}: {done.stderr.strip()[-3000:]}")
-        return done.stdout
+        return run(f"--namespace={self._namespace}", *arguments)
 
 
 def _set(settings: tuple[str, ...]) -> list[str]:

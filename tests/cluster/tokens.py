@@ -1,28 +1,18 @@
-"""Somebody who signs people's tokens, as an OpenID Connect issuer would; its public key is given to the functions."""
+"""Somebody who signs tokens as `taskmaster keys` and `token --key` do; the public key goes to the functions."""
 
-import json
-import time
-
-import jwt
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
-
-ISSUER = "https://issuer.example.com"
-AUDIENCE = "taskmaster"
+from taskmaster import keypair
 
 
 class Issuer:
     """With a key of its own, which nobody else has."""
 
     def __init__(self) -> None:
-        self._key = generate_private_key(SECP256R1())
-        public = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(self._key.public_key()))
-        self.jwks = json.dumps({"keys": [{**public, "kid": "one", "alg": "ES256", "use": "sig"}]})
+        self._private = keypair.new()
 
     def settings(self) -> dict[str, str]:
         """Those of a function that believes it."""
-        return {"OIDC_ISSUER": ISSUER, "OIDC_AUDIENCE": AUDIENCE, "OIDC_JWKS": self.jwks}
+        keys = keypair.public_keys(self._private)
+        return {"OIDC_ISSUER": keypair.ISSUER, "OIDC_AUDIENCE": keypair.AUDIENCE, "OIDC_JWKS": keys}
 
     def token(self, user: str, *, seconds: float = 3600) -> str:
-        now = int(time.time())
-        claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": user, "iat": now, "exp": now + int(seconds)}
-        return jwt.encode(claims, self._key, algorithm="ES256", headers={"kid": "one"})
+        return keypair.token(user, self._private, issuer=keypair.ISSUER, audience=keypair.AUDIENCE, seconds=seconds)

@@ -78,6 +78,14 @@ def test_every_operation_is_tried_here() -> None:
     assert {each.operation.name for each in served()} == set(ROWS)
 
 
+def about(task: Json, each: Any) -> dict[str, Any]:
+    """The data of an event that asks for an operation, of this task where it is of one."""
+    data = dict(ROWS[each.operation.name])
+    if "task_id" in each.operation.command.model_fields:
+        data["task_id"] = task["task_id"]
+    return data
+
+
 def ask(pack: Pack, each: Any, route: Any, task_id: int, user: str, **headers: str) -> TestResponse:
     fields = ROWS[each.operation.name]
     path = route.path.replace("{task_id}", str(task_id))
@@ -110,9 +118,7 @@ def test_an_event_reaches_nothing_of_another_user(
     pack: Pack, task: Json, stranger: str, each: Any, event_type: str
 ) -> None:
     before = everything_of(pack)
-    data = dict(ROWS[each.operation.name])
-    if "task_id" in each.operation.command.model_fields:
-        data["task_id"] = task["task_id"]
+    data = about(task, each)
     if "reminder_id" in data:
         [[data["reminder_id"]]] = pack.sql(
             "SELECT reminder_id::text FROM reminder WHERE task_id = %(id)s", id=task["task_id"]
@@ -128,9 +134,7 @@ def test_an_event_of_a_persons_is_theirs_whoever_it_names(
 ) -> None:
     """Posted to the people's door, where the token alone says who it is; under an internal host too."""
     before = everything_of(pack)
-    data = dict(ROWS[each.operation.name])
-    if "task_id" in each.operation.command.model_fields:
-        data["task_id"] = task["task_id"]
+    data = about(task, each)
     attributes = {"specversion": "1.0", "id": str(uuid4()), "source": "/spoof", "type": event_type, "userid": pack.user}
     headers = {f"ce_{name}": value for name, value in attributes.items()}
     for host in ("tasks.example.com", f"{each.function}.default.svc.cluster.local"):

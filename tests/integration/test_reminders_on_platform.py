@@ -53,9 +53,8 @@ class User:
 
 @pytest.fixture(scope="module")
 def receiver() -> Iterator[Receiver]:
-    server = Receiver()
-    yield server
-    server.shutdown()
+    with Receiver() as listening:
+        yield listening
 
 
 @pytest.fixture
