@@ -1,5 +1,6 @@
 """A person's call: who it is, which operation it asks for, and the command in its path, query, headers and body."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ from taskmaster.tasks import QUERY
 
 _MERGE_PATCH = "application/merge-patch+json"
 _BY_QUERY = ("GET", "HEAD", "DELETE")
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
+_IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
 
 
 def answer_call(invoker: Invoker, operations: Sequence[Operation], request: Request, body: bytes) -> Answer:
@@ -35,11 +38,19 @@ def answer_call(invoker: Invoker, operations: Sequence[Operation], request: Requ
     if events.is_event(headers):
         return _answer_event(invoker, operations, origin, headers, body)
     chosen, parameters = _route(operations, request.method, request.path)
-    fields = {**_fields(request, body), **parameters, **_expected_version(chosen, headers)}
+    sent, expected = _fields(request, body), _expected_version(chosen, headers)
+    if twice := sent.keys() & parameters.keys():
+        raise Turned(problem(422, "Not a valid command", f"The path says {' and '.join(twice)}: leave it out."))
+    if sent.get("expected_version") is None:
+        sent |= expected
     try:
-        command = chosen.command.model_validate(fields, context=QUERY if request.method in _BY_QUERY else None)
+        command = chosen.command.model_validate(
+            {**sent, **parameters}, context=QUERY if request.method in _BY_QUERY else None
+        )
     except ValidationError as error:
         return answers.invalid(error, chosen.command)
+    if any(getattr(command, name) != value for name, value in expected.items()):
+        raise Turned(problem(412, "Version conflict", "If-Match and expected_version differ: send one."))
     key = _idempotency_key(invoker.function, user_id, headers) if chosen.types else None
     seal = digest(request.method, request.path, headers.get("if-match", ""), body) if key else b""
     return invoker.by_call(chosen, command, origin, key=key, seal=seal)
@@ -123,7 +134,7 @@ def _expected_version(chosen: Operation, headers: Mapping[str, str]) -> dict[str
     if given == "*" or "expected_version" not in chosen.command.model_fields:
         return {}
     number = given[1:-1] if given[:1] == given[-1:] == '"' else given
-    if not (number.isascii() and number.isdigit() and len(number) < 10 and int(number) > 0):
+    if not _VERSION.fullmatch(number):
         raise Turned(problem(400, "Not a version", 'If-Match takes the ETag of a task, such as "3".'))
     return {"expected_version": int(number)}
 
@@ -132,8 +143,9 @@ def _idempotency_key(function: str, user_id: str, headers: Mapping[str, str]) ->
     given = headers.get("idempotency-key")
     if given is None:
         return None
-    if not 0 < len(given) <= 255:
-        raise Turned(problem(400, "Not an idempotency key", "Idempotency-Key has 1 to 255 characters."))
+    if not _IDEMPOTENCY_KEY.fullmatch(given):
+        wanted = "Idempotency-Key has 1 to 255 printable ASCII characters."
+        raise Turned(problem(400, "Not an idempotency key", wanted))
     return InboxKey(function, user_id, "idempotency-key", given)
 
 

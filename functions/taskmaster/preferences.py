@@ -4,6 +4,7 @@ Wall times are HH:MM in the user's own zone. What a channel proves itself with (
 """
 
 import hashlib
+import re
 from datetime import UTC, datetime, time, timedelta
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -29,10 +30,37 @@ def _webhook_url(url: str) -> str:
     return url
 
 
-WallTime = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+def _kept(pattern: str, what: str) -> AfterValidator:
+    """Refuse a text that does not keep to a pattern, in words; the schemas show the pattern."""
+    whole = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not whole.fullmatch(text):
+            raise ValueError(f"must be {what}")
+        return text
+
+    return AfterValidator(check)
+
+
+# Patterns that mean the same in every dialect of regular expressions: what \s stands for is another set in each.
+_WALL_TIME = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
+_APART = r"\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+_MAIL_ADDRESS = rf"^[^{_APART}@<>()\[\],;:\\\"]{{1,64}}@[A-Za-z0-9.-]{{1,190}}$"
+_SECRET = f"^{_SIGNING_KEY}$"
+
+WallTime = Annotated[
+    str, Field(json_schema_extra={"pattern": _WALL_TIME}), _kept(_WALL_TIME, "a time of day, such as 07:00")
+]
 WebhookUrl = Annotated[str, Field(max_length=2000, json_schema_extra={"format": "uri"}), AfterValidator(_webhook_url)]
+Secret = Annotated[
+    str,
+    Field(json_schema_extra={"pattern": _SECRET}),
+    _kept(_SECRET, "whsec_ and 24 to 64 bytes in base64, as Standard Webhooks has it"),
+]
 MailAddress = Annotated[
-    str, Field(max_length=254, pattern=r"^[^\x00-\x20\x7f\s@<>()\[\],;:\\\"]{1,64}@[A-Za-z0-9.-]{1,190}$")
+    str,
+    Field(max_length=254, json_schema_extra={"pattern": _MAIL_ADDRESS}),
+    _kept(_MAIL_ADDRESS, "a mail address, such as ada@example.com"),
 ]
 
 
@@ -48,7 +76,7 @@ class Webhook(Record):
 
     type: Literal["webhook"]
     url: WebhookUrl
-    secret: Annotated[str, Field(pattern=f"^{_SIGNING_KEY}$")] | None = Field(
+    secret: Secret | None = Field(
         default=None, description="whsec_ and 24 to 64 bytes in base64; absent: the one that is kept for this url"
     )
 

@@ -68,7 +68,7 @@ def whole(value: Any) -> Any:
 
 def number(value: Any, info: ValidationInfo) -> Any:
     """The same, and where the context is a query string, a text."""
-    if info.context == QUERY and isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+    if info.context == QUERY and isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 11:
         return int(value)
     return whole(value)
 

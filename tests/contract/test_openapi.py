@@ -183,6 +183,65 @@ def test_version_nought_is_no_version(pack: Pack) -> None:
     assert (answer.status_code, answer.json) == (400, problem(400))
 
 
+def test_what_if_match_says_hides_nothing_of_the_body(pack: Pack) -> None:
+    """The header took the place of the field, whatever the field was."""
+    path = f"/tasks/{pack.create()['task_id']}"
+    for wrong in (-0.99999, 6_162_635_821, "1", True):
+        answer = pack.call("update-task", "PATCH", path, {"title": "y", "expected_version": wrong}, If_Match='"1"')
+        assert answer.status_code == 422
+    answer = pack.call("update-task", "PATCH", path, {"title": "y", "expected_version": 2}, If_Match='"1"')
+    assert answer.status_code == 412
+    for right in (1, 1.0, None):
+        etag = pack.call("query-tasks", "GET", path).headers["ETag"]
+        command = {"title": "y", "expected_version": right and int(etag.strip('"')) * right}
+        assert pack.call("update-task", "PATCH", path, command, If_Match=etag).status_code == 200
+
+
+@pytest.mark.parametrize("other", [True, False])
+def test_which_task_it_is_the_path_alone_says(pack: Pack, other: bool) -> None:
+    task_id = pack.create()["task_id"]
+    answer = pack.call("update-task", "PATCH", f"/tasks/{task_id}", {"title": "y", "task_id": task_id + other})
+    assert answer.status_code == 422
+    assert "task_id" in answer.text
+    assert pack.call("query-tasks", "GET", f"/tasks/{task_id}?task_id={task_id + other}").status_code == 422
+    assert [task["title"] for task in pack.tasks()] != ["y"]
+
+
+@pytest.mark.parametrize("key", ["é", "\x7f", "\x01", "k" * 256])
+def test_an_idempotency_key_is_printable_ascii(pack: Pack, key: str) -> None:
+    answer = pack.call("create-task", "POST", "/tasks", {"title": "x"}, Idempotency_Key=key)
+    assert answer.status_code == 400
+    assert "Idempotency-Key" in answer.text
+    assert pack.tasks() == []
+
+
+def test_an_if_match_is_as_its_pattern_says(pack: Pack) -> None:
+    complete = f"/tasks/{pack.create()['task_id']}/complete"
+    assert pack.call("complete-task", "POST", complete, If_Match='"01"').status_code == 400
+    assert pack.call("complete-task", "POST", complete, If_Match="1").status_code == 200
+
+
+def test_the_greatest_version_is_one_in_a_query_too(pack: Pack) -> None:
+    """It has ten digits, and nine were read."""
+    path = f"/tasks/{pack.create()['task_id']}"
+    assert pack.call("delete-task", "DELETE", f"{path}?expected_version=2147483647").status_code == 412
+    assert pack.call("delete-task", "DELETE", f"{path}?expected_version=2147483648").status_code == 422
+
+
+@pytest.mark.parametrize("apart", ["\x00", " ", "\x85", "\xa0", "\u2028", "\u3000", "\ufeff"])
+def test_what_separates_is_in_no_mail_address(pack: Pack, document: Json, apart: str) -> None:
+    """JSON Schema's \\s is ECMA-262's, and does not know U+0085: the pattern says each."""
+    address = f"a{apart}da@example.com"
+    assert pack.call("set-preferences", "PUT", "/preferences", _mailed(address)).status_code == 422
+    schema = {**document["components"]["schemas"]["SetPreferences"], "components": document["components"]}
+    assert not jsonschema_rs.Draft202012Validator(schema).is_valid(_mailed(address))
+    assert jsonschema_rs.Draft202012Validator(schema).is_valid(_mailed("\u00e4da@example.com"))
+
+
+def _mailed(address: str) -> Json:
+    return {"channels": [{"type": "mail", "address": address}]}
+
+
 # schemathesis itself --------------------------------------------------------------------------------------------------
 
 
@@ -192,8 +251,9 @@ def test_schemathesis_finds_nothing(pack: Pack) -> None:
 
     `make fuzz-http` makes up others each time, and sequences of them.
     """
-    again = [] if "FUZZ_SECONDS" in os.environ else ["--seed", "7", "--phases", "examples,coverage,fuzzing"]
-    seconds = int(os.environ.get("FUZZ_SECONDS", "40"))
+    seconds = int(os.environ.get("FUZZ_SECONDS", "0"))
+    same = ["--seed", "7", "--phases", "examples,coverage,fuzzing", "--max-examples", "60"]
+    asked = ["--max-time", str(seconds)] if seconds else same
     token = development_token(pack.user, secret=pack.secret, seconds=seconds + 600)
     web = WebServer(address(pack))
     try:
@@ -201,7 +261,7 @@ def test_schemathesis_finds_nothing(pack: Pack) -> None:
             [
                 sys.executable, "-m", "schemathesis.cli", "--config-file", FUZZ / "http.toml", "run", openapi.FILE,
                 "--url", f"http://127.0.0.1:{web.port}", "--header", f"Authorization: Bearer {token}",
-                "--checks", "all", "--exclude-checks", "unsupported_method", "--max-time", str(seconds), *again,
+                "--checks", "all", "--exclude-checks", "unsupported_method", *asked,
                 "--no-color", "--warnings", "off",
             ],
             env={

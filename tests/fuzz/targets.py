@@ -208,7 +208,7 @@ def request(data: bytes) -> None:
             call._fields(asked, body)
     with suppress(Turned):
         key = call._idempotency_key("create-task", "ada", headers)
-        assert key is None or 0 < len(key.id) <= 255
+        assert key is None or (0 < len(key.id) <= 255 and key.id.isascii() and key.id.isprintable())
     origin = call._origin("create-task", "ada", headers)
     assert 0 < len(origin.correlation_id) <= 128
     assert origin.correlation_id.isprintable()

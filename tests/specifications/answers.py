@@ -33,7 +33,7 @@ PARAMETERS: dict[str, Any] = {
         "name": "If-Match",
         "in": "header",
         "description": "The ETag of the version that is meant: with any other it is 412 (RFC 9110, 13.1.1). * is any.",
-        "schema": {"type": "string", "format": "etag", "pattern": '^("[1-9][0-9]{0,8}"|[*])$'},
+        "schema": {"type": "string", "format": "etag", "pattern": '^("[1-9][0-9]{0,8}"|[1-9][0-9]{0,8}|[*])$'},
         "example": '"1"',
     },
     "Idempotency-Key": {
@@ -41,7 +41,7 @@ PARAMETERS: dict[str, Any] = {
         "in": "header",
         "description": "Makes the call safe to repeat: for 24 hours the same key gets the first answer and has no "
         "second effect. The same key with another call is 422.",
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
         "example": "rent-2027-01",
     },
     "X-Correlation-Id": {
