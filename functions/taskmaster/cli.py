@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import click
 
-from taskmaster.acls import Tool
+from taskmaster.acls import USERS, Tool
 from taskmaster.dead_letter_commands import dead_letters
 from taskmaster.terminal import configured, deadline, fail, first_line
 
@@ -81,8 +81,7 @@ def topics(dry_run: bool, partitions: int, replication: int) -> None:
     except (KafkaError, OSError) as error:
         fail(f"the broker at {', '.join(settings.kafka_bootstrap_servers)} refused: {first_line(error)}")
     for change in changes:
-        done = "would " if dry_run and change.action else ""
-        click.echo(f"{change.topic}: {done}{change.what}")
+        click.echo(change.told(is_done=not dry_run))
     if not changes:
         click.echo(f"all {len(names)} topics are as they should be")
     if count := untold(existing):
@@ -93,18 +92,20 @@ def topics(dry_run: bool, partitions: int, replication: int) -> None:
 
 @main.command()
 @click.option("--tool", type=click.Choice(["kafka-acls", "rpk"]), default="kafka-acls", show_default=True)
+@click.option("--role", "roles", multiple=True, type=click.Choice([*USERS]), help="Only this one; may be repeated.")
 @click.option("--user", "named", multiple=True, metavar="ROLE=USER", help="What the user of a role is called.")
-def acls(tool: Tool, named: tuple[str, ...]) -> None:
+def acls(tool: Tool, roles: tuple[str, ...], named: tuple[str, ...]) -> None:
     """Print the commands that let each user of the broker do its part and no more; a superuser runs them."""
-    from taskmaster import acls as broker_acls
+    from taskmaster.acls import commands
     from taskmaster.settings import read
 
-    users = dict(broker_acls.USERS)
+    users = dict(USERS)
     for role, _, user in (each.partition("=") for each in named):
         if role not in users or not user:
             fail(f"--user is ROLE=USER, and the roles are {', '.join(users)}")
         users[role] = user
-    for command in broker_acls.commands(read(os.environ), users, tool=tool):
+    chosen = {role: users[role] for role in roles or users}
+    for command in commands(read(os.environ), chosen, tool=tool):
         click.echo(command)
 
 

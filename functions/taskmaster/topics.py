@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from taskmaster import routes
 from taskmaster.broker import connection_settings
@@ -28,11 +28,19 @@ class Topic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One difference between a topic as it is and as it should be. `action` is None where only a person may act."""
+    """One difference between a topic as it is and as it should be, and the mend: "created", or "set" to something.
+
+    `action` is None where only a person may act.
+    """
 
     topic: str
-    what: str
-    action: str | None = None  # "create" or "retention"
+    fault: str = ""
+    mend: str = ""
+    action: Literal["create", "retention"] | None = None
+
+    def told(self, *, is_done: bool) -> str:
+        mend = self.mend if is_done or not self.mend else f"would be {self.mend}"
+        return ": ".join(part for part in (self.topic, self.fault, mend) if part)
 
 
 def wanted(settings: Settings) -> list[str]:
@@ -46,26 +54,20 @@ def differences(names: Iterable[str], existing: Mapping[str, Topic], *, partitio
     for name in names:
         topic = existing.get(name)
         if topic is None:
-            changes.append(
-                Change(
-                    topic=name,
-                    action="create",
-                    what=f"create it: {partitions} partitions, records kept 7 days",
-                )
-            )
+            mend = f"created with {partitions} partitions, records kept 7 days"
+            changes.append(Change(topic=name, mend=mend, action="create"))
             continue
         if topic.partitions < partitions:
-            what = f"has {topic.partitions} partitions, not {partitions}: left alone, since more would move keys"
-            changes.append(Change(topic=name, what=what))
+            fault = f"has {topic.partitions} partitions, not {partitions}: left alone, since more would move keys"
+            changes.append(Change(topic=name, fault=fault))
         if topic.is_compacted:
-            what = (
-                "is compacted and keeps the last record of each key for ever, longer than the inbox remembers it: set"
-            )
-            changes.append(Change(topic=name, action="retention", what=f"{what} cleanup.policy=delete and 7 days"))
+            fault = "is compacted, and keeps the last record of each key longer than the inbox remembers it: for ever"
+            mend = "set to cleanup.policy=delete and 7 days"
+            changes.append(Change(topic=name, fault=fault, mend=mend, action="retention"))
         elif topic.retention_ms is not None and not 0 <= topic.retention_ms <= RETENTION_MS:
             kept = "for ever" if topic.retention_ms < 0 else f"for {topic.retention_ms / 86_400_000:.1f} days"
-            what = f"keeps records {kept}, longer than the inbox remembers them: set 7 days"
-            changes.append(Change(topic=name, action="retention", what=what))
+            fault = f"keeps records {kept}, longer than the inbox remembers them"
+            changes.append(Change(topic=name, fault=fault, mend="set to 7 days", action="retention"))
     return changes
 
 
@@ -101,7 +103,13 @@ class Admin:
         self._client.create_topics(dict.fromkeys(names, options), wait_for_metadata=True)
 
     def set_retention(self, names: Iterable[str]) -> None:
-        self._client.alter_configs([self._resource(name, _KEPT_7_DAYS) for name in names])
+        """Set it where the broker lets us. Raises for what it refused, which the client only tells."""
+        from kafka.errors import KafkaError
+
+        asked = [self._resource(name, _KEPT_7_DAYS) for name in names]
+        became = self._client.alter_configs(asked, raise_on_unknown=False).get("topic", {})
+        if refused := {name: result for name, result in became.items() if result != "OK"}:
+            raise KafkaError("; ".join(f"{name}: {result}" for name, result in refused.items()))
 
     def close(self) -> None:
         self._client.close()

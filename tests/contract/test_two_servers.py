@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -91,6 +92,17 @@ class Served:
             return Answer(answer.status, names, answer.read())
         finally:
             connection.close()
+
+    def raw(self, target: str, *headers: str) -> int:
+        """The status of an event's POST whose request line and headers no HTTP client would write."""
+        lines = [
+            f"POST {target} HTTP/1.1", *headers, f"ce-userid: {self.user}", f"ce-id: {uuid4()}",
+            *("ce-specversion: 1.0", "ce-source: /raw", "ce-type: task.create", "Content-Type: application/json"),
+            *("Content-Length: 14", "Connection: close"),
+        ]  # fmt: skip
+        with socket.create_connection(("127.0.0.1", self._port), timeout=30) as connection:
+            connection.sendall("\r\n".join([*lines, "", TASK.decode()]).encode())
+            return int(connection.makefile("rb").readline().split()[1])
 
     def event(self, data: bytes, **attributes: str) -> Answer:
         headers = {
@@ -185,6 +197,30 @@ def test_both_servers_give_the_same_answer(create_task: list[Served], case: str)
     assert two.comparable == one.comparable
     assert one.status < 500
     assert "x-injected" not in {**one.headers, **two.headers}
+
+
+INSIDE = "create-task.default.svc"
+
+
+@pytest.mark.parametrize(
+    ("target", "hosts"),
+    [
+        (f"http://{INSIDE}/events", ["tasks.example.com"]),
+        (f"http://{INSIDE}/events", []),
+        (f"//{INSIDE}/events", ["tasks.example.com"]),
+        ("/events", ["tasks.example.com", INSIDE]),
+        ("/events", [INSIDE, "tasks.example.com"]),
+        ("/events", [f"tasks.example.com\t{INSIDE}"]),
+        ("/events", []),
+    ],
+)
+def test_no_request_line_and_no_second_host_opens_the_event_door(
+    create_task: list[Served], target: str, hosts: list[str]
+) -> None:
+    """RFC 9112, 3.2: the absolute form of a target, and a Host that is there twice or not at all."""
+    for served in create_task:
+        assert served.raw("/events", f"Host: {INSIDE}") == 204  # as it is let in
+        assert served.raw(target, *(f"Host: {host}" for host in hosts)) in (400, 401, 404)
 
 
 def test_an_idempotency_key_holds_across_servers(create_task: list[Served], connected: dict[str, str]) -> None:

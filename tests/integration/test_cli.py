@@ -171,12 +171,12 @@ def test_topics_are_told_then_created_then_as_they_should_be(no_topics: dict[str
     told = taskmaster(no_topics, "topics", "--dry-run")
     assert told.returncode == 2
     assert {line.partition(":")[0] for line in told.stdout.splitlines()} == names
-    assert told.stdout.count(": would create it: 3 partitions, records kept 7 days\n") == len(names)
+    assert told.stdout.count(": would be created with 3 partitions, records kept 7 days\n") == len(names)
 
     created = taskmaster(no_topics, "topics")
     assert created.returncode == 0
     assert {line.partition(":")[0] for line in created.stdout.splitlines()} == names
-    assert created.stdout.count(": create it: 3 partitions, records kept 7 days\n") == len(names)
+    assert created.stdout.count(": created with 3 partitions, records kept 7 days\n") == len(names)
 
     for arguments in (["topics"], ["topics", "--dry-run"]):
         again = taskmaster(no_topics, *arguments)

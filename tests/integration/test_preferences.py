@@ -59,12 +59,16 @@ def test_a_new_day_hour_moves_the_reminders_that_follow_it(pack: Pack) -> None:
     [
         {"time_zone": "Mars/Olympus"},
         {"day_hour": "24:00"},
+        {"day_hour": "0\u0667:00"},  # an Arabic seven
+        {"day_hour": "07:00\n"},
         {"quiet_hours": {"start": "22:00", "end": "22:00"}},
         {"channels": [{**WEBHOOK, "secret": "hush"}]},
         {"channels": [{"type": "webhook", "url": "https://example.com/"}]},
         {"channels": [{**WEBHOOK, "url": "ftp://example.com/"}]},
         {"channels": [{**WEBHOOK, "url": "https://ada:pass@example.com/"}]},
         {"channels": [{"type": "mail", "address": "ada@example.com\r\nBcc: all@example.com"}]},
+        {"channels": [{"type": "mail", "address": "a\0da@example.com"}]},
+        {"channels": [{"type": "mail", "address": "ada@example.com\n"}]},
         {"channels": [WEBHOOK, WEBHOOK]},
         {"channels": [{"type": "pigeon"}]},
     ],

@@ -40,7 +40,9 @@ def test_the_answer_shows_them_as_they_hold(pack: Pack) -> None:
     assert pack.create(due_at=DUE)["reminders"] is None
 
 
-@pytest.mark.parametrize("reminder", ["P1M", "PT", "-PT5M", "tomorrow", "2090-11-22T08:00", "P9999D", 5])
+@pytest.mark.parametrize(
+    "reminder", ["P1M", "PT", "-PT5M", "tomorrow", "2090-11-22T08:00", "P9999D", "P\u0661D", "PT\uff15M", 5]
+)
 def test_what_is_no_reminder_is_refused(pack: Pack, reminder: Any) -> None:
     answer = pack.call("create-task", "POST", "/tasks", {"title": "x", "due_at": DUE, "reminders": [reminder]})
     assert answer.status_code == 422
