@@ -83,6 +83,27 @@ def test_a_password_that_is_none_opens_nothing(guarded: Kafka) -> None:
         KafkaProducer(**wrong, enable_idempotence=False, bootstrap_timeout_ms=5_000)
 
 
+@pytest.mark.parametrize(
+    ("role", "said"),
+    [
+        ("listener", f"there is no topic {routes.DEAD_LETTERS}, or this user may not DESCRIBE it"),
+        ("admin", f"this user may not read topic {routes.DEAD_LETTERS}: it needs READ and DESCRIBE on it"),
+    ],
+)
+@pytest.mark.parametrize("command", [["list"], ["show", "0/0"], ["replay", "--all"]], ids=lambda words: words[0])
+def test_who_may_not_see_dead_letters_is_told_what_is_missing(
+    guarded: Kafka, environment: dict[str, str], role: str, said: str, command: list[str]
+) -> None:
+    ended = taskmaster({**environment, **guarded.environment(role)}, "dead-letters", *command, check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_an_operator_sees_dead_letters(guarded: Kafka, environment: dict[str, str]) -> None:
+    taskmaster({**environment, **guarded.environment("operator")}, "dead-letters", "list")
+
+
 def _write(kafka: Kafka, role: str, topic: str) -> None:
     """One record that no function makes anything of: its type is nobody's."""
     headers = [("ce_specversion", b"1.0"), ("ce_type", b"tests.nothing"), ("ce_source", b"/tests"), ("ce_id", b"1")]

@@ -154,6 +154,26 @@ def test_a_login_that_is_not_the_functions_own_is_refused(fresh: dict[str, str],
     assert tables(fresh) == set()
 
 
+# acls -----------------------------------------------------------------------------------------------------------------
+
+
+def test_acls_are_those_of_the_roles_that_are_asked_for() -> None:
+    everybody, one = (
+        command_line.at_once({}, "acls", *words).output.splitlines() for words in ([], ["--role", "functions"])
+    )
+    assert [line for line in everybody if "User:taskmaster " in line] == one
+    assert len(one) < len(everybody)
+    named = command_line.at_once({}, "acls", "--role", "source", "--user", "source=reader", "--tool", "rpk").output
+    assert named.count("rpk security acl create --allow-principal User:reader ") == len(named.splitlines()) == 2
+
+
+@pytest.mark.parametrize("words", ["--role nobody", "--user nobody=x", "--user functions", "--tool nothing"])
+def test_acls_of_nobody_are_refused_with_the_roles_there_are(words: str) -> None:
+    ended = command_line.at_once({}, "acls", *words.split())
+    assert ended.exit_code in (1, 2)
+    assert "functions" in ended.output or "kafka-acls" in ended.output
+
+
 # topics ---------------------------------------------------------------------------------------------------------------
 
 
