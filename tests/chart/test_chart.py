@@ -206,7 +206,7 @@ def test_where_functions_may_go(default: Rendered) -> None:
 
 
 def test_the_ports_follow_from_the_addresses(tmp_path: Path) -> None:
-    issuer = {"OIDC_ISSUER": "http://keycloak.identity:8080/realms/todo", "OIDC_AUDIENCE": "taskmaster"}
+    issuer = {"OIDC_ISSUER": "http://keycloak.identity.svc:8080/realms/todo", "OIDC_AUDIENCE": "taskmaster"}
     kafka = {"bootstrapServers": ["a:9093", "b:19093"]}
     policies = render(*with_values(tmp_path, settings=issuer, kafka=kafka, mail={"secret": "mail"})).of("NetworkPolicy")
     ports = {
@@ -237,6 +237,15 @@ def test_keys_that_are_given_are_not_fetched(tmp_path: Path) -> None:
     ]
     assert set(sinks) == {"taskmaster"}
     assert [fault for manifest in everybody.manifests for fault in faults(manifest)] == []
+
+
+def test_events_are_those_of_this_namespaces_sources_unless_it_is_said_otherwise(tmp_path: Path) -> None:
+    events = {"EVENT_OIDC_ISSUER": "https://id.example.com", "EVENT_OIDC_AUDIENCE": "taskmaster"}
+    mine = render(*with_values(tmp_path, settings=events)).settings()
+    assert mine["EVENT_OIDC_SUBJECTS"] == "system:serviceaccount:todo:*"
+    others = {**events, "EVENT_OIDC_SUBJECTS": "system:serviceaccount:sources:*"}
+    assert render(*with_values(tmp_path, settings=others)).settings()["EVENT_OIDC_SUBJECTS"].endswith(":sources:*")
+    assert "EVENT_OIDC_SUBJECTS" not in render().settings()
 
 
 # What runs before, and with which Secrets.

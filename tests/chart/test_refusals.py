@@ -53,6 +53,19 @@ WRONG = [
     ("settings: {SMTP_URL: 'smtp://a:b@c'}", "settings.SMTP_URL: it belongs into the Secret that mail.secret names"),
     ("settings: {KAFKA_TOPICS: '{}'}", "settings.KAFKA_TOPICS: it is made from kafka.topics"),
     ("settings: {DEV_TOKEN_SECRET: x}", "DEV_TOKEN_SECRET: it is for a laptop: on a cluster OIDC_ISSUER"),
+    (
+        "settings: {OIDC_ISSUER: 'http://id.identity:8080', OIDC_AUDIENCE: x}",
+        "settings.OIDC_ISSUER is http://id.identity:8080, and keys come by https, or by http from a Service",
+    ),
+    (
+        "settings: {OIDC_ISSUER: 'http://a', OIDC_AUDIENCE: x, OIDC_JWKS_URL: 'http://keys.example.com/x.svc/'}",
+        "settings.OIDC_JWKS_URL is http://keys.example.com/x.svc/, and keys come by https",
+    ),
+    (
+        "settings: {OIDC_ISSUER: 'https://a', OIDC_AUDIENCE: x, OIDC_JWKS_URL: 'https://a/b', OIDC_JWKS: '{}'}",
+        "settings.OIDC_JWKS_URL and settings.OIDC_JWKS are both given",
+    ),
+    ("settings: {EVENT_OIDC_REQUIRED: true}", "EVENT_OIDC_REQUIRED is true without EVENT_OIDC_ISSUER"),
     ("settings: {CLOCK_OFFSET_FILE: /tmp/x}", "settings.CLOCK_OFFSET_FILE: it is for a laptop"),
     ("database: {secret: ''}", "at '/database/secret': minLength: got 0, want 1"),
     ("database: {port: '5432'}", "at '/database/port': got string, want integer"),

@@ -59,6 +59,21 @@
 {{- else if and $audience (not $issuer) -}}
 {{- $faults = append $faults (printf "settings.%s_AUDIENCE is given without %s_ISSUER: say who signs the tokens." $prefix $prefix) -}}
 {{- end -}}
+{{- $url := get $.Values.settings (printf "%s_JWKS_URL" $prefix) -}}
+{{- $keys := get $.Values.settings (printf "%s_JWKS" $prefix) -}}
+{{- if and $url $keys -}}
+{{- $faults = append $faults (printf "settings.%s_JWKS_URL and settings.%s_JWKS are both given: keys come from one place." $prefix $prefix) -}}
+{{- end -}}
+{{- if not $keys -}}
+{{- with $url | default $issuer -}}
+{{- if not (or (hasPrefix "https://" .) (regexMatch "^http://[^/@]*[.]svc([.]cluster[.]local)?[.]?(:[0-9]+)?(/|$)" .)) -}}
+{{- $faults = append $faults (printf "settings.%s_%s is %s, and keys come by https, or by http from a Service of the cluster: http://NAME.NAMESPACE.svc." $prefix (ternary "JWKS_URL" "ISSUER" (not (empty $url))) .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.settings.EVENT_OIDC_REQUIRED (not .Values.settings.EVENT_OIDC_ISSUER) -}}
+{{- $faults = append $faults "settings.EVENT_OIDC_REQUIRED is true without EVENT_OIDC_ISSUER: no event would be taken." -}}
 {{- end -}}
 {{- if contains "kubernetes.default.svc" (toString .Values.settings.EVENT_OIDC_JWKS_URL) -}}
 {{- $faults = append $faults "settings.EVENT_OIDC_JWKS_URL is the cluster's own API, for which the functions have no token: say EVENT_OIDC_JWKS instead, what `kubectl get --raw /openid/v1/jwks` prints." -}}

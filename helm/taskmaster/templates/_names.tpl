@@ -55,6 +55,10 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if not .Values.alarm.enabled -}}
 {{- $_ := set $settings "REMINDER_ALARM" "off" -}}
 {{- end -}}
+{{- if .Values.settings.EVENT_OIDC_ISSUER -}}
+{{- /* Knative gives each source a service account beside it: the tokens of this namespace's alone count. */ -}}
+{{- $_ := set $settings "EVENT_OIDC_SUBJECTS" (printf "system:serviceaccount:%s:*" .Release.Namespace) -}}
+{{- end -}}
 {{- range $name, $value := .Values.settings -}}
 {{- if ne (toString $value) "" -}}
 {{- $_ := set $settings $name (include "taskmaster.text" $value) -}}
