@@ -11,7 +11,6 @@ import logging
 import secrets
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -98,11 +97,7 @@ def _delivery(kubectl: Kubectl, console: Console) -> Iterator[None]:
         yield
         return
     console.print("This cluster has no controller for KafkaSource: records are delivered from here, as one would.")
-    with (
-        tempfile.TemporaryDirectory(prefix="taskmaster-demo-") as certificates,
-        ingress.found(kubectl) as way_in,
-        KafkaSources(kubectl, way_in.sink, certificates=Path(certificates)) as sources,
-    ):
+    with ingress.found(kubectl) as way_in, KafkaSources(kubectl, way_in.sink) as sources:
         sources.wait_until_consuming()
         yield
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from knative.cluster.kubectl import ClusterError, Json, Kubectl
-from knative.local.fields import Field
+from knative.cluster.kubectl import ClusterError, Kubectl
+from knative.local.fields import Field, ManifestError
 from knative.local.kafka_source import KafkaSourceAdapter
 from knative.local.manifests import kafka_source
+from knative.local.resources import KafkaSource
 from knative.local.sink import Sink
 
 _logger = logging.getLogger(__name__)
@@ -31,20 +32,14 @@ def has_controller(kubectl: Kubectl) -> bool:
 class KafkaSources:
     """Every KafkaSource of the namespace, delivered from entering to leaving.
 
-    `certificates` is a folder of its own for what a Secret says of TLS. `reached` maps the brokers as pods know them to
-    how they are reached from here. Raises ClusterError where a Secret is missing.
+    `reached` maps the brokers as pods know them to how they are reached from here. Raises ClusterError where a Secret
+    is missing.
     """
 
     def __init__(
-        self,
-        kubectl: Kubectl,
-        sink: Sink,
-        *,
-        certificates: Path,
-        reached: Callable[[str], str] = lambda address: address,
+        self, kubectl: Kubectl, sink: Sink, *, reached: Callable[[str], str] = lambda address: address
     ) -> None:
         self._kubectl = kubectl
-        self._certificates = certificates
         self._reached = reached
         self._sink = sink
         self.adapters: list[KafkaSourceAdapter] = []
@@ -52,7 +47,8 @@ class KafkaSources:
     def __enter__(self) -> KafkaSources:
         for manifest in self._kubectl.all(KIND):
             source = kafka_source(Field(manifest, Path(f"KafkaSource {manifest['metadata']['name']}")))
-            self.adapters.append(KafkaSourceAdapter(source, client=self._client(manifest), sink=self._sink))
+            client = self._client(source, manifest["spec"]["bootstrapServers"])
+            self.adapters.append(KafkaSourceAdapter(source, client=client, sink=self._sink))
         for adapter in self.adapters:
             adapter.start()
         return self
@@ -72,36 +68,18 @@ class KafkaSources:
         """By source: delivered, dead_lettered, dropped, retries."""
         return {adapter.source.name: dict(adapter.dispatcher.counts) for adapter in self.adapters}
 
-    def _client(self, manifest: Json) -> dict[str, Any]:
-        """kafka-python's settings from spec.net (KafkaSource's KafkaNetSpec)."""
-        spec = manifest["spec"]
-        sasl, tls = (spec.get("net", {}).get(part, {}) for part in ("sasl", "tls"))
-        secured, signed = bool(tls.get("enable")), bool(sasl.get("enable"))
-        client: dict[str, Any] = {
-            "bootstrap_servers": [self._reached(address) for address in spec["bootstrapServers"]],
-            "security_protocol": ("SASL_" if signed else "") + ("SSL" if secured else "PLAINTEXT"),
-        }
-        if signed:
-            client |= {
-                "sasl_mechanism": self._secret(sasl.get("type")) or "PLAIN",
-                "sasl_plain_username": self._secret(sasl.get("user")),
-                "sasl_plain_password": self._secret(sasl.get("password")),
-            }
-        if secured:
-            for setting, part in (("ssl_cafile", "caCert"), ("ssl_certfile", "cert"), ("ssl_keyfile", "key")):
-                if pem := self._secret(tls.get(part)):
-                    file = self._certificates / f"{manifest['metadata']['name']}-{part}.pem"
-                    file.touch(mode=0o600)
-                    file.write_text(pem)
-                    client[setting] = str(file)
-        return client
+    def _client(self, source: KafkaSource, brokers: list[str]) -> dict[str, Any]:
+        """kafka-python's settings of a source whose `brokers` the manifest names."""
+        reached = [self._reached(address) for address in brokers]
+        if source.net is None:
+            return {"bootstrap_servers": reached, "security_protocol": "PLAINTEXT"}
+        try:
+            signed_in = source.net.client({name: self._secret(name) for name in source.net.secrets})
+        except ManifestError as error:
+            raise ClusterError(str(error)) from None
+        return {"bootstrap_servers": reached, **signed_in}
 
-    def _secret(self, reference: Json | None) -> str | None:
-        wanted = (reference or {}).get("secretKeyRef")
-        if not wanted:
-            return None
-        secret = self._kubectl.get("secret", wanted["name"])
-        encoded = (secret or {}).get("data", {}).get(wanted["key"])
-        if encoded is None:
-            raise ClusterError(f"the Secret {wanted['name']} with the key {wanted['key']} is missing")
-        return base64.b64decode(encoded).decode()
+    def _secret(self, name: str) -> dict[str, str]:
+        """What a Secret holds; nothing where there is none."""
+        found = self._kubectl.get("secret", name) or {}
+        return {key: base64.b64decode(value).decode() for key, value in found.get("data", {}).items()}

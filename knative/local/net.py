@@ -29,9 +29,7 @@ class SecretKey:
         """Raises ManifestError where it is not there: on a cluster the KafkaSource would never be ready."""
         value = secrets.get(self.name, {}).get(self.key)
         if not value:
-            raise ManifestError(
-                f"{self.place}: the Secret {self.name} has no {self.key} here: see knative/local/secrets.py"
-            )
+            raise ManifestError(f"{self.place}: there is no {self.key} in a Secret {self.name}")
         return value
 
 
@@ -46,6 +44,12 @@ class Net:
     ca: SecretKey | None = None
     certificate: SecretKey | None = None
     key: SecretKey | None = None
+
+    @property
+    def secrets(self) -> set[str]:
+        """The names of the Secrets that it is read from."""
+        keys = (self.user, self.password, self.mechanism, self.ca, self.certificate, self.key)
+        return {key.name for key in keys if key is not None}
 
     def client(self, secrets: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
         """kafka-python's settings but for the addresses. Raises ManifestError where a Secret lacks something."""

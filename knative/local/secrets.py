@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from knative.local.fields import ManifestError
 from knative.local.net import Net
 
 Secrets = dict[str, dict[str, str]]
@@ -86,7 +87,10 @@ def kafka_client(net: Net | None, secrets: Mapping[str, Mapping[str, str]]) -> d
     kafka = secrets["taskmaster-kafka-source"]
     servers = kafka["KAFKA_BOOTSTRAP_SERVERS"].split(",")
     if net is not None:
-        return {"bootstrap_servers": servers, **net.client(secrets)}
+        try:
+            return {"bootstrap_servers": servers, **net.client(secrets)}
+        except ManifestError as error:
+            raise ManifestError(f"{error}; those of a laptop are in knative/local/secrets.py") from None
     settings = {
         "security_protocol": kafka.get("KAFKA_SECURITY_PROTOCOL"),
         "sasl_mechanism": kafka.get("KAFKA_SASL_MECHANISM"),

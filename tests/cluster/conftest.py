@@ -102,13 +102,13 @@ def person(kubectl: Kubectl, helm: Helm, way_in: Ingress, issuer: Issuer) -> Per
 
 
 @pytest.fixture(scope="session")
-def sources(kubectl: Kubectl, helm: Helm, way_in: Ingress, directory: Path) -> Iterator[KafkaSources | None]:
+def sources(kubectl: Kubectl, helm: Helm, way_in: Ingress) -> Iterator[KafkaSources | None]:
     """Records are delivered while this lives: by the cluster, or where it has no controller for that, from here."""
     if has_controller(kubectl):
         yield None
         return
     with ExitStack() as stack:
-        delivering = stack.enter_context(KafkaSources(kubectl, way_in.sink, certificates=directory))
+        delivering = stack.enter_context(KafkaSources(kubectl, way_in.sink))
         delivering.wait_until_consuming()
         yield delivering
 

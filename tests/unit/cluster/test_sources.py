@@ -3,13 +3,17 @@
 import base64
 import json
 import os
+import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from knative.cluster.kubectl import ClusterError, Kubectl
 from knative.cluster.sources import KafkaSources
+from knative.local.fields import Field
+from knative.local.manifests import kafka_source
 from knative.local.sink import HttpSink
 
 SINK = {"ref": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "create-task"}, "uri": "/events"}
@@ -37,7 +41,8 @@ def client(tmp_path: Path, source: dict[str, Any], **secrets: dict[str, str]) ->
     program.chmod(0o755)
     kubectl = Kubectl("here", environ={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
 
-    return KafkaSources(kubectl, HttpSink(), certificates=tmp_path)._client(source)
+    read = kafka_source(Field(source, Path("KafkaSource create-task")))
+    return KafkaSources(kubectl, HttpSink())._client(read, source["spec"]["bootstrapServers"])
 
 
 def reference(name: str, key: str) -> dict[str, Any]:
@@ -54,16 +59,18 @@ def test_sasl_over_tls_takes_the_user_and_the_authority_out_of_secrets(tmp_path:
         "password": reference("kafka", "KAFKA_SASL_PASSWORD"), "type": reference("kafka", "KAFKA_SASL_MECHANISM"),
     }  # fmt: skip
     tls = {"enable": True, "caCert": reference("ca", "ca.crt")}
-    settings = client(tmp_path, manifest(sasl=sasl, tls=tls), kafka=SECRET, ca={"ca.crt": "PEM"})
+    authority = trustme.CA().cert_pem.bytes().decode()
+    settings = client(tmp_path, manifest(sasl=sasl, tls=tls), kafka=SECRET, ca={"ca.crt": authority})
     assert settings["security_protocol"] == "SASL_SSL"
     assert settings["sasl_mechanism"] == "SCRAM-SHA-256"
     assert (settings["sasl_plain_username"], settings["sasl_plain_password"]) == ("ada", "secret")
-    authority = Path(settings["ssl_cafile"])
-    assert authority.read_text() == "PEM"
-    assert authority.stat().st_mode & 0o077 == 0
+    [trusted] = settings["ssl_context"].get_ca_certs(binary_form=True)
+    assert trusted == ssl.PEM_cert_to_DER_cert(authority)
 
 
 def test_a_secret_that_is_missing_is_named(tmp_path: Path) -> None:
-    sasl = {"enable": True, "user": reference("kafka", "KAFKA_SASL_USERNAME")}
-    with pytest.raises(ClusterError, match="the Secret kafka with the key KAFKA_SASL_USERNAME is missing"):
-        client(tmp_path, manifest(sasl=sasl))
+    wanted = {part: reference("kafka", f"KAFKA_SASL_{part.upper()}") for part in ("user", "password")}
+    with pytest.raises(
+        ClusterError, match=r"net.sasl.user.secretKeyRef: there is no KAFKA_SASL_USER in a Secret kafka"
+    ):
+        client(tmp_path, manifest(sasl={"enable": True, **wanted}))
