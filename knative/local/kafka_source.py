@@ -40,6 +40,9 @@ _PAUSE_SECONDS = 1.0
 _JOIN_SECONDS = 30.0
 # How soon a stop or a partition that has drained is noticed. Records themselves end the wait at once.
 _POLL_SECONDS = 0.25
+# The same while it joins its group: kafka-python 3.0.12 forgets an answer that comes between two polls and asks anew,
+# so that a consumer which polls for less than a busy broker takes would join again and again.
+_JOIN_POLL_SECONDS = 2.0
 
 
 class KafkaSourceAdapter:
@@ -106,12 +109,13 @@ class KafkaSourceAdapter:
             next_commit = time.monotonic() + self._commit_interval
             joined = time.monotonic()
             while not self._stopping.is_set():
-                if consumer.assignment():
+                is_member = bool(consumer.assignment())
+                if is_member:
                     joined = time.monotonic()
                 elif time.monotonic() - joined > _JOIN_SECONDS:
                     raise KafkaTimeoutError(f"no partitions within {_JOIN_SECONDS:.0f} s")
                 worked = time.thread_time()
-                found = consumer.poll(timeout_ms=int(_POLL_SECONDS * 1000))
+                found = consumer.poll(timeout_ms=int((_POLL_SECONDS if is_member else _JOIN_POLL_SECONDS) * 1000))
                 for partition, records in found.items():
                     self._lane(partition).extend(records)
                 if not found and time.thread_time() - worked > _SPIN_SECONDS:
