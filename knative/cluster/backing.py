@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import shlex
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -26,6 +27,11 @@ from knative.local.embedded import EmbeddedError, broker, postgres
 def main(host: str, data: Path, database_port: int, broker_port: int) -> None:
     """Run both until Ctrl-C, and say how the chart gets to them."""
     logging.disable(logging.CRITICAL)
+    if not _is_ours(host):
+        click.echo(
+            f"make backing: {host} is no address of this machine: HOST is the one by which pods reach it", err=True
+        )
+        sys.exit(1)
     data.mkdir(parents=True, exist_ok=True)
     try:
         with (
@@ -41,6 +47,16 @@ def main(host: str, data: Path, database_port: int, broker_port: int) -> None:
     except (EmbeddedError, OSError) as error:
         click.echo(f"make backing: {error}", err=True)
         sys.exit(1)
+
+
+def _is_ours(host: str) -> bool:
+    """Whether this machine can listen there."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError:
+            return False
+    return True
 
 
 def _how_to_install(data: Path, made: secrets.Secrets, *, port: int, brokers: str) -> list[str]:
