@@ -17,9 +17,10 @@ from taskmaster.events import Outgoing
 from taskmaster.ids import new_id
 from taskmaster.pages import Mark, Sort
 from taskmaster.preferences import Preferences
+from taskmaster.receipts import InboxKey, Receipt
 from taskmaster.reminders import ReminderDue, ReminderRow
 from taskmaster.series import Series
-from taskmaster.store import Fired, InboxKey, Receipt
+from taskmaster.store import Fired
 from taskmaster.tasks import Priority, Task
 
 Row = TypeVar("Row")

@@ -53,6 +53,8 @@ class SleepingDatabase:
 
     def close(self) -> None:
         self._over = True
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone leaves the thread waiting for a client
         self._listener.close()
 
     def _serve(self) -> None:

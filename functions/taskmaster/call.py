@@ -15,9 +15,9 @@ from taskmaster.inbox import digest, inbox_key
 from taskmaster.invocation import Invoker
 from taskmaster.log import tie
 from taskmaster.operation import Operation
+from taskmaster.receipts import InboxKey
 from taskmaster.request import Request
 from taskmaster.settings import Settings
-from taskmaster.store import InboxKey
 from taskmaster.tasks import QUERY
 
 _MERGE_PATCH = "application/merge-patch+json"

@@ -13,8 +13,9 @@ from datetime import datetime
 from taskmaster.broker import connection_settings
 from taskmaster.inbox import KEEP_EVENTS, digest, was_handled
 from taskmaster.letter import Letter
+from taskmaster.receipts import InboxKey, Receipt
 from taskmaster.settings import Settings
-from taskmaster.store import Database, InboxKey, Receipt
+from taskmaster.store import Database
 
 
 class State(enum.Enum):

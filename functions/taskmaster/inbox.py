@@ -7,7 +7,7 @@ from datetime import timedelta
 from taskmaster import events, identity
 from taskmaster.answers import Answer
 from taskmaster.events import Malformed
-from taskmaster.store import InboxKey, Receipt
+from taskmaster.receipts import InboxKey, Receipt
 
 KEEP_EVENTS = timedelta(days=8)  # a day longer than the topics keep their records
 KEEP_CALLS = timedelta(hours=24)

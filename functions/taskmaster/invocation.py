@@ -18,9 +18,10 @@ from taskmaster.events import Malformed, Origin
 from taskmaster.inbox import KEEP_CALLS, KEEP_EVENTS, Mismatch, arrival_key, digest, event_key, first_answer, parked
 from taskmaster.log import tie
 from taskmaster.operation import Errand, Operation
+from taskmaster.receipts import InboxKey
 from taskmaster.session import Busy, TooSlow, Unavailable
 from taskmaster.settings import Settings
-from taskmaster.store import Database, InboxKey, SystemTransaction, UserTransaction
+from taskmaster.store import Database, SystemTransaction, UserTransaction
 from taskmaster.tasks import Command, Refused, Task
 from taskmaster.work import Work
 

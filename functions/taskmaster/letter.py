@@ -15,8 +15,8 @@ from urllib.parse import quote, urlsplit
 from taskmaster import events
 from taskmaster.events import Malformed, Outgoing
 from taskmaster.inbox import arrival_key, event_key
+from taskmaster.receipts import InboxKey
 from taskmaster.routes import mailbox_of
-from taskmaster.store import InboxKey
 
 # What KafkaSource and park-dead-letter add to an event that failed; where the event had one of its own, it is gone.
 _ERROR = {

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, LiteralString, NamedTuple
 
 from psycopg import sql
@@ -14,6 +14,7 @@ from taskmaster.ids import new_id
 from taskmaster.pages import Mark, Sort
 from taskmaster.preferences import Preferences
 from taskmaster.queries import named
+from taskmaster.receipts import InboxKey, InboxTransaction, Receipt, outbox_row
 from taskmaster.reminders import ReminderDue, ReminderRow
 from taskmaster.series import Series
 from taskmaster.session import Login, Session
@@ -31,24 +32,6 @@ _SORT_KEYS: dict[str, LiteralString] = {
     "priority": "array_position(ARRAY['low', 'medium', 'high', 'urgent'], priority) - 1",
     "title": "title",
 }
-
-
-class InboxKey(NamedTuple):
-    """What makes two deliveries the same command."""
-
-    function: str
-    user_id: str
-    source: str
-    id: str
-
-
-class Receipt(NamedTuple):
-    """What the inbox knows of a command. `status` is None until it is answered."""
-
-    attempts: int
-    status: int | None
-    answer: dict[str, Any] | None
-    digest: bytes
 
 
 class Claimed(NamedTuple):
@@ -72,37 +55,7 @@ class Fired(NamedTuple):
     is_stale: bool
 
 
-class _Inbox:
-    """What either login does with the inbox: the user's with its own rows, the system's with any."""
-
-    def __init__(self, session: Session) -> None:
-        self._session = session
-
-    def count_attempt(self, key: InboxKey, digest: bytes, keep: timedelta) -> Receipt:
-        """Count a delivery in. Waits for another one of the same command; raises Busy when that takes too long."""
-        parameters = {**key._asdict(), "digest": digest, "keep": keep}
-        [row] = self._session.fetch(_INBOX["count_attempt"], parameters, tuple_row)
-        return Receipt._make(row)
-
-    def lock_inbox(self, key: InboxKey) -> Receipt | None:
-        rows = self._session.fetch(_INBOX["lock_inbox"], key._asdict(), tuple_row)
-        return Receipt._make(rows[0]) if rows else None
-
-    def answer_inbox(self, key: InboxKey, status: int, answer: dict[str, Any] | None) -> None:
-        remembered = Jsonb(answer) if answer is not None else None
-        self._session.later(_INBOX["answer_inbox"], {**key._asdict(), "status": status, "answer": remembered})
-
-    def insert_outbox(self, event: Outgoing) -> None:
-        self._session.later(_OUTBOX["insert_outbox"], _outbox_row(event))
-
-    def insert_outbox_unless_awaited(self, event: Outgoing, moment: datetime, now: datetime) -> None:
-        """Leave reminder.armed, unless the dispatcher will look by that moment. To be the last of a transaction."""
-        self._session.later(_REMINDERS["read_alarm_until_commit"])
-        parameters = {**_outbox_row(event), "moment": moment, "now": now}
-        self._session.later(_REMINDERS["insert_outbox_unless_awaited"], parameters)
-
-
-class UserTransaction(_Inbox):
+class UserTransaction(InboxTransaction):
     """One transaction on behalf of one user, who sees and changes nobody else's rows."""
 
     def __init__(self, session: Session, user_id: str, ids_ahead: list[int]) -> None:
@@ -222,7 +175,7 @@ class UserTransaction(_Inbox):
         return {**series.__dict__, "user_id": self._user_id, "template": Jsonb(series.template)}
 
 
-class SystemTransaction(_Inbox):
+class SystemTransaction(InboxTransaction):
     """One transaction on behalf of the pack itself: attempts, publishing, firing, purging. No task is changed here."""
 
     def without_flush(self) -> None:
@@ -283,7 +236,7 @@ class SystemTransaction(_Inbox):
 
     def insert_outbox_if_missed(self, event: Outgoing, by: datetime) -> None:
         """Leave an event where a reminder should have been fired by that moment and was not."""
-        self._session.later(_REMINDERS["insert_outbox_if_missed"], {**_outbox_row(event), "by": by})
+        self._session.later(_REMINDERS["insert_outbox_if_missed"], {**outbox_row(event), "by": by})
 
     def see_to_next(self, by: datetime | None) -> datetime | None:
         """The next moment of any armed reminder, written where all who arm one read it."""
@@ -302,10 +255,6 @@ class SystemTransaction(_Inbox):
 def _preferences_in(rows: Sequence[dict[str, Any]]) -> Preferences:
     """The user's row, or the defaults."""
     return Preferences.model_validate(rows[0]) if rows else Preferences()
-
-
-def _outbox_row(event: Outgoing) -> dict[str, Any]:
-    return {"key": event.key, "topics": list(event.topics), "headers": Jsonb(event.headers), "value": event.value}
 
 
 class Database:

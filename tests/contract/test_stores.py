@@ -11,9 +11,10 @@ from taskmaster.events import Origin, Outgoing, outgoing
 from taskmaster.inbox import KEEP_EVENTS, inbox_key
 from taskmaster.pages import ListTasks, Mark, mark_of, page
 from taskmaster.preferences import Preferences, QuietHours, Webhook
+from taskmaster.receipts import InboxKey
 from taskmaster.series import Series, begun
 from taskmaster.settings import read
-from taskmaster.store import Database, InboxKey
+from taskmaster.store import Database
 from taskmaster.tasks import Task
 from tests.fake_store import FakeStore
 

@@ -32,6 +32,7 @@ def link() -> Iterator[Link]:
     relay.start()
     yield relay
     relay.stop()
+    server.shutdown(socket.SHUT_RDWR)  # closing alone leaves the thread waiting, on a number that the next file gets
     server.close()
 
 

@@ -1,0 +1,65 @@
+"""The rows that both logins write: what was received, in the inbox, and what is to be published, in the outbox."""
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from psycopg.rows import tuple_row
+from psycopg.types.json import Jsonb
+
+from taskmaster.events import Outgoing
+from taskmaster.queries import named
+from taskmaster.session import Session
+
+_INBOX, _OUTBOX, _REMINDERS = named("inbox.sql"), named("outbox.sql"), named("reminders.sql")
+
+
+class InboxKey(NamedTuple):
+    """What makes two deliveries the same command."""
+
+    function: str
+    user_id: str
+    source: str
+    id: str
+
+
+class Receipt(NamedTuple):
+    """What the inbox knows of a command. `status` is None until it is answered."""
+
+    attempts: int
+    status: int | None
+    answer: dict[str, Any] | None
+    digest: bytes
+
+
+class InboxTransaction:
+    """What either login does with the inbox: the user's with its own rows, the system's with any."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def count_attempt(self, key: InboxKey, digest: bytes, keep: timedelta) -> Receipt:
+        """Count a delivery in. Waits for another one of the same command; raises Busy when that takes too long."""
+        parameters = {**key._asdict(), "digest": digest, "keep": keep}
+        [row] = self._session.fetch(_INBOX["count_attempt"], parameters, tuple_row)
+        return Receipt._make(row)
+
+    def lock_inbox(self, key: InboxKey) -> Receipt | None:
+        rows = self._session.fetch(_INBOX["lock_inbox"], key._asdict(), tuple_row)
+        return Receipt._make(rows[0]) if rows else None
+
+    def answer_inbox(self, key: InboxKey, status: int, answer: dict[str, Any] | None) -> None:
+        remembered = Jsonb(answer) if answer is not None else None
+        self._session.later(_INBOX["answer_inbox"], {**key._asdict(), "status": status, "answer": remembered})
+
+    def insert_outbox(self, event: Outgoing) -> None:
+        self._session.later(_OUTBOX["insert_outbox"], outbox_row(event))
+
+    def insert_outbox_unless_awaited(self, event: Outgoing, moment: datetime, now: datetime) -> None:
+        """Leave reminder.armed, unless the dispatcher will look by that moment. To be the last of a transaction."""
+        self._session.later(_REMINDERS["read_alarm_until_commit"])
+        parameters = {**outbox_row(event), "moment": moment, "now": now}
+        self._session.later(_REMINDERS["insert_outbox_unless_awaited"], parameters)
+
+
+def outbox_row(event: Outgoing) -> dict[str, Any]:
+    return {"key": event.key, "topics": list(event.topics), "headers": Jsonb(event.headers), "value": event.value}
