@@ -13,7 +13,10 @@ commands.jsonl  one line for what happened to a command, in the order of happeni
                 "key": the Idempotency-Key or event id, which is the same for every try; null: none was sent
                 "asked_at": the time that a record says itself; a reminder that passes on its way still rings
                 "expect": "effect", or what must come instead: "refusal" (no effect, and an answer of `statuses` or
-                task.command.rejected) or "dead-letter" (a record on dead-letters whose reason contains "reason")
+                task.command.rejected) or "dead-letter" (a record on dead-letters whose reason contains "reason").
+                Commands of different operations have no order among them, so one that came too late may be rejected
+                where an effect was expected (its task was deleted, its series went on), and one that asks for what is
+                so already, completing twice, has none; never has one two. task.deleted carries the last version.
     {"at", "event": "answered", "command", "try", "status", "body"}            by REST; the body as JSON, or null
     {"at", "event": "stored", "command", "try", "topic", "partition", "offset"}   by Kafka: the broker acknowledged it
     {"at", "event": "unanswered", "command", "try", "why"}                     nobody knows whether it took effect
