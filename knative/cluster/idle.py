@@ -28,7 +28,8 @@ def main(namespace: str | None, minutes: float) -> None:
     console = Console(highlight=False)
     try:
         with PodWatch(Kubectl(namespace)) as pods:
-            time.sleep(minutes * 60)
+            console.print(f"Watching for {minutes:g} minutes. Nobody should call meanwhile.")
+            _wait(pods, minutes, console)
             until = datetime.now(UTC)
             console.print(lives(pods.ledger, since=pods.since, until=until))
             spent = pods.ledger.pod_seconds(since=pods.since, until=until)
@@ -36,6 +37,16 @@ def main(namespace: str | None, minutes: float) -> None:
     except ClusterError as error:
         console.print(f"[bold red]Nothing to watch:[/] {error}")
         sys.exit(1)
+
+
+def _wait(pods: PodWatch, minutes: float, console: Console) -> None:
+    """Ten times in all, say how far it is."""
+    for tenth in range(1, 11):
+        time.sleep(minutes * 6)
+        spent = pods.ledger.pod_seconds(since=pods.since, until=datetime.now(UTC))
+        alive = [life.function for life in pods.ledger.lives() if not life.gone]
+        now = f"; now: {', '.join(alive)}" if alive else ""
+        console.print(f"{minutes * tenth / 10:5.0f} minutes: {spent:.0f} pod-seconds{now}")
 
 
 if __name__ == "__main__":
