@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from kafka import KafkaAdminClient
+from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import (
     ACL,
     ACLOperation,
@@ -59,6 +59,24 @@ class Kafka:
         """The same as kafka-python's settings: where the broker is, and how to sign in."""
         settings = connection_settings(read(self.environment(role)))
         return {name: value for name, value in settings.items() if name.startswith(_WHERE)}
+
+    @contextlib.contextmanager
+    def producer(self, role: str = "") -> Iterator[KafkaProducer]:
+        """kafka-python's producer, which keeps the order of what it is given, refusals by the broker or not.
+
+        With its usual five requests in flight and no idempotence, a record that is tried again lands behind later ones.
+        """
+        client = KafkaProducer(
+            **self.client(role),
+            acks="all",
+            enable_idempotence=False,
+            max_in_flight_requests_per_connection=1,
+            batch_size=0,
+        )
+        try:
+            yield client
+        finally:
+            client.close()
 
     @contextlib.contextmanager
     def admin(self) -> Iterator[KafkaAdminClient]:

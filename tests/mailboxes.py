@@ -13,7 +13,6 @@ from typing import Any
 from uuid import uuid4
 
 import psycopg
-from kafka import KafkaProducer
 
 from knative.local.kafka_source import KafkaSourceAdapter
 from knative.local.resources import Container, Delivery, KafkaSource, Service, cluster_url
@@ -130,9 +129,8 @@ class Mailboxes:
 
     def record(self, topic: str, value: bytes, headers: list[tuple[str, bytes]] | None = None) -> None:
         """A record on a topic, acknowledged."""
-        producer = KafkaProducer(**self.kafka.client(), enable_idempotence=False)
-        producer.send(self.topic(topic), key=self.user.encode(), value=value, headers=headers or []).get(10)
-        producer.close()
+        with self.kafka.producer() as producer:
+            producer.send(self.topic(topic), key=self.user.encode(), value=value, headers=headers or []).get(10)
 
     def titles(self) -> list[str]:
         return [title for (title,) in self.sql("SELECT title FROM task WHERE user_id = %s ORDER BY task_id", self.user)]

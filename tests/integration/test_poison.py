@@ -7,7 +7,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from kafka import KafkaProducer
 
 from knative.local.kafka_source import KafkaSourceAdapter
 from knative.local.resources import Container, Delivery, KafkaSource, Service
@@ -96,17 +95,16 @@ def test_a_poisonous_record_is_tried_up_to_the_limit_while_its_consumer_restarts
     kafka: Kafka, topics: dict[str, str], consumer: Consumer, poison: str
 ) -> None:
     user = f"user-{uuid4()}"
-    producer = KafkaProducer(**kafka.client("producer"), enable_idempotence=False)
-    for what in (poison, "water"):
-        headers = {"specversion": "1.0", "id": what, "source": "/tests", "type": "test.drink", "userid": user}
-        producer.send(
-            topics["poisonable"],
-            value=json.dumps({"what": what}).encode(),
-            partition=0,
-            headers=[(f"ce_{name}", value.encode()) for name, value in headers.items()]
-            + [("content-type", b"application/json")],
-        ).get(10)
-    producer.close()
+    with kafka.producer("producer") as producer:
+        for what in (poison, "water"):
+            headers = {"specversion": "1.0", "id": what, "source": "/tests", "type": "test.drink", "userid": user}
+            producer.send(
+                topics["poisonable"],
+                value=json.dumps({"what": what}).encode(),
+                partition=0,
+                headers=[(f"ce_{name}", value.encode()) for name, value in headers.items()]
+                + [("content-type", b"application/json")],
+            ).get(10)
 
     while "water" not in consumer.attempts():
         consumer.run_until_the_next_attempt()

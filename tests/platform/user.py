@@ -37,11 +37,8 @@ class User:
     @classmethod
     @contextmanager
     def of(cls, platform: Platform, kafka: Kafka, name: str) -> Iterator[User]:
-        producer = KafkaProducer(**kafka.client("producer"), enable_idempotence=False, batch_size=0)
-        try:
+        with kafka.producer("producer") as producer:
             yield cls(platform, kafka, name, producer)
-        finally:
-            producer.close()
 
     def call(self, method: str, path: str, body: Json | None = None, **headers: str) -> requests.Response:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}

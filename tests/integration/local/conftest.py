@@ -29,6 +29,5 @@ def topic(kafka: Kafka) -> str:
 
 @pytest.fixture(scope="session")
 def producer(kafka: Kafka) -> Iterator[KafkaProducer]:
-    producer = KafkaProducer(**kafka.client("producer"), acks="all", enable_idempotence=False, batch_size=0)
-    yield producer
-    producer.close()
+    with kafka.producer("producer") as producer:
+        yield producer

@@ -125,9 +125,8 @@ def platform(kafka: Kafka) -> Iterator[Platform]:
 
 @pytest.fixture(scope="module")
 def producer(kafka: Kafka) -> Iterator[KafkaProducer]:
-    producer = KafkaProducer(**kafka.client("producer"), acks="all", enable_idempotence=False)
-    yield producer
-    producer.close()
+    with kafka.producer("producer") as producer:
+        yield producer
 
 
 def invocations(platform: Platform, function: str) -> int:
