@@ -6,85 +6,21 @@ Exit code 1, with a sentence, if one of them is not true.
 from __future__ import annotations
 
 import logging
-import secrets
-import subprocess
 import sys
 import tempfile
 import time
-from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-import requests
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 
-from knative.local.receiver import Receiver
-from knative.local.records import Records
+from knative.local.story import ROOT, USER, NotTrue, Story
 from knative.local.up import Platform
-
-ROOT = Path(__file__).resolve().parents[2]
-USER = "ada"
-
-Json = dict[str, Any]
-
-
-class NotTrue(Exception):
-    """Something in the story did not happen."""
-
-
-class Story:
-    """The platform, somebody who uses it, and the page on which the story is told."""
-
-    def __init__(self, platform: Platform, console: Console) -> None:
-        self.platform = platform
-        self.console = console
-        self.records = Records(platform.bootstrap_servers)
-        self._session = requests.Session()
-        self._session.headers["Authorization"] = f"Bearer {_token(platform)}"
-        self._chapter = 0
-
-    def chapter(self, title: str) -> None:
-        self._chapter += 1
-        self.console.print(f"\n[bold]{self._chapter}. {title}[/bold]")
-
-    def tell(self, line: str) -> None:
-        self.console.print(Padding(line, (0, 0, 0, 3)))
-
-    def call(self, method: str, path: str, body: Json | None = None, **headers: str) -> tuple[Json, float]:
-        """A REST call that succeeds, and how many milliseconds it took."""
-        begun = time.perf_counter()
-        answer = self._session.request(method, self.platform.url + path, json=body, headers=headers, timeout=30)
-        took = (time.perf_counter() - begun) * 1000
-        if answer.status_code >= 300:
-            raise NotTrue(f"{method} {path} was answered {answer.status_code}: {answer.text}")
-        return (answer.json() if answer.content else {}), took
-
-    def tasks(self, **query: str) -> list[Json]:
-        parameters = "&".join(f"{name}={value}" for name, value in query.items())
-        return list(self.call("GET", f"/tasks?limit=100&{parameters}")[0]["tasks"])
-
-    def titled(self, title: str) -> list[Json]:
-        return [task for task in self.tasks() if task["title"] == title]
-
-    def eventually(self, what: str, look: Callable[[], Any], *, within: float = 15) -> tuple[Any, float]:
-        """What `look` finds, once it finds something, and after how many ms. Raises NotTrue after `within` s."""
-        begun = time.perf_counter()
-        while not (found := look()):
-            if time.perf_counter() - begun > within:
-                raise NotTrue(f"{what}: not within {within:.0f} s")
-            time.sleep(0.02)
-        return found, (time.perf_counter() - begun) * 1000
-
-    def must(self, truth: bool, what: str) -> None:
-        if not truth:
-            raise NotTrue(what)
 
 
 def everything_at_zero(story: Story) -> None:
@@ -108,11 +44,7 @@ def created_over_rest(story: Story) -> None:
 
 def created_by_record(story: Story) -> None:
     story.chapter("A plain Kafka producer creates one too")
-    headers = {
-        "ce_specversion": "1.0", "ce_id": str(uuid4()), "ce_source": "/demo", "ce_type": "task.create",
-        "ce_userid": USER, "content-type": "application/json",
-    }  # fmt: skip
-    story.records.produce("create-task", {"title": "water the plants"}, headers=headers)
+    story.create_by_record("water the plants")
     [task], took = story.eventually("the task of the record", lambda: story.titled("water the plants"))
     story.tell(f"record on topic create-task -> KafkaSource -> create-task: task {task['task_id']} after {took:.0f} ms")
 
@@ -137,11 +69,7 @@ def recurring(story: Story) -> None:
     )
     story.call("POST", f"/tasks/{task['task_id']}/complete")
     story.tell(f"task {task['task_id']}, monthly, due {task['due_on']}: completed over REST")
-    found, took = story.eventually(
-        "the next occurrence",
-        lambda: [t for t in story.tasks(status="open") if t["series_id"] == task["task_id"]],
-    )
-    [successor] = found
+    successor, took = story.successor(task)
     story.must(successor["due_on"] in (f"{year}-02-28", f"{year}-02-29"), f"the next is due {successor['due_on']}")
     story.tell(
         f"task.completed woke schedule-next-recurrence: task {successor['task_id']}, due {successor['due_on']}, "
@@ -151,9 +79,7 @@ def recurring(story: Story) -> None:
 
 def reminded(story: Story) -> None:
     story.chapter("A reminder comes when it is meant to")
-    with Receiver() as receiver:
-        secret = "whsec_" + b64encode(secrets.token_bytes(24)).decode()
-        story.call("PUT", "/preferences", {"channels": [{"type": "webhook", "url": receiver.url, "secret": secret}]})
+    with story.receiver() as receiver:
         moment = story.platform.clock.now() + timedelta(seconds=6)
         task, _ = story.call("POST", "/tasks", {"title": "take the bread out", "due_at": moment.isoformat()})
         found, _ = story.eventually("the reminder", lambda: receiver.about(task))
@@ -166,9 +92,7 @@ def reminded(story: Story) -> None:
 def journey(story: Story) -> None:
     story.chapter("A journey in time, over February and the change of the clocks")
     year, zone = datetime.now(UTC).year + 1, ZoneInfo("Europe/Zurich")
-    with Receiver() as receiver:
-        secret = "whsec_" + b64encode(secrets.token_bytes(24)).decode()
-        story.call("PUT", "/preferences", {"channels": [{"type": "webhook", "url": receiver.url, "secret": secret}]})
+    with story.receiver() as receiver:
         due = datetime(year, 1, 31, 9, tzinfo=zone)
         task, _ = story.call(
             "POST",
@@ -187,20 +111,13 @@ def journey(story: Story) -> None:
                 f"{due:%d %B, %H:%M} in Zurich ({due:%H:%M} is {due.astimezone(UTC):%H:%M} UTC): rung, completed"
             )
             story.call("POST", f"/tasks/{task['task_id']}/complete")
-            [task], _ = story.eventually(
-                "the next occurrence",
-                lambda series=task["series_id"]: [  # type: ignore[misc]
-                    t for t in story.tasks(status="open") if t["series_id"] == series
-                ],
-            )
+            task, _ = story.successor(task)
 
 
 def poison(story: Story) -> None:
     story.chapter("A poison record stops nobody")
-    before = {"ce_specversion": "1.0", "ce_source": "/demo", "ce_type": "task.create", "ce_userid": USER}
-    bad, good = str(uuid4()), str(uuid4())
-    for event_id, title in ((bad, 7), (good, "after the poison")):
-        story.records.produce("create-task", {"title": title}, headers={**before, "ce_id": event_id}, key="poison")
+    bad = story.create_by_record(7, key="poison")
+    story.create_by_record("after the poison", key="poison")
     letter, _ = story.eventually("the dead letter", lambda: story.records.with_id("dead-letters", bad))
     story.tell(f'title 7 is no text: on dead-letters, with its reason "{letter.headers.get("ce_reason")}"')
     [task], _ = story.eventually("the record behind the poison", lambda: story.titled("after the poison"))
@@ -209,13 +126,9 @@ def poison(story: Story) -> None:
 
 def twice(story: Story) -> None:
     story.chapter("The same command twice has one effect")
-    headers = {
-        "ce_specversion": "1.0", "ce_id": str(uuid4()), "ce_source": "/demo", "ce_type": "task.create",
-        "ce_userid": USER,
-    }  # fmt: skip
-    for _ in range(2):
-        story.records.produce("create-task", {"title": "only once"}, headers=headers, key="twice")
-    story.records.produce("create-task", {"title": "behind"}, headers={**headers, "ce_id": str(uuid4())}, key="twice")
+    first_id = story.create_by_record("only once", key="twice")
+    story.create_by_record("only once", event_id=first_id, key="twice")
+    story.create_by_record("behind", key="twice")
     story.eventually("the record behind the repeat", lambda: story.titled("behind"))
     story.must(len(story.titled("only once")) == 1, "the repeated record made two tasks")
     story.tell("one record sent twice: one task")
@@ -289,13 +202,6 @@ def _platform(console: Console) -> Iterator[Platform]:
         finally:
             with console.status("draining"):
                 platform.stop()
-
-
-def _token(platform: Platform) -> str:
-    command = [sys.executable, "-m", "taskmaster.cli", "token", USER]
-    environment = platform.secret("taskmaster-identity")
-    done = subprocess.run(command, cwd=ROOT / "functions", env=environment, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
 
 
 def _table(platform: Platform) -> Table:
