@@ -9,7 +9,7 @@ from taskmaster.settings import Settings
 FILE = CHART / "values.schema.json"
 # What the server reads beside the settings, and is of use on a cluster.
 _SERVER = {"THREADS": {"type": "integer", "minimum": 1, "maximum": 1000}}
-_KEPT = ("type", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "description")
+_KEPT = ("type", "enum", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "description")
 
 
 def settings_schema() -> dict[str, Any]:

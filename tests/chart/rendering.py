@@ -74,8 +74,9 @@ def with_values(tmp_path: Path, **values: Any) -> list[str]:
 
 
 def on_a_cluster(*versions: str) -> list[str]:
-    """The arguments that make helm believe in a cluster which has these APIs."""
-    return [word for version in versions for word in ("--api-versions", version)]
+    """The arguments that make helm believe in a cluster which has these APIs, and the image somewhere."""
+    image = ["--set", "image.repository=example/taskmaster"]
+    return image + [word for version in versions for word in ("--api-versions", version)]
 
 
 def faults(manifest: Manifest) -> list[str]:

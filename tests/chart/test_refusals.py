@@ -17,7 +17,7 @@ pytestmark = needs_helm
 WRONG = [
     ("imgae: {tag: x}", "additional properties 'imgae' not allowed"),
     ("image: {digest: 'sha256:123'}", 'image.digest is "sha256:123": it has to be sha256: and 64 hexadecimal digits'),
-    ("image: {repository: 'Registry/Image'}", "image.repository is .*: it has to be the image's name, without tag"),
+    ("image: {repository: 'Registry/Image'}", "image.repository is .*: it has to be the image's name, such as .*without https://, tag"),
     ("image: {tag: 'a b'}", 'image.tag is "a b": it has to be a tag'),
     ("image: {pullPolicy: Sometimes}", "at '/image/pullPolicy': value must be one of '', 'Always', 'IfNotPresent'"),
     ("imagePullSecrets: [regcred]", "at '/imagePullSecrets/0': got string, want object"),
@@ -27,11 +27,11 @@ WRONG = [
     ("defaults: {timeoutSeconds: 3600}", "at '/defaults/timeoutSeconds': maximum: got 3,?600, want 600"),
     ("defaults: {resources: {limits: {memory: lots}}}", "defaults.resources.limits.memory is .*: it has to be an amount"),
     ("defaults: {resources: {limits: {gpu: 1}}}", "at '/defaults/resources/limits': additional properties 'gpu'"),
-    ("queueProxy: {cpuRequest: tiny}", "queueProxy.cpuRequest is \"tiny\": it has to be an amount such as 100m"),
+    ("queueProxy: {cpuRequest: tiny}", "queueProxy.cpuRequest is \"tiny\": it has to be an amount of processors"),
     ("functions: {create-task: {maxscale: 2}}", "at '/functions/create-task': additional properties 'maxscale'"),
     ("functions: {create-task: {minScale: 6}}", "functions.create-task: minScale 6 is above maxScale 5"),
     ("functions: {Archive_Task: {description: x, topics: [a]}}", "the function's name is \"Archive_Task\": it has to be"),
-    ("functions: {archive-task: {topics: [archive-task]}}", "at '/functions/archive-task': missing property 'description'"),
+    ("functions: {archive-task: {topics: [archive-task]}}", "taskmaster has no such function, and one of your own needs a desc"),
     ("functions: {archive-task: {description: puts away}}", "functions.archive-task: nobody calls it: give it topics, routes"),
     ("functions: {create-task: {routes: [/tasks]}}", "functions.create-task.routes is \"/tasks\": .* METHOD /path"),
     ("functions: {create-task: {routes: ['POST /tasks/{id}/*']}}", "either with {name} or with a last /\\*"),
@@ -84,7 +84,7 @@ WRONG = [
     ("kafka: {topics: {task-event: x}}", "kafka.topics names task-event, which is no topic of taskmaster: it has complete-"),
     ("kafka: {topics: {task-events: 'a b'}}", "kafka.topics.task-events is \"a b\": it has to be a topic's name"),
     ("kafka: {delivery: {retry: 0}}", "at '/kafka/delivery/retry': minimum: got 0, want 10"),
-    ("kafka: {delivery: {backoffDelay: 1s}}", "backoffDelay is \"1s\": it has to be an ISO 8601 duration such as PT1S"),
+    ("kafka: {delivery: {backoffDelay: 1s}}", "backoffDelay is \"1s\": it has to be an ISO 8601 duration above none"),
     ("kafka: {replication: 0}", "at '/kafka/replication'"),
     ("kafka: {tryOut: {username: a}}", "kafka.tryOut wants both username and password"),
     ("kafka: {tryOut: {username: a, password: b}}", "kafka.tryOut.username is given, but kafka.securityProtocol is PLAINTEXT"),
@@ -94,6 +94,79 @@ WRONG = [
     ("route: {hostnames: ['https://tasks.example.com']}", "route.hostnames .*it has to be a host .*without https://"),
     ("networkPolicy: {databaseCidrs: [10.0.0.1]}", "networkPolicy.databaseCidrs is \"10.0.0.1\": it has to be a network"),
     ("networkPolicy: {callers: []}", "at '/networkPolicy/callers': minItems: got 0, want 1"),
+    ("image: {repository: 'ghcr.io/me/taskmaster:1.0'}", "image.repository is .*without https://, tag and digest"),
+    ("image: {repository: 'https://ghcr.io/me/taskmaster'}", "image.repository is .*without https://, tag and digest"),
+    ("image: {tag: 1.5}", "image.tag is the number 1.5: put it into quotes"),
+    ("imagePullSecrets: [{name: My_Secret}]", "imagePullSecrets is \"My_Secret\": it has to be a Secret's name"),
+    ("defaults: {window: 9999s}", "defaults.window is \"9999s\": .* to 59m"),
+    ("defaults: {resources: {requests: {cpu: 2}}}", "defaults.resources asks for more cpu than it is allowed, 2 of 1"),
+    ("defaults: {resources: {requests: {memory: 1Gi}}}", "asks for more memory than it is allowed, 1Gi of 256Mi"),
+    ("functions: {create-task: {resources: {limits: {memory: 64Mi}}}}", "create-task.resources asks for more memory"),
+    ("defaults: {resources: {limits: {memory: 256m}}}", "limits.memory is \"256m\": it has to be an amount of bytes"),
+    ("defaults: {resources: {limits: {memory: 96}}}", "limits.memory is \"96\": it has to be an amount of bytes"),
+    ("defaults: {resources: {limits: {cpu: 25Mi}}}", "limits.cpu is \"25Mi\": it has to be an amount of processors"),
+    ("defaults: {resources: {limits: {cpu: '0'}}}", "cpu of 0 is nothing: a pod would never run"),
+    ("queueProxy: {cpuLimit: 5m}", "queueProxy asks for more cpu than it is allowed, 10m of 5m"),
+    ("functions: {creat-task: {maxScale: 3}}", "functions.creat-task: taskmaster has no such function, and one of your own"),
+    ("functions: {1-task: {description: x, topics: [a]}}", "at most 63 lower case letters, digits and dashes, a letter first"),
+    ("functions: {create-task: {routes: ['POST /tasks/{a-b}']}}", "METHOD /path, such as POST /tasks/{task_id}/complete"),
+    ("functions: {create-task: {routes: ['POST /tasks/{id}/complete']}}", "POST /tasks/{id}/complete is that of complete-task already"),
+    ("functions: {create-task: {routes: [POST /events]}}", "the route POST /events leads nowhere"),
+    ("functions: {create-task: {secrets: [database, kafka]}}", "routes, but not identity among its secrets: nobody could"),
+    ("functions: {create-task: {topics: [dead-letters]}}", "where the dead letters go: what it cannot handle would come back"),
+    ("kafka: {topics: {create-task: dead-letters}}", "create-task would be called by the records of dead-letters"),
+    ("functions: {create-task: {annotations: {autoscaling.knative.dev/max-scale: '50'}}}", "by the chart: say maxScale inst"),
+    ("functions: {create-task: {annotations: {'a b': c}}}", "annotations is \"a b\": it has to be an annotation's name"),
+    ("functions: {create-task: {settings: {OIDC_ISSUER: 'https://a'}}}", "create-task.settings.OIDC_ISSUER is given without"),
+    ("functions: {dispatch-due-reminders: {timeoutSeconds: 30}}", "timeoutSeconds is 30, but one call of it waits"),
+    ("functions: {dispatch-due-reminders: {alarm: false}}", "no function has alarm: true"),
+    ("functions: {relay-outbox: {ticks: {'Every Hour': {schedule: '2 * * * *'}}}}", "is \"Every Hour\": it has to be lower case"),
+    ("functions: {relay-outbox: {ticks: {relay-outbox: {schedule: '99 * * * *'}}}}", "\"99 \\* \\* \\* \\*\": .* a cron schedule"),
+    ("alarm: {scheduleWhenOff: a b c d e}", "alarm.scheduleWhenOff is \"a b c d e\": it has to be a cron schedule"),
+    ("settings: {OIDC_ISSUER: 'https://', OIDC_AUDIENCE: x}", "OIDC_ISSUER is https://: it has to be an address such as"),
+    ("settings: {OIDC_JWKS_URL: 'https://a/b'}", "settings.OIDC_JWKS_URL is given without OIDC_ISSUER: say whose keys"),
+    ("settings: {OIDC_USER_CLAIM: 'a b'}", "at '/settings/OIDC_USER_CLAIM'"),
+    (
+        "settings: {OIDC_ISSUER: 'https://a', OIDC_AUDIENCE: x, OIDC_JWKS: nonsense}",
+        "settings.OIDC_JWKS is no JWK set: it has to be JSON with a list of keys",
+    ),
+    (
+        "settings: {OIDC_ISSUER: 'https://a', OIDC_AUDIENCE: x, OIDC_JWKS: '{\"keys\": [{\"kty\": \"RSA\", \"d\": \"hunter2\"}]}'}",
+        "settings.OIDC_JWKS holds a private key",
+    ),
+    (
+        "settings: {EVENT_OIDC_ISSUER: 'https://kubernetes.default.svc', EVENT_OIDC_AUDIENCE: x}",
+        "EVENT_OIDC_ISSUER is the cluster's own API, .* as EVENT_OIDC_JWKS",
+    ),
+    ("database: {tryOut: {url: 'postgresql://a:b@c:6432/d'}}", "tryOut.url is at port 6432, but .* database.port, 5432"),
+    ("kafka: {bootstrapServers: ['redpanda:99999']}", "kafka.bootstrapServers is \"redpanda:99999\": it has to be host:port"),
+    ("kafka: {sourceSecret: reader}", "kafka.sourceSecret is given, but kafka.securityProtocol is PLAINTEXT"),
+    ("kafka: {ca: {key: ../x}}", "kafka.ca.key is \"../x\": it has to be a key of the Secret"),
+    ("kafka: {delivery: {backoffPolicy: exponential}}", "waits up to .* hours between two attempts, .* six hours at most"),
+    ("kafka: {delivery: {retry: 10}}", "gives a record up after 55 s of waits"),
+    ("kafka: {delivery: {backoffDelay: PT0S}}", "backoffDelay is \"PT0S\": it has to be an ISO 8601 duration above none"),
+    ("kafka: {delivery: {backoffDelay: PT}}", "backoffDelay is \"PT\": it has to be an ISO 8601 duration above none"),
+    ("mail: {ports: []}", "at '/mail/ports': minItems: got 0, want 1"),
+    ("route: {gateway: {name: My Gateway}}", "route.gateway.name is \"My Gateway\": it has to be lower case letters"),
+    ("networkPolicy: {apiPorts: []}", "at '/networkPolicy/apiPorts': minItems: got 0, want 1"),
+    ("networkPolicy: {databaseCidrs: [10.0.0.0/33]}", "databaseCidrs is \"10.0.0.0/33\": it has to be a network"),
+    ("networkPolicy: {databaseCidrs: [300.0.0.0/8]}", "databaseCidrs is \"300.0.0.0/8\": it has to be a network"),
+    ("networkPolicy: {internetExcept: ['fc00::/7']}", "internetExcept is \"fc00::/7\": it has to be a part of IPv4"),
+    ("networkPolicy: {callers: [Knative]}", "networkPolicy.callers is \"Knative\": it has to be a namespace"),
+    ("networkPolicy: {extraCallers: [{cidr: 10.0.0.0/8}]}", "additional properties 'cidr' not allowed"),
+    ("networkPolicy: {extraEgress: [{}]}", "at '/networkPolicy/extraEgress/0': minProperties: got 0, want 1"),
+    ("tolerations: [{operator: Equals}]", "at '/tolerations/0/operator': value must be one of 'Exists', 'Equal'"),
+    ("affinity: {nodeaffinity: {}}", "additional properties 'nodeaffinity' not allowed"),
+    ("labels: {app.kubernetes.io/instance: x}", "labels.app.kubernetes.io/instance is the chart's own"),
+    ("labels: {team: 'a b'}", "labels.team is \"a b\": it has to be at most 63 letters"),
+    *((f"{at}: null", "missing propert") for at in (
+        "identity", "mail", "checks", "queueProxy", "labels", "route", "imagePullSecrets",
+    )),
+    *((f"{at}: {{{key}: null}}", f"at '/{at}': missing property '{key}'") for at, key in (
+        ("kafka", "ca"), ("kafka", "client"), ("kafka", "topics"), ("kafka", "secret"), ("kafka", "partitions"),
+        ("database", "tryOut"), ("identity", "secret"), ("mail", "secret"), ("route", "gateway"), ("route", "ingress"),
+        ("route", "hostnames"), ("networkPolicy", "callers"), ("networkPolicy", "kafkaPorts"),
+    )),
 ]  # fmt: skip
 
 
@@ -105,6 +178,17 @@ def test_a_wrong_value_is_refused(tmp_path: Path, value: str, said: str) -> None
     assert re.search(said, str(refusal.value))
     assert "hunter2" not in str(refusal.value)
     assert "nil pointer" not in str(refusal.value)
+
+
+def test_a_consumer_group_of_nobody_is_refused() -> None:
+    """It cannot be changed once installed."""
+    with pytest.raises(HelmFailed, match="consumerGroupPrefix is still USER-taskmaster-"):
+        render(*with_profiles("cloudkarafka"), *on_a_cluster(*CLUSTER))
+
+
+def test_an_image_of_nowhere_is_refused_on_a_cluster() -> None:
+    with pytest.raises(HelmFailed, match=r"image\.repository is still taskmaster-functions, which is in no registry"):
+        render(*on_a_cluster(*CLUSTER), "--set", "image.repository=taskmaster-functions")
 
 
 def test_several_faults_are_told_at_once(tmp_path: Path) -> None:

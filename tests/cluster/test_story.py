@@ -211,6 +211,18 @@ def test_a_wrong_value_is_refused_and_changes_nothing(helm: Helm) -> None:
     assert helm.revision() == before
 
 
+def test_a_migration_that_fails_says_why_and_leaves_all_as_it_was(
+    around: Surroundings, kubectl: Kubectl, helm: Helm, person: Person
+) -> None:
+    wrong = {"MIGRATION_DATABASE_URL": around.owner_url.replace("@", "-not@")}
+    kubectl.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "wrong-owner"}, "stringData": wrong})
+    before = revisions(kubectl)
+    helm.refuses("database.ownerSecret=wrong-owner", "jobs.deadlineSeconds=45", "settings.LOG_LEVEL=DEBUG")
+    assert "the database refused" in kubectl.run("logs", "job/taskmaster-migrate")
+    assert revisions(kubectl) == before
+    person.create("after the failed upgrade")
+
+
 def test_uninstalling_keeps_the_data_and_the_place_in_every_topic(
     around: Surroundings, kubectl: Kubectl, helm: Helm, person: Person, sources: KafkaSources | None
 ) -> None:

@@ -106,6 +106,6 @@ ref:
   name: {{ .name }}
 uri: /events
 {{- with .root.Values.settings.EVENT_OIDC_AUDIENCE }}
-audience: {{ . }}
+audience: {{ . | quote }}
 {{- end }}
 {{- end -}}

@@ -21,6 +21,16 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end -}}
 
+{{/* Labels of pods: nothing that a new version of the chart changes, which would roll them. Takes root, name, component. */}}
+{{- define "taskmaster.podLabels" -}}
+app.kubernetes.io/name: {{ .name }}
+app.kubernetes.io/part-of: taskmaster
+app.kubernetes.io/component: {{ .component }}
+{{- with .root.Values.labels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{/* A function as it is installed: the defaults, its entry, and what follows from it. Takes root and name. YAML. */}}
 {{- define "taskmaster.function" -}}
 {{- $entry := get .root.Values.functions .name -}}

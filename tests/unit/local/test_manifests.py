@@ -43,7 +43,7 @@ def in_files(directory: Path, **files: str) -> Path:
 def test_the_projects_manifests_are_read() -> None:
     found = read(ROOT / "knative", ROOT / "eventing")
     assert {"create-task", "query-tasks", "relay-outbox", "park-dead-letter"} <= found.services.keys()
-    assert [job.name for job in found.jobs] == ["migrate", "topics"]
+    assert [job.name.rpartition("-")[0] for job in found.jobs] == ["taskmaster-migrate", "taskmaster-topics"]
 
 
 def test_every_kafka_source_of_the_project_survives_an_outage() -> None:
