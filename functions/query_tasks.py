@@ -32,7 +32,7 @@ def list_occurrences(command: ListOccurrences, work: Work) -> Occurrences:
     series = work.read_series(task)
     if series is None or series.ended_at:
         raise Refused(409, "Does not recur", "This task has no recurrence_pattern, or its series has ended.")
-    return upcoming(series, count=command.count)
+    return upcoming(series, task, count=command.count, now=work.now)
 
 
 @handles(http=["GET /occurrences"])

@@ -17,11 +17,9 @@ def reopen_task(command: ReopenTask, work: Work) -> Task:
     successor = work.latest_after(task)
     # One that lies further ahead follows an occurrence that was completed: withdrawn, it would leave the series there.
     if successor and (successor.is_touched or not successor.follows_directly(task)):
-        raise Refused(
-            409,
-            "The series has moved on",
-            f"Its later occurrence, task {successor.task_id}, was changed or completed since. Reopen that one.",
-        )
+        since = "completed since. Reopen" if successor.completed else "changed since, and is open. Go on with"
+        detail = f"Its later occurrence, task {successor.task_id}, was {since} that one."
+        raise Refused(409, "The series has moved on", detail)
     series = work.series_of(task)
     if successor and series:
         work.delete(successor)

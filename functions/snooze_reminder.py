@@ -1,11 +1,12 @@
 """snooze-reminder: a task keeps silent until a later moment, and reminds then; or what rings stops ringing."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
 from taskmaster.door import function, handles
-from taskmaster.reminders import Before, Duration, parse
+from taskmaster.reminders import Duration, later
 from taskmaster.tasks import Moment, Refused, Task, TaskCommand
 from taskmaster.work import Work
 
@@ -31,9 +32,7 @@ def snooze_task(command: SnoozeReminder, work: Work) -> Task:
         raise Refused(422, "Until when", "Give either a duration, such as PT10M, or until, a moment.")
     until = command.until
     if command.duration:
-        before = parse(command.duration)
-        assert isinstance(before, Before)
-        until = work.now + timedelta(days=before.days, seconds=before.seconds)
+        until = later(work.now, command.duration, zone=ZoneInfo(task.time_zone))
     assert until is not None
     if not work.now < until < work.now + _LONGEST:
         raise Refused(422, "Not ahead", "A snooze ends at a moment ahead, within ten years.")

@@ -11,7 +11,7 @@ from pydantic import Field
 from taskmaster import reminders
 from taskmaster.door import operation
 from taskmaster.reminders import Reminders
-from taskmaster.series import Scope, Series, begun, checked
+from taskmaster.series import DATE, Scope, Series, begun, checked
 from taskmaster.succession import follow
 from taskmaster.tasks import (
     Day,
@@ -67,18 +67,36 @@ def update_task(command: UpdateTask, work: Work) -> Task:
     if not changes:
         return task
     changed = task.changed(at=work.now, **changes)
-    checked(changed, rule=changed.rule != task.rule or command.scope == "following")
-    if "reminders" in changes:
+    redated = bool(changes.keys() & DATE)
+    checked(changed, rule=changed.rule != task.rule or (redated and command.scope == "following"))
+    if redated or "reminders" in changes:
         reminders.checked(changed)
     series = work.series_of(task)
     if series is None and changed.recurrence_pattern:
         changed = begun(changed)
         work.begin(Series.begun_by(changed))
     elif series and series.head == task.occurrence:
+        if task.completed and series.ended_at and changed.recurrence_pattern and _is_about_the_series(command, changes):
+            raise Refused(
+                409, "The series has ended", "Reopen the task first: while it is completed, nothing follows it."
+            )
         series = series.edited(changed, was=task, scope=command.scope)
         work.keep(series)
         if task.completed and task.recurrence_paused and series.continues_after(task):
-            follow(changed, series, work, completed_at=work.now)  # it was completed while the series was paused
-    elif series and changed.rule != task.rule:
-        raise Refused(409, "The series has moved on", "Change the pattern at the open occurrence of the series.")
+            _resume(changed, series, work)
+    elif series and _is_about_the_series(command, changes):
+        raise Refused(409, "The series has moved on", "Change what is to follow at the open occurrence of the series.")
     return work.save(changed)
+
+
+def _is_about_the_series(command: UpdateTask, changes: dict[str, Any]) -> bool:
+    """Whether it is to hold for those that follow, and not for this occurrence alone."""
+    about = {"recurrence_pattern", "recurrence_from", "recurrence_paused"}
+    return command.scope == "following" or bool(changes.keys() & about)
+
+
+def _resume(task: Task, series: Series, work: Work) -> None:
+    """Go on after a task that was completed while the series was paused: with no date that has passed meanwhile, unless
+    dates are counted from the completion."""
+    done_at = task.completed_at if series.recurrence_from == "completion" else None
+    follow(task, series, work, completed_at=done_at or work.now)

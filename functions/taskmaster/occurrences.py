@@ -38,9 +38,10 @@ class Occurrences(Record):
     occurrences: list[Occurrence]
 
 
-def upcoming(series: Series, *, count: int) -> Occurrences:
-    """The next dates of a series behind its head."""
-    return Occurrences(occurrences=[_shown(due) for due in islice(series.upcoming(), count)])
+def upcoming(series: Series, task: Task, *, count: int, now: datetime) -> Occurrences:
+    """The next dates of a series behind its head, which the task may be."""
+    due = task.due if task.occurrence == series.head else None
+    return Occurrences(occurrences=[_shown(each) for each in islice(series.upcoming(due, now=now), count)])
 
 
 def preview(command: PreviewOccurrences, *, now: datetime) -> Occurrences:
@@ -48,7 +49,9 @@ def preview(command: PreviewOccurrences, *, now: datetime) -> Occurrences:
     fields = command.model_dump(exclude={"count"})
     task = begun(checked(Task(task_id=1, title="preview", created_at=now, updated_at=now, **fields)))
     start = Occurrence(due_at=task.due_at, due_on=task.due_on)
-    rest = upcoming(Series.begun_by(task), count=command.count - 1).occurrences
+    series = Series.begun_by(task)
+    assert task.due is not None  # a pattern wants one
+    rest = upcoming(series, task, count=command.count - 1, now=series.done_on(task.due)).occurrences
     return Occurrences(occurrences=[start, *rest])
 
 

@@ -50,7 +50,7 @@ def parse(pattern: str) -> Rule:
     rule = _read_rrule(text.upper())
     if part := unfulfillable_part(rule):
         subject = "The rule" if part == "pattern" else part
-        raise RuleError(part, f"{subject} never falls on a day; write days that come, such as BYMONTHDAY=28.")
+        raise RuleError(part, f"{subject} never falls on a day; change it, or leave it out.")
     return rule
 
 
@@ -79,6 +79,10 @@ def _read_name(text: str) -> Rule:
     if text.startswith("every ") and all(day in _WEEKDAY_NAMES for day in days):
         by_day = frozenset((0, _WEEKDAY_NAMES.index(day)) for day in days)
         return Rule(text=text, freq="WEEKLY", by_day=by_day)
+    if re.fullmatch(r"(hourly|minutely)|every (\S+ )?(hour|minute|second)s?", text):
+        raise RuleError("pattern", f"{_quoted(text)} is more often than daily; write daily, or 'every 2 days'.")
+    if re.fullmatch(r"every [0-9]+ (day|week|month|year)s?", text):
+        raise RuleError("pattern", f"{_quoted(text)} is out of range; write a number from 1 to {LARGEST_INTERVAL}.")
     raise RuleError(
         "pattern",
         f"{_quoted(text)} is no pattern; write daily, weekdays, weekly, monthly, yearly, 'every 3 days', "

@@ -70,6 +70,10 @@ class QuietHours(Record):
     start: WallTime = Field(description="HH:MM, in the user's zone")
     end: WallTime = Field(description="HH:MM; before start: on the next day")
 
+    def include(self, wall: time) -> bool:
+        start, end = _wall(self.start), _wall(self.end)
+        return start <= wall < end if start < end else wall >= start or wall < end
+
 
 class Webhook(Record):
     """Reminders are POSTed there, signed with the secret by Standard Webhooks."""
@@ -113,20 +117,25 @@ class Preferences(Record):
     channels: list[Channel] = []
 
     def quiet_until(self, moment: datetime) -> datetime | None:
-        """The moment at which the quiet hours around this one end, or None if it is in none. Aware, UTC."""
+        """The moment at which the quiet hours around this one end, or None if it is in none. Aware, UTC.
+
+        They are read off the clock: quiet is whatever it shows between start and end. So an hour that comes twice may
+        be quiet twice, and where the clock jumps out of them, they are over with the jump.
+        """
         if self.quiet_hours is None:
             return None
-        start, end = _wall(self.quiet_hours.start), _wall(self.quiet_hours.end)
-        local = moment.astimezone(ZoneInfo(self.time_zone))
-        wall, day = local.time(), local.date()
-        if start < end:
-            within = start <= wall < end
-        else:
-            within = wall >= start or wall < end
-            day += timedelta(days=wall >= start)
-        if not within:
+        zone = ZoneInfo(self.time_zone)
+        local = moment.astimezone(zone)
+        if not self.quiet_hours.include(local.time()):
             return None
-        return datetime.combine(day, end, local.tzinfo).astimezone(UTC)
+        end = _wall(self.quiet_hours.end)
+        ends = datetime.combine(local.date() + timedelta(days=local.time() >= end), end, zone)
+        until = next(each for fold in (0, 1) if (each := ends.replace(fold=fold).astimezone(UTC)) > moment)
+        if until.astimezone(zone).utcoffset() != local.utcoffset():
+            jump = _jump(moment, until, zone)
+            if not self.quiet_hours.include(jump.astimezone(zone).time()):
+                return jump
+        return until
 
     def shown(self) -> "ShownPreferences":
         """As their owner sees them: without secrets."""
@@ -194,6 +203,15 @@ def _with_secret(channel: Webhook | Mail, secrets: dict[str, str | None]) -> Web
     if secret is None:
         raise Refused(422, "A secret is missing", "A new webhook needs a secret: whsec_ and 24 to 64 bytes in base64.")
     return channel.model_copy(update={"secret": secret})
+
+
+def _jump(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
+    """The moment at which a zone's clock is moved, once, between two moments; to the second."""
+    while after - before > timedelta(seconds=1):
+        middle = before + (after - before) / 2
+        is_moved = middle.astimezone(zone).utcoffset() == after.astimezone(zone).utcoffset()
+        before, after = (before, middle) if is_moved else (middle, after)
+    return after.replace(microsecond=0)
 
 
 def _wall(text: str) -> time:

@@ -55,13 +55,20 @@ class Next:
     skipped: int
 
 
-def occurrences(rule: Rule, start: datetime | date, zone: ZoneInfo, *, first: int = 1) -> Iterator[Occurrence]:
-    """The occurrences from position `first` on, in order, each later than the one before.
+def occurrences(
+    rule: Rule,
+    start: datetime | date,
+    zone: ZoneInfo,
+    *,
+    first: int = 1,
+    after: datetime | date | None = None,
+) -> Iterator[Occurrence]:
+    """The occurrences from position `first` on and later than `after`, if given; in order, each later than the last.
 
     `start` is local: a naive datetime, the wall time in `zone`, for a task due at a moment; a date for one
-    due on a day. Raises TypeError for an aware one.
+    due on a day. Raises TypeError for an aware one. `after` is as in `next_occurrence`.
     """
-    return _occurrences(rule, start, zone, beyond=first - 1)
+    return _occurrences(rule, start, zone, beyond=first - 1, after=after)
 
 
 def next_occurrence(
@@ -86,13 +93,13 @@ def next_occurrence(
 def check(rule: Rule, start: datetime | date, zone: ZoneInfo) -> None:
     """Raises RuleError where a rule, from this very start, never comes again.
 
-    FREQ=DAILY;INTERVAL=7;BYDAY=MO from a Tuesday does not. That COUNT=1 ends it is no error. Arguments as in
-    `occurrences`.
+    FREQ=DAILY;INTERVAL=7;BYDAY=MO from a Tuesday does not. That COUNT=1 or UNTIL ends it with its start is no
+    error; an UNTIL before the start is. Arguments as in `occurrences`.
     """
-    if rule.count == 1 or next_occurrence(rule, start, zone, position=1):
+    if next(occurrences(rule, start, zone), None) is None:
+        raise RuleError("UNTIL", "UNTIL ends the rule before its first date; write a later one.")
+    if rule.count == 1 or next_occurrence(replace(rule, until=None), start, zone, position=1):
         return
-    if rule.until is not None and next_occurrence(replace(rule, until=None), start, zone, position=1):
-        raise RuleError("UNTIL", "UNTIL ends the rule before it comes a second time; write a later one.")
     raise RuleError("pattern", "The rule never comes again after this due date; change the rule or the date.")
 
 

@@ -146,7 +146,8 @@ def parse(text: str) -> Before | datetime:
         moment = None
     if moment is None or moment.tzinfo is None or not 1970 <= moment.year <= 9000:
         raise ValueError(
-            "must be a duration before the due time, such as PT30M, or a moment: 2026-11-24T09:00:00+01:00"
+            "must be a duration before the due time, such as PT30M, or a moment, before or after it, such as "
+            "2026-11-24T09:00:00+01:00"
         )
     return moment.astimezone(UTC)
 
@@ -190,6 +191,15 @@ def moments(task: Task, *, day_hour: str) -> tuple[datetime, ...]:
     if task.snoozed_until:
         found = {moment for moment in found if moment > task.snoozed_until} | {task.snoozed_until}
     return tuple(sorted(found))
+
+
+def later(moment: datetime, duration: str, *, zone: ZoneInfo) -> datetime:
+    """A moment and a duration further: days of the zone's calendar, then exact seconds. Aware, UTC."""
+    by = parse(duration)
+    assert isinstance(by, Before)
+    if by.days:
+        moment = (_local(moment, zone) + timedelta(days=by.days)).replace(tzinfo=zone).astimezone(UTC)
+    return moment + timedelta(seconds=by.seconds)
 
 
 def depends_on(task: Task) -> tuple[object, ...]:

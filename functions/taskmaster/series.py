@@ -5,7 +5,7 @@ Which dates a rule falls on is in recurrence; here is what completing, reopening
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -15,10 +15,10 @@ from taskmaster import recurrence, reminders
 from taskmaster.tasks import Record, RecurrenceFrom, Refused, Task
 
 _TEMPLATE = frozenset({"title", "description", "priority", "tags", "reminders"})
-_RULE = frozenset({"recurrence_pattern", "recurrence_from"})
-_DATE = frozenset({"due_at", "due_on", "time_zone"})
+DATE = frozenset({"due_at", "due_on", "time_zone"})
 
 Scope = Literal["this", "following"]
+Due = datetime | date  # a moment, aware and in UTC; or a day. Of a start, a naive wall time; or a day
 
 
 class Series(Record):
@@ -61,7 +61,7 @@ class Series(Record):
         )
 
     @property
-    def start(self) -> datetime | date:
+    def start(self) -> Due:
         """Local: a naive wall time in `time_zone`, or a day."""
         start = self.starts_at or self.starts_on
         assert start is not None  # a check of the table
@@ -71,33 +71,44 @@ class Series(Record):
         """Whether the completion of this occurrence is answered by another one."""
         return self.ended_at is None and self.paused_at is None and self.head == task.occurrence
 
-    def next(self, head: Task, *, done_at: datetime) -> recurrence.Next | None:
-        """The date that follows a head done with at a moment, or None where COUNT or UNTIL has ended the series.
+    def next(self, due: Due | None, *, done_at: datetime) -> recurrence.Next | None:
+        """The date that follows a head of this due date, done with at a moment, or None where the series has ended.
 
         From the due date: the first date of the rule later than that moment and than the head's own date. From the
-        completion: the rule begun anew on the local day of that moment, at the wall time of the start.
+        completion: the rule begun anew on the local day of that moment, at the wall time of the start; a later day.
         """
         zone = ZoneInfo(self.time_zone)
         rule = recurrence.parse(self.recurrence_pattern)
-        done = done_at if self.starts_at else done_at.astimezone(zone).date()
-        start, anchor = self.start, self.anchor
-        later_than: datetime | date | None = done
+        start, anchor, later_than = self.start, self.anchor, self._later_than(due, done_at)
         if self.recurrence_from == "completion":
-            start, anchor = _on_day(done_at.astimezone(zone).date(), self.start), self.position
-            later_than = None
-        elif isinstance(head.due, datetime) == isinstance(done, datetime):
-            later_than = max(done, head.due)  # type: ignore[type-var]
+            day = done_at.astimezone(zone).date()
+            start, anchor, later_than = _on_day(day, self.start), self.position, self._of_our_kind(day)
         found = recurrence.next_occurrence(
             _counting_from(anchor, rule), start, zone, position=self.position - anchor + 1, after=later_than
         )
         return found and replace(found, position=found.position + anchor - 1)
 
-    def upcoming(self) -> Iterator[datetime | date]:
-        """The dates of the rule behind the head, as they come if each is completed on its date."""
-        rule = _counting_from(self.anchor, recurrence.parse(self.recurrence_pattern))
-        first = self.position - self.anchor + 2
-        for found in recurrence.occurrences(rule, self.start, ZoneInfo(self.time_zone), first=first):
-            yield found.due
+    def upcoming(self, due: Due | None, *, now: datetime) -> Iterator[Due]:
+        """The dates behind a head of this due date, as they come if each is done on its date, or now if that is later.
+
+        Without a due date, the head's is the one that the rule gives it.
+        """
+        due = due or self._own_date()
+        done_at = max(now, self.done_on(due)) if due else now
+        if self.recurrence_from == "completion":
+            series = self
+            while following := series.next(due, done_at=done_at):
+                yield following.due
+                series, due, done_at = series.moved(to=following), following.due, self.done_on(following.due)
+        else:
+            for found in self._dates(first=self.position + 1, after=self._later_than(due, done_at)):
+                yield found.due
+
+    def done_on(self, due: Due) -> datetime:
+        """A moment at which what is due then is done on its date."""
+        if isinstance(due, datetime):
+            return due
+        return datetime.combine(due, time(12), ZoneInfo(self.time_zone)).astimezone(UTC)
 
     def occurrence(self, following: recurrence.Next, *, task_id: int, at: datetime) -> Task:
         """The task that is the next occurrence. `at` is business time."""
@@ -149,20 +160,65 @@ class Series(Record):
         """What an edit of the head means for those that follow.
 
         A pattern counts anew from here. Without a scope, new contents hold from here on and a new date for this one
-        alone, which keeps the anchor; "this" and "following" say so for both.
+        alone, which keeps the anchor; "this" and "following" say so for both. What was changed for one alone before
+        stays that one's.
         """
         changed = {name for name in type(task).model_fields if getattr(task, name) != getattr(was, name)}
-        if changed & _RULE:
-            return self.ended(at=task.updated_at) if task.recurrence_pattern is None else self.begun_by(task)
-        edited = self
-        if "recurrence_paused" in changed:
-            edited = edited._with(paused_at=task.updated_at if task.recurrence_paused else None)
-        if changed & _DATE and scope == "following":
-            edited = edited._with(**_start(task), anchor=self.position)
+        paused_at = (self.paused_at or task.updated_at) if task.recurrence_paused else None
+        if "recurrence_pattern" in changed:
+            if task.recurrence_pattern is None:
+                return self.ended(at=task.updated_at)
+            return self.begun_by(task)._with(paused_at=paused_at)
+        edited = self._with(paused_at=paused_at)
+        if "recurrence_from" in changed:
+            edited = edited._counted_from(task, was=was)
+        if changed & DATE and scope == "following":
+            edited = edited._dated(task, was=was)
             edited = edited._with(template={**edited.template, "reminders": reminders.kept_for_a_series(task)})
         if changed & _TEMPLATE and scope != "this":
-            edited = edited._with(template=_template(task))
+            contents = {name: value for name, value in _template(task).items() if name in changed}
+            edited = edited._with(template={**edited.template, **contents})
         return edited
+
+    def _counted_from(self, task: Task, *, was: Task) -> Self:
+        """From the due date or from the completion, as the task has it now. Dates that completions have led away from
+        the rule's own are where it goes on from."""
+        edited = self._with(recurrence_from=task.recurrence_from)
+        if task.recurrence_from == "due" and was.due != self._own_date():
+            return edited._with(**_start(task), anchor=self.position)
+        return edited
+
+    def _dated(self, task: Task, *, was: Task) -> Self:
+        """With the task's date for all that follow. On the day that it had, only the time is another: monthly from the
+        31st, moved to 10:00 on 28 February, is due on 31 March at 10:00."""
+        start = _start(task)
+        if _day(task) != _day(was):
+            return self._with(**start, anchor=self.position)
+        day = self.start.date() if isinstance(self.start, datetime) else self.start
+        kept = _on_day(day, start["starts_at"] or start["starts_on"])
+        return self._with(**{**start, "starts_at" if isinstance(kept, datetime) else "starts_on": kept})
+
+    def _dates(self, *, first: int, after: Due | None = None) -> Iterator[recurrence.Occurrence]:
+        """The dates of the rule from a position on. Their own positions count from the anchor."""
+        rule = _counting_from(self.anchor, recurrence.parse(self.recurrence_pattern))
+        first -= self.anchor - 1
+        return recurrence.occurrences(rule, self.start, ZoneInfo(self.time_zone), first=first, after=after)
+
+    def _own_date(self) -> Due | None:
+        """The date that the rule gives the head, wherever the head was moved to."""
+        return next((found.due for found in self._dates(first=self.position)), None)
+
+    def _later_than(self, due: Due | None, done_at: datetime) -> Due:
+        """What the next date is later than: the moment of the completion, and the due date."""
+        done = done_at if self.starts_at else done_at.astimezone(ZoneInfo(self.time_zone)).date()
+        return done if due is None else max(done, self._of_our_kind(due))
+
+    def _of_our_kind(self, due: Due) -> Due:
+        """A date as the series has them: of a moment its day, of a day its last moment, where they are of the other."""
+        zone = ZoneInfo(self.time_zone)
+        if isinstance(due, datetime):
+            return due if self.starts_at else due.astimezone(zone).date()
+        return datetime.combine(due, time.max, zone).astimezone(UTC) if self.starts_at else due
 
     def _with(self, **changes: Any) -> Self:
         return self.model_copy(update=changes)
@@ -214,7 +270,12 @@ def _counting_from(anchor: int, rule: recurrence.Rule) -> recurrence.Rule:
     return rule if rule.count is None else replace(rule, count=rule.count - anchor + 1)
 
 
-def _on_day(day: date, start: datetime | date) -> datetime | date:
+def _day(task: Task) -> date | None:
+    """The day on which a task is due, in its zone."""
+    return task.due_at.astimezone(ZoneInfo(task.time_zone)).date() if task.due_at else task.due_on
+
+
+def _on_day(day: date, start: Due) -> Due:
     """The start moved to another day, its wall time kept."""
     return datetime.combine(day, start.time()) if isinstance(start, datetime) else day
 

@@ -9,7 +9,7 @@ from taskmaster.work import Work
 
 def follow(task: Task, series: Series, work: Work, *, completed_at: datetime) -> Task | None:
     """Make the successor of a completed head, or end the series and say so where no date is left."""
-    following = series.next(task, done_at=completed_at)
+    following = series.next(task.due, done_at=completed_at)
     if following is None:
         work.keep(series.ended(at=work.now))
         work.announce("task.recurring.ended", about=task)
@@ -21,14 +21,18 @@ def follow(task: Task, series: Series, work: Work, *, completed_at: datetime) ->
 
 
 def skip(task: Task, series: Series, work: Work) -> Task | None:
-    """Move the open occurrence on to the next date of its rule; where none is left it goes, and the series ends."""
-    following = series.next(task, done_at=work.now)
+    """Move the open occurrence on to the next date of its rule; where none is left it goes, and the series ends.
+
+    It is as a successor would have come: what was changed for the skipped one alone is gone.
+    """
+    # Counted from the completion, a skipped one counts as done on its date, or now if that is later.
+    following = series.next(task.due, done_at=max(work.now, series.done_on(task.due)) if task.due else work.now)
     if following is None:
         work.keep(series.ended(at=work.now))
         work.announce("task.recurring.ended", about=task)
         work.delete(task)
         return None
     work.keep(series.moved(to=following))
-    moved = task.changed(at=work.now, **series.date(following))
+    moved = task.changed(at=work.now, **{**series.template, **series.date(following)})
     work.announce("task.recurring.next", about=moved, data=Followed.of(moved, task, following.skipped + 1))
     return work.save(moved)

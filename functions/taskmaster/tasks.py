@@ -4,6 +4,7 @@ Every moment is an aware datetime in UTC; every day is a date in the task's own 
 """
 
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
@@ -30,15 +31,28 @@ def _storable(text: str) -> str:
 
 def _moment_written(value: Any) -> Any:
     """RFC 3339: a text that says its offset. Pydantic itself takes numbers and bare days too."""
-    if value is not None and not (isinstance(value, str) and _MOMENT.fullmatch(value)):
+    if value is None:
+        return None
+    if not (isinstance(value, str) and _MOMENT.fullmatch(value)):
         raise ValueError("must be a moment with its offset from UTC, such as 2026-11-24T09:00:00+01:00")
-    return value
+    return _existing(value, datetime.fromisoformat, "moment that the calendar and the clock have")
 
 
 def _day_written(value: Any) -> Any:
-    if value is not None and not (isinstance(value, str) and _DAY.fullmatch(value)):
+    if value is None:
+        return None
+    if not (isinstance(value, str) and _DAY.fullmatch(value)):
         raise ValueError("must be a day, such as 2026-11-24")
-    return value
+    return _existing(value, date.fromisoformat, "day that the calendar has")
+
+
+def _existing(text: str, read: Callable[[str], Any], what: str) -> str:
+    """The text, which has the form already, if there is what it names: not so 30 February, nor 25:00."""
+    try:
+        read(text.upper())
+    except ValueError:
+        raise ValueError(f"must be a {what}") from None
+    return text
 
 
 def _in_range(moment: datetime) -> datetime:

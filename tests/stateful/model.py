@@ -182,7 +182,9 @@ class TodoList:
         return None if series.last is not None and number > series.last else (number, day)
 
     def _move_on(self, task_id: int, series: Series, now: datetime) -> bool:
-        following = self._next(self.tasks[task_id], series, now)
+        task = self.tasks[task_id]
+        on_its_date = datetime.combine(task.due, time(12, tzinfo=UTC)) if task.due else now
+        following = self._next(task, series, max(now, on_its_date))
         if following is None:
             series.over = True
             self._tell("task.recurring.ended", task_id)

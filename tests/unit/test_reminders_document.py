@@ -58,4 +58,4 @@ def test_the_tables_were_found() -> None:
     assert (
         len(rows("reminders.md", "due", "reminders", "rings")),
         len(rows("reminders.md", "quiet hours", "meant for", "rings")),
-    ) == (16, 6)
+    ) == (16, 7)

@@ -15,8 +15,8 @@
 {{- else if and (or $url $keys) (not $issuer) -}}
 {{- $faults = append $faults (printf "%s.%s_%s is given without %s_ISSUER: say whose keys they are." $at $prefix (ternary "JWKS" "JWKS_URL" (empty $url)) $prefix) -}}
 {{- end -}}
-{{- if and $issuer (not (regexMatch "^https?://[A-Za-z0-9[]" $issuer)) -}}
-{{- $faults = append $faults (printf "%s.%s_ISSUER is %s: it has to be an address such as https://id.example.com, exactly as the tokens' claim iss has it." $at $prefix $issuer) -}}
+{{- if and $issuer (not $url) (not $keys) (not (regexMatch "^https?://[A-Za-z0-9[]" $issuer)) -}}
+{{- $faults = append $faults (printf "%s.%s_ISSUER is %s: it has to be an address such as https://id.example.com, exactly as the tokens' claim iss has it, or be given with its keys." $at $prefix $issuer) -}}
 {{- end -}}
 {{- if and $url $keys -}}
 {{- $faults = append $faults (printf "%s.%s_JWKS_URL and %s.%s_JWKS are both given: keys come from one place." $at $prefix $at $prefix) -}}
