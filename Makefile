@@ -24,7 +24,7 @@ COMMANDS ?= 0
 SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up travel token test test-kafka test-compose chaos bench image push deploy manifests test-cluster \
+.PHONY: help demo up travel token test test-kafka test-compose chaos bench image push deploy manifests kind test-cluster \
 	demo-cluster idle-cluster backing documents asyncapi fuzz fuzz-http workflows lint format lock sbom licences \
 	audit secrets clean
 
@@ -79,6 +79,9 @@ deploy: .dev ## Install an image by its digest, try it, go back if it fails: mak
 	@$(RUN) helm.deploy --namespace "$(NAMESPACE)" --image "$(IMAGE)" --digest "$(DIGEST)" \
 		$(foreach file,$(VALUES),--values $(file)) $(if $(URL),--url $(URL)) $(ARGS)
 
+kind: ## Make a kind cluster with Knative and a domain, and print how its pods reach this machine (needs Docker, kind)
+	@knative/platform/kind.sh
+
 test-cluster: .dev ## Install the chart on the cluster that kubectl points at, try everything there, take it away again
 	@$(RUN) pytest -v -x -p no:cacheprovider tests/cluster $(ARGS)
 
@@ -113,7 +116,7 @@ lint: .dev ## Check style, types and which way imports run
 	@$(RUN) mypy functions knative helm tests
 	@.venv/bin/lint-imports --no-cache | tail -n 4
 	@.venv/bin/hadolint Dockerfile tests/cluster/hello/Dockerfile
-	@.venv/bin/shellcheck .ci/run knative/platform/install.sh
+	@.venv/bin/shellcheck .ci/run knative/platform/*.sh
 
 format: .dev ## Put the code in shape
 	@$(RUN) ruff check --fix-only --quiet .

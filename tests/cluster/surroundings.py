@@ -78,5 +78,5 @@ def host_address(kubectl: Kubectl) -> str:
                 probe.bind((each["address"], 0))
                 return str(each["address"])
     raise ClusterError(
-        "by which address do pods reach this machine? Set HOST_ADDRESS (kind: the docker network's gateway)"
+        "by which address do pods reach this machine? Set HOST_ADDRESS (kind: `export $(make kind)`)"
     )
