@@ -47,7 +47,7 @@ USER 65532:65532
 EXPOSE 8080
 CMD ["python3", "-m", "taskmaster.serve"]
 
-ARG VERSION=0.1.0
+ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="taskmaster functions" \
       org.opencontainers.image.description="A to-do back end as event-driven functions on Knative" \

@@ -10,8 +10,11 @@ WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 PORT ?= 8080
 SBOM ?= .local/sbom.cdx.json
 
-IMAGE ?= taskmaster-functions:0.1.0
+# The version of an image or a chart that is made here: a release gives its own, the manifests name this one.
+VERSION ?= 0.1.0
+IMAGE ?= taskmaster-functions:$(VERSION)
 BUILD ?= $(shell for b in docker podman buildah; do command -v $$b >/dev/null && $$b info >/dev/null 2>&1 && echo $$b && exit; done)
+LABELS = --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 NAMESPACE ?=
 MINUTES ?= 60
 DIGEST ?=
@@ -68,12 +71,14 @@ manifests: .dev ## Render the chart into knative/ and eventing/, after a change 
 
 image: ## Build the image of all functions: make image IMAGE=registry.example.com/taskmaster:1.0
 	@test -n "$(BUILD)" || { echo "make image: needs docker, podman or buildah, and one that runs (BUILD=...)" >&2; exit 1; }
-	$(BUILD) build --tag $(IMAGE) --build-arg REVISION=$$(git rev-parse --short HEAD 2>/dev/null || echo unknown) $(ARGS) .
+	$(BUILD) build --tag $(IMAGE) $(LABELS) $(ARGS) .
 
-push: ## Build and push for both processors, with SBOM and provenance: make push IMAGE=... DIGEST_FILE=FILE (needs docker)
+push: ## Build and push for both processors, with SBOM and provenance: make push IMAGE= VERSION= DIGEST_FILE= (needs docker)
+	@mkdir -p $(dir $(DIGEST_FILE))
 	docker buildx build --platform linux/amd64,linux/arm64 --sbom=true --provenance=mode=max --tag $(IMAGE) \
-		--build-arg REVISION=$$(git rev-parse --short HEAD) --metadata-file $(DIGEST_FILE).json --push $(ARGS) .
+		$(LABELS) --metadata-file $(DIGEST_FILE).json --push $(ARGS) .
 	@sed -n 's/.*"containerimage.digest": *"\([^"]*\)".*/\1/p' $(DIGEST_FILE).json > $(DIGEST_FILE)
+	@test -s $(DIGEST_FILE)
 
 deploy: .dev ## Install an image by its digest, try it, go back if it fails: make deploy NAMESPACE= IMAGE= DIGEST= VALUES= URL=
 	@$(RUN) helm.deploy --namespace "$(NAMESPACE)" --image "$(IMAGE)" --digest "$(DIGEST)" \

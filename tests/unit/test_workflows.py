@@ -1,6 +1,9 @@
-"""The workflows of .github run what a laptop runs, pinned, with no more rights than they need."""
+"""The workflows of .github run what a laptop runs, pinned, with no more rights than they need; and what make does there."""
 
+import os
 import re
+import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +51,29 @@ def test_every_supported_python_is_tested_on_both_processors() -> None:
 @pytest.mark.parametrize("name", ["ci", "release", "deploy"])
 def test_two_runs_do_not_get_into_each_others_way(name: str) -> None:
     assert _read(ROOT / ".github" / "workflows" / f"{name}.yaml")["concurrency"]["group"]
+
+
+@pytest.mark.parametrize("target", ["image", "push"])
+def test_an_image_says_which_version_it_is(target: str) -> None:
+    assert "--build-arg VERSION=1.2.3 " in _dry_run(target, "IMAGE=mine", "BUILD=docker", "VERSION=1.2.3")
+    assert "ARG VERSION=unknown" in (ROOT / "Dockerfile").read_text()
+
+
+def test_without_a_release_the_version_is_that_of_the_project() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert f"--tag taskmaster-functions:{version} " in _dry_run("image", "BUILD=docker")
+
+
+def test_pushing_makes_the_folder_that_the_digest_goes_to() -> None:
+    assert _dry_run("push", "DIGEST_FILE=new/digest").startswith("mkdir -p new/\n")
+
+
+def _dry_run(*arguments: str) -> str:
+    """What make would do. Not what a make around this one was told to."""
+    environ = {name: text for name, text in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    command = ["make", "--no-print-directory", "--dry-run", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
+    return done.stdout
 
 
 def _read(file: Path) -> dict[str, Any]:
