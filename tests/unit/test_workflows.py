@@ -15,6 +15,10 @@ FILES = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 PINNED = re.compile(r"uses: (\./\S+|[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+)")
 
+ECOSYSTEMS = {
+    "docker": "Dockerfile", "docker-compose": "compose.yaml", "gomod": "go.mod", "maven": "pom.xml", "npm": "package.json",
+}  # fmt: skip
+
 named = pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
 
 
@@ -66,6 +70,28 @@ def test_without_a_release_the_version_is_that_of_the_project() -> None:
 
 def test_pushing_makes_the_folder_that_the_digest_goes_to() -> None:
     assert _dry_run("push", "DIGEST_FILE=new/digest").startswith("mkdir -p new/\n")
+
+
+def test_dependabot_is_told_of_every_folder_with_something_to_update() -> None:
+    told = {
+        (update["package-ecosystem"], folder)
+        for update in yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())["updates"]
+        for folder in update.get("directories") or [update["directory"]]
+    }
+    there = {
+        (ecosystem, f"/{file.parent.relative_to(ROOT)}".rstrip("./") or "/")
+        for ecosystem, name in ECOSYSTEMS.items()
+        for file in ROOT.rglob(name)
+        if not {"node_modules", ".venv", ".local"} & set(file.parts)
+    }
+    assert len(there) >= len(ECOSYSTEMS)
+    assert there <= told
+
+
+def test_dependabot_can_read_what_an_image_is_built_from() -> None:
+    """It does not follow an ARG."""
+    for file in (ROOT / "Dockerfile", ROOT / "tests" / "cluster" / "hello" / "Dockerfile"):
+        assert not re.search(r"^FROM .*[$]", file.read_text(), re.MULTILINE)
 
 
 def _dry_run(*arguments: str) -> str:
