@@ -4,6 +4,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.14 python3.11 python3; 
 	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && echo $$p && exit; \
 	done; echo python3)
 RUN := .venv/bin/python -m
+# What `make helm` puts there comes first.
+export PATH := $(CURDIR)/.local/bin:$(PATH)
 BY ?= 1d
 # One more than there are processors: much of a test is waiting for a process to start or to sleep again.
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
@@ -27,7 +29,7 @@ COMMANDS ?= 0
 SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up travel token test test-kafka test-compose chaos bench image push deploy manifests kind test-cluster \
+.PHONY: help demo up travel token test test-kafka test-compose chaos bench image push deploy manifests helm kind test-cluster \
 	demo-cluster idle-cluster backing documents asyncapi fuzz fuzz-http workflows lint format lock sbom licences \
 	audit secrets clean
 
@@ -68,6 +70,9 @@ bench: .dev ## Measure against the usual design, side by side, and how late remi
 
 manifests: .dev ## Render the chart into knative/ and eventing/, after a change of its values (needs helm)
 	@$(RUN) helm.manifests
+
+helm: ## Install helm into .local/bin, in the version that is tested (needs Go)
+	@GOBIN=$(CURDIR)/.local/bin go install helm.sh/helm/v3/cmd/helm@$$(sed -n 's/^VERSION = "\(.*\)"/\1/p' helm/command.py)
 
 image: ## Build the image of all functions: make image IMAGE=registry.example.com/taskmaster:1.0
 	@test -n "$(BUILD)" || { echo "make image: needs docker, podman or buildah, and one that runs (BUILD=...)" >&2; exit 1; }

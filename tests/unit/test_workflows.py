@@ -1,4 +1,4 @@
-"""The workflows of .github run what a laptop runs, pinned, with no more rights than they need; and what make does there."""
+"""The workflows of .github run what a laptop runs, pinned, with no more rights than they need; and make does it."""
 
 import os
 import re
@@ -13,11 +13,16 @@ import yaml
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+WANTS_HELM = re.compile(r"^helm |make (test|test-cluster|deploy|chart)( |$)", re.MULTILINE)
 PINNED = re.compile(r"uses: (\./\S+|[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+)")
 
 ECOSYSTEMS = {
-    "docker": "Dockerfile", "docker-compose": "compose.yaml", "gomod": "go.mod", "maven": "pom.xml", "npm": "package.json",
-}  # fmt: skip
+    "docker": "Dockerfile",
+    "docker-compose": "compose.yaml",
+    "gomod": "go.mod",
+    "maven": "pom.xml",
+    "npm": "package.json",
+}
 
 named = pytest.mark.parametrize("file", FILES, ids=[file.stem for file in FILES])
 
@@ -55,6 +60,20 @@ def test_every_supported_python_is_tested_on_both_processors() -> None:
 @pytest.mark.parametrize("name", ["ci", "release", "deploy"])
 def test_two_runs_do_not_get_into_each_others_way(name: str) -> None:
     assert _read(ROOT / ".github" / "workflows" / f"{name}.yaml")["concurrency"]["group"]
+
+
+@named
+def test_what_needs_helm_is_given_the_version_that_is_tested(file: Path) -> None:
+    for job in _read(file)["jobs"].values():
+        steps = [str(step.get("run", "")) for step in job.get("steps", ())]
+        wanting = [number for number, run in enumerate(steps) if WANTS_HELM.search(run)]
+        if wanting:
+            assert "make helm" in steps[: wanting[0]], steps
+
+
+def test_one_place_says_which_helm() -> None:
+    assert "go install helm.sh/helm/v3/cmd/helm@" in _dry_run("helm")
+    assert "helm.sh/" not in (ROOT / ".ci" / "run").read_text()
 
 
 @pytest.mark.parametrize("target", ["image", "push"])
