@@ -4,6 +4,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.14 python3.11 python3; 
 	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && echo $$p && exit; \
 	done; echo python3)
 RUN := .venv/bin/python -m
+SUDO := $(shell test $$(id -u) = 0 || echo sudo)
 # What `make helm` puts there comes first.
 export PATH := $(CURDIR)/.local/bin:$(PATH)
 BY ?= 1d
@@ -23,14 +24,18 @@ DIGEST ?=
 DIGEST_FILE ?= .local/digest
 VALUES ?=
 URL ?=
+# Where charts go, and whose signature an image must have: the address of the workflow that made it.
+CHARTS ?=
+SIGNER ?=
+SIGNERS ?= https://token.actions.githubusercontent.com
 
 SECONDS ?= 90
 COMMANDS ?= 0
 SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up travel token test test-kafka test-compose chaos bench image push deploy manifests helm kind test-cluster \
-	demo-cluster idle-cluster backing documents asyncapi fuzz fuzz-http workflows lint format lock sbom licences \
+.PHONY: help demo up travel token test test-kafka test-compose chaos bench image push sign attest verify chart deploy manifests helm \
+	pgbouncer kind test-cluster demo-cluster idle-cluster backing documents asyncapi fuzz fuzz-http workflows lint format lock sbom licences \
 	audit secrets clean
 
 help: ## Show what there is
@@ -74,6 +79,10 @@ manifests: .dev ## Render the chart into knative/ and eventing/, after a change 
 helm: ## Install helm into .local/bin, in the version that is tested (needs Go)
 	@GOBIN=$(CURDIR)/.local/bin go install helm.sh/helm/v3/cmd/helm@$$(sed -n 's/^VERSION = "\(.*\)"/\1/p' helm/command.py)
 
+pgbouncer: ## Install PgBouncer, for its test: the one part that comes in no wheel (Debian, Ubuntu)
+	@command -v pgbouncer >/dev/null || { $(SUDO) apt-get update -qq && \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends pgbouncer >/dev/null; }
+
 image: ## Build the image of all functions: make image IMAGE=registry.example.com/taskmaster:1.0
 	@test -n "$(BUILD)" || { echo "make image: needs docker, podman or buildah, and one that runs (BUILD=...)" >&2; exit 1; }
 	$(BUILD) build --tag $(IMAGE) $(LABELS) $(ARGS) .
@@ -83,6 +92,22 @@ push: ## Build and push for both processors, with SBOM and provenance: make push
 	docker buildx build --platform linux/amd64,linux/arm64 --sbom=true --provenance=mode=max --tag $(IMAGE) \
 		$(LABELS) --metadata-file $(DIGEST_FILE).json --push $(ARGS) .
 	@sed -n 's/.*"containerimage.digest": *"\([^"]*\)".*/\1/p' $(DIGEST_FILE).json > $(DIGEST_FILE)
+	@test -s $(DIGEST_FILE)
+
+sign: ## Sign an image or a chart as the workflow that made it: make sign IMAGE= DIGEST= (needs cosign)
+	@cosign sign --yes "$(IMAGE)@$(DIGEST)"
+
+attest: ## Attest what an image is made of: make attest IMAGE= DIGEST= SBOM=FILE (needs cosign)
+	@cosign attest --yes --type cyclonedx --predicate $(SBOM) "$(IMAGE)@$(DIGEST)"
+
+verify: ## Check who signed an image: make verify IMAGE= DIGEST= SIGNER=https://.../release.yaml@refs/tags/v1.2.3 (needs cosign)
+	@cosign verify "$(IMAGE)@$(DIGEST)" --certificate-identity "$(SIGNER)" --certificate-oidc-issuer $(SIGNERS) >/dev/null
+
+chart: ## Package and push the chart: make chart CHARTS=registry.example.com/charts VERSION= DIGEST_FILE= (needs helm)
+	@mkdir -p .local $(dir $(DIGEST_FILE))
+	helm package helm/taskmaster --version $(VERSION) --app-version $(VERSION) --destination .local
+	@helm push .local/taskmaster-$(VERSION).tgz oci://$(CHARTS) >$(DIGEST_FILE).txt 2>&1; status=$$?; cat $(DIGEST_FILE).txt; exit $$status
+	@sed -n 's/^Digest: *//p' $(DIGEST_FILE).txt > $(DIGEST_FILE)
 	@test -s $(DIGEST_FILE)
 
 deploy: .dev ## Install an image by its digest, try it, go back if it fails: make deploy NAMESPACE= IMAGE= DIGEST= VALUES= URL=
