@@ -83,8 +83,7 @@ def test_every_file_that_is_given_to_helm_is_a_profile_or_written_before(documen
 
 @each_document
 def test_values_that_are_shown_are_values_of_the_chart(document: Path) -> None:
-    for shown in fenced(document, "yaml"):
-        values = yaml.safe_load(shown)
+    for values in [each for shown in fenced(document, "yaml") for each in yaml.safe_load_all(shown)]:
         if isinstance(values, dict) and values.keys() <= VALUES.keys():
             jsonschema.validate(merged(VALUES, values), SCHEMA)
 
