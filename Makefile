@@ -34,7 +34,7 @@ COMMANDS ?= 0
 SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up travel token test test-kafka test-compose chaos bench image push sign attest verify chart deploy manifests helm \
+.PHONY: help demo up venv travel token test test-kafka test-compose chaos bench image push sign attest verify chart deploy manifests helm \
 	pgbouncer kind test-cluster demo-cluster idle-cluster backing documents asyncapi fuzz fuzz-http workflows lint format lock sbom licences \
 	audit secrets clean
 
@@ -46,6 +46,8 @@ demo: .demo ## Tell the story: functions at zero, woken by requests and records,
 
 up: .demo ## Run everything on http://localhost:8080 until Ctrl-C
 	@$(RUN) knative.local up --port $(PORT)
+
+venv: .demo ## Make the virtual environment .venv, with the command line .venv/bin/taskmaster
 
 travel: .demo ## Move business time of what `make up` runs: make travel BY=31d
 	@$(RUN) knative.local travel $(BY) --port $(PORT)
