@@ -178,13 +178,15 @@ def _with_tool(folder: Path, tool: str, script: str, *arguments: str) -> tuple[i
     """How make ended, and what it asked of a tool that is a stand-in."""
     (folder / tool).write_text(f'#!/bin/sh\necho "{tool} $*" >>{folder}/asked\n{script}\n')
     (folder / tool).chmod(0o755)
-    done = _make(f"PATH={folder}:{os.environ['PATH']}", *arguments)
+    path = f"{folder}:{os.environ['PATH']}"  # told twice: an old make looks a plain command up in its own
+    done = _make(f"PATH={path}", *arguments, path=path)
     return done.returncode, (folder / "asked").read_text().splitlines()
 
 
-def _make(*arguments: str) -> "subprocess.CompletedProcess[str]":
+def _make(*arguments: str, path: str = os.environ["PATH"]) -> "subprocess.CompletedProcess[str]":
     """Without what a make around this one was told."""
     environ = {name: text for name, text in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    environ["PATH"] = path
     command = ["make", "--no-print-directory", *arguments]
     return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
 
