@@ -6,16 +6,14 @@
 # own image comes without byte code, and a root file system that is read-only never gets any: everything is compiled
 # here, standard library included, or each start from zero would take several times as long.
 
-ARG PYTHON=python:3.13-slim
-
-FROM ${PYTHON} AS packages
+FROM python:3.13-slim AS packages
 COPY functions/requirements.txt /tmp/requirements.txt
 RUN pip install --prefix=/packages --require-hashes --only-binary=:all: --no-compile --no-cache-dir \
       --disable-pip-version-check --root-user-action=ignore -r /tmp/requirements.txt
 
 # Python and the packages, without what only makes packages or serves a desktop. Byte code is checked by nobody
 # (unchecked-hash): it cannot change, and so it is the same in every build.
-FROM ${PYTHON} AS root
+FROM python:3.13-slim AS root
 COPY --from=packages /packages /usr/local
 WORKDIR /usr/local
 RUN rm -rf lib/python3.13/site-packages/pip* lib/python3.13/ensurepip lib/python3.13/idlelib lib/python3.13/tkinter \
@@ -47,7 +45,7 @@ USER 65532:65532
 EXPOSE 8080
 CMD ["python3", "-m", "taskmaster.serve"]
 
-ARG VERSION=0.1.0
+ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="taskmaster functions" \
       org.opencontainers.image.description="A to-do back end as event-driven functions on Knative" \

@@ -4,28 +4,38 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.14 python3.11 python3; 
 	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && echo $$p && exit; \
 	done; echo python3)
 RUN := .venv/bin/python -m
+SUDO := $(shell test $$(id -u) = 0 || echo sudo)
+# What `make helm` puts there comes first.
+export PATH := $(CURDIR)/.local/bin:$(PATH)
 BY ?= 1d
 # One more than there are processors: much of a test is waiting for a process to start or to sleep again.
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 PORT ?= 8080
 SBOM ?= .local/sbom.cdx.json
 
-IMAGE ?= taskmaster-functions:0.1.0
+# The version of an image or a chart that is made here: a release gives its own, the manifests name this one.
+VERSION ?= 0.1.0
+IMAGE ?= taskmaster-functions:$(VERSION)
 BUILD ?= $(shell for b in docker podman buildah; do command -v $$b >/dev/null && $$b info >/dev/null 2>&1 && echo $$b && exit; done)
+LABELS = --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
 NAMESPACE ?=
 MINUTES ?= 60
 DIGEST ?=
 DIGEST_FILE ?= .local/digest
 VALUES ?=
 URL ?=
+# Where charts go, and whose signature an image must have: the address of the workflow that made it.
+CHARTS ?=
+SIGNER ?=
+SIGNERS ?= https://token.actions.githubusercontent.com
 
 SECONDS ?= 90
 COMMANDS ?= 0
 SEED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up travel token test test-kafka test-compose chaos bench image push deploy manifests test-cluster \
-	demo-cluster idle-cluster backing documents asyncapi fuzz fuzz-http workflows lint format lock sbom licences \
+.PHONY: help demo up venv travel token test test-kafka test-compose chaos bench image push sign attest verify chart deploy manifests helm \
+	pgbouncer kind test-cluster demo-cluster idle-cluster backing documents asyncapi fuzz fuzz-http workflows lint format lock sbom licences \
 	audit secrets clean
 
 help: ## Show what there is
@@ -36,6 +46,8 @@ demo: .demo ## Tell the story: functions at zero, woken by requests and records,
 
 up: .demo ## Run everything on http://localhost:8080 until Ctrl-C
 	@$(RUN) knative.local up --port $(PORT)
+
+venv: .demo ## Make the virtual environment .venv, with the command line .venv/bin/taskmaster
 
 travel: .demo ## Move business time of what `make up` runs: make travel BY=31d
 	@$(RUN) knative.local travel $(BY) --port $(PORT)
@@ -66,18 +78,46 @@ bench: .dev ## Measure against the usual design, side by side, and how late remi
 manifests: .dev ## Render the chart into knative/ and eventing/, after a change of its values (needs helm)
 	@$(RUN) helm.manifests
 
+helm: ## Install helm into .local/bin, in the version that is tested (needs Go)
+	@GOBIN=$(CURDIR)/.local/bin go install helm.sh/helm/v3/cmd/helm@$$(sed -n 's/^VERSION = "\(.*\)"/\1/p' helm/command.py)
+
+pgbouncer: ## Install PgBouncer, for its test: the one part that comes in no wheel (Debian, Ubuntu)
+	@command -v pgbouncer >/dev/null || { $(SUDO) apt-get update -qq && \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends pgbouncer >/dev/null; }
+
 image: ## Build the image of all functions: make image IMAGE=registry.example.com/taskmaster:1.0
 	@test -n "$(BUILD)" || { echo "make image: needs docker, podman or buildah, and one that runs (BUILD=...)" >&2; exit 1; }
-	$(BUILD) build --tag $(IMAGE) --build-arg REVISION=$$(git rev-parse --short HEAD 2>/dev/null || echo unknown) $(ARGS) .
+	$(BUILD) build --tag $(IMAGE) $(LABELS) $(ARGS) .
 
-push: ## Build and push for both processors, with SBOM and provenance: make push IMAGE=... DIGEST_FILE=FILE (needs docker)
+push: ## Build and push for both processors, with SBOM and provenance: make push IMAGE= VERSION= DIGEST_FILE= (needs docker)
+	@mkdir -p $(dir $(DIGEST_FILE))
 	docker buildx build --platform linux/amd64,linux/arm64 --sbom=true --provenance=mode=max --tag $(IMAGE) \
-		--build-arg REVISION=$$(git rev-parse --short HEAD) --metadata-file $(DIGEST_FILE).json --push $(ARGS) .
+		$(LABELS) --metadata-file $(DIGEST_FILE).json --push $(ARGS) .
 	@sed -n 's/.*"containerimage.digest": *"\([^"]*\)".*/\1/p' $(DIGEST_FILE).json > $(DIGEST_FILE)
+	@test -s $(DIGEST_FILE)
+
+sign: ## Sign an image or a chart as the workflow that made it: make sign IMAGE= DIGEST= (needs cosign)
+	@cosign sign --yes "$(IMAGE)@$(DIGEST)"
+
+attest: ## Attest what an image is made of: make attest IMAGE= DIGEST= SBOM=FILE (needs cosign)
+	@cosign attest --yes --type cyclonedx --predicate $(SBOM) "$(IMAGE)@$(DIGEST)"
+
+verify: ## Check who signed an image: make verify IMAGE= DIGEST= SIGNER=https://.../release.yaml@refs/tags/v1.2.3 (needs cosign)
+	@cosign verify "$(IMAGE)@$(DIGEST)" --certificate-identity "$(SIGNER)" --certificate-oidc-issuer $(SIGNERS) >/dev/null
+
+chart: ## Package and push the chart: make chart CHARTS=registry.example.com/charts VERSION= DIGEST_FILE= (needs helm)
+	@mkdir -p .local $(dir $(DIGEST_FILE))
+	helm package helm/taskmaster --version $(VERSION) --app-version $(VERSION) --destination .local
+	@helm push .local/taskmaster-$(VERSION).tgz oci://$(CHARTS) >$(DIGEST_FILE).txt 2>&1; status=$$?; cat $(DIGEST_FILE).txt; exit $$status
+	@sed -n 's/^Digest: *//p' $(DIGEST_FILE).txt > $(DIGEST_FILE)
+	@test -s $(DIGEST_FILE)
 
 deploy: .dev ## Install an image by its digest, try it, go back if it fails: make deploy NAMESPACE= IMAGE= DIGEST= VALUES= URL=
 	@$(RUN) helm.deploy --namespace "$(NAMESPACE)" --image "$(IMAGE)" --digest "$(DIGEST)" \
 		$(foreach file,$(VALUES),--values $(file)) $(if $(URL),--url $(URL)) $(ARGS)
+
+kind: ## Make a kind cluster with Knative and a domain, and print how its pods reach this machine (needs Docker, kind)
+	@knative/platform/kind.sh
 
 test-cluster: .dev ## Install the chart on the cluster that kubectl points at, try everything there, take it away again
 	@$(RUN) pytest -v -x -p no:cacheprovider tests/cluster $(ARGS)
@@ -113,7 +153,7 @@ lint: .dev ## Check style, types and which way imports run
 	@$(RUN) mypy functions knative helm tests
 	@.venv/bin/lint-imports --no-cache | tail -n 4
 	@.venv/bin/hadolint Dockerfile tests/cluster/hello/Dockerfile
-	@.venv/bin/shellcheck .ci/run knative/platform/install.sh
+	@.venv/bin/shellcheck .ci/run knative/platform/*.sh
 
 format: .dev ## Put the code in shape
 	@$(RUN) ruff check --fix-only --quiet .

@@ -7,9 +7,7 @@ from pathlib import Path
 CHART = Path(__file__).parent / "taskmaster"
 PROFILES = CHART / "profiles"
 VERSION = "v3.22.0"
-GET_IT = (
-    f"helm is not on the PATH: go install helm.sh/helm/v3/cmd/helm@{VERSION}, or see https://helm.sh/docs/intro/install"
-)
+GET_IT = "helm is not on the PATH: make helm brings it, where Go is; or see https://helm.sh/docs/intro/install"
 
 
 class HelmFailed(Exception):

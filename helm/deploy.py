@@ -71,15 +71,17 @@ def main(*, namespace: str, release: str, minutes: int, **asked: str | tuple[Pat
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", str(asked["digest"])):
         raise click.ClickException("--digest is sha256: and 64 hexadecimal digits, as the release has said it")
     here = Release(name=release, namespace=namespace, minutes=minutes)
-    before = here.revision()
+    try:
+        before = here.revision()
+    except HelmFailed as error:
+        raise click.ClickException(f"nothing was done: {error}") from None
     try:
         _deploy(here, **asked)  # type: ignore[arg-type]
     except (HelmFailed, ClusterError, requests.RequestException) as error:
         click.echo(f"failed: {error}", err=True)
         if before is None:
             raise click.ClickException("this was the first installation: it stays as it is, to be looked at") from None
-        here.rollback(before)
-        here.wait()
+        _take_back(here, before)
         raise click.ClickException(f"{release} is at revision {before} again, as it was") from None
 
 
@@ -94,6 +96,14 @@ def _deploy(here: Release, *, image: str, digest: str, values: tuple[Path, ...],
         _try_from_outside(url)
         click.echo(f"{url} reaches the functions")
     click.echo(f"{here.name} in {here.namespace} is {image}@{digest}")
+
+
+def _take_back(here: Release, revision: int) -> None:
+    try:
+        here.rollback(revision)
+        here.wait()
+    except (HelmFailed, ClusterError) as error:
+        raise click.ClickException(f"and it is not back at revision {revision} either: {error}") from None
 
 
 def _try_from_outside(url: str) -> None:

@@ -119,9 +119,12 @@ class Settings(BaseModel):
     event_oidc_audience: str = Field("", description="the audience of the sources' sinks")
     event_oidc_jwks_url: KeysUrl = Field(
         "",
-        description="where that issuer's keys are; https://kubernetes.default.svc/openid/v1/jwks for a cluster's own",
+        description="where that issuer's keys are; a cluster's own are given: EVENT_OIDC_JWKS",
     )
-    event_oidc_jwks: PublicKeys = Field("", description="that issuer's public keys themselves, a JWK set")
+    event_oidc_jwks: PublicKeys = Field(
+        "",
+        description="that issuer's public keys themselves, a JWK set: what `kubectl get --raw /openid/v1/jwks` prints",
+    )
     event_oidc_subjects: Words = Field(
         (),
         description="who may send events: system:serviceaccount:NAMESPACE:*, for the sources of one namespace",

@@ -1,5 +1,6 @@
 """What the chart's tests share: whether Helm is there, and the notes that an installation ends with."""
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -9,7 +10,8 @@ import yaml
 
 from helm import command
 
-needs_helm = pytest.mark.skipif(not command.is_there(), reason=command.GET_IT)
+# In a workflow (CI=true) they fail instead: nobody would see there that they are left out.
+needs_helm = pytest.mark.skipif(not command.is_there() and os.environ.get("CI") != "true", reason=command.GET_IT)
 
 
 def notes(*arguments: str) -> str:

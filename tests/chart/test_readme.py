@@ -29,7 +29,8 @@ def test_what_an_entry_of_functions_may_have_is_explained_in_values_yaml() -> No
 
 
 def test_ci_installs_the_helm_that_is_pinned() -> None:
-    assert "helm/command.py" in (ROOT / ".ci" / "run").read_text()
+    assert "make helm" in (ROOT / ".ci" / "run").read_text()
+    assert "helm/command.py" in (ROOT / "Makefile").read_text()
     assert re.fullmatch(r"v3\.\d+\.\d+", VERSION)
 
 

@@ -77,6 +77,4 @@ def host_address(kubectl: Kubectl) -> str:
             with contextlib.suppress(OSError), socket.socket() as probe:
                 probe.bind((each["address"], 0))
                 return str(each["address"])
-    raise ClusterError(
-        "by which address do pods reach this machine? Set HOST_ADDRESS (kind: the docker network's gateway)"
-    )
+    raise ClusterError("by which address do pods reach this machine? Set HOST_ADDRESS (kind: `export $(make kind)`)")

@@ -15,7 +15,7 @@ DIGEST = "sha256:" + "a" * 64
 TOOL = """#!/bin/sh
 echo "$(basename "$0") $*" >> "$ASKED"
 case "$*" in
-  *list*) echo "$DEPLOYED" ;;
+  *list*) if [ "$FAILS" = list ]; then echo "no cluster" >&2; exit 1; fi; echo "$DEPLOYED" ;;
   *) case "$(basename "$0") $*" in *$FAILS*) echo "$FAILS is broken" >&2; exit 1 ;; esac ;;
 esac
 """
@@ -79,6 +79,21 @@ def test_a_first_installation_that_fails_stays_to_be_looked_at(tools: Tools) -> 
     done = _deploy()
     assert (done.exit_code, tools.asked) == (1, ["list", "upgrade", "wait"]), done.output
     assert "stays as it is" in done.output
+
+
+def test_without_a_cluster_nothing_is_done_and_one_sentence_says_why(tools: Tools) -> None:
+    tools.fails("list")
+    done = _deploy()
+    assert (done.exit_code, tools.asked) == (1, ["list"])
+    assert done.output == "Error: nothing was done: no cluster\n"
+
+
+def test_what_cannot_be_taken_back_is_told_in_a_sentence(tools: Tools) -> None:
+    tools.deployed(7)
+    tools.fails("kubectl")  # it never gets ready, neither before nor after
+    done = _deploy()
+    assert (done.exit_code, tools.asked) == (1, ["list", "upgrade", "wait", "rollback taskmaster 7", "wait"])
+    assert "Error: and it is not back at revision 7 either: " in done.output
 
 
 def test_from_outside_a_function_must_refuse_in_its_own_words(tools: Tools, httpserver: HTTPServer) -> None:

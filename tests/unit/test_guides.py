@@ -1,7 +1,9 @@
 """What README and docs tell to type on a cluster is what the chart takes: values, profiles, Secrets and their keys."""
 
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ from taskmaster.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "taskmaster"
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), CHART / "README.md"])
+MANIFESTS = ROOT / "knative" / "README.md"
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), CHART / "README.md", MANIFESTS])
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
 KEYS = {
@@ -34,7 +37,7 @@ def fenced(document: Path, language: str) -> list[str]:
 
 def commands(document: Path) -> list[str]:
     """The shell's lines, those joined that end in a backslash."""
-    text = document.read_text(encoding="utf-8")
+    text = re.sub(r"^( *)```.*?^\1```", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     pieces = [
         *fenced(document, "sh"),
         *re.findall(r"^ {4}(.+)$", text, re.MULTILINE),
@@ -44,7 +47,9 @@ def commands(document: Path) -> list[str]:
 
 
 def values_set(command: str) -> list[str]:
-    """The names of `helm --set NAME=VALUE,NAME=VALUE`, those of lists and maps included."""
+    """The names of `helm --set NAME=VALUE,NAME=VALUE`, those of lists and maps included. Another chart has its own."""
+    if re.search(r"\bhelm\b.* (install|upgrade) ", command) and "helm/taskmaster" not in command:
+        return []
     given = re.findall(r"--set[= ]('[^']*'|\S+)", command)
     return [name for each in given for name in re.findall(r"(?:^|,)([\w.-]+)=", each.strip("'"))]
 
@@ -83,8 +88,7 @@ def test_every_file_that_is_given_to_helm_is_a_profile_or_written_before(documen
 
 @each_document
 def test_values_that_are_shown_are_values_of_the_chart(document: Path) -> None:
-    for shown in fenced(document, "yaml"):
-        values = yaml.safe_load(shown)
+    for values in [each for shown in fenced(document, "yaml") for each in yaml.safe_load_all(shown)]:
         if isinstance(values, dict) and values.keys() <= VALUES.keys():
             jsonschema.validate(merged(VALUES, values), SCHEMA)
 
@@ -100,6 +104,48 @@ def test_secrets_that_are_made_have_the_keys_that_are_read(document: Path) -> No
 def test_the_secrets_of_these_tests_are_those_of_the_chart() -> None:
     named = {VALUES["database"]["secret"], VALUES["database"]["ownerSecret"], VALUES["kafka"]["secret"]}
     assert named == KEYS.keys()
+
+
+def test_what_is_said_of_the_manifests_applies_them_all_in_order(tmp_path: Path) -> None:
+    """All but the route, which wants a Gateway; with the image and the broker put in. kubectl is a stand-in."""
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text(
+        '#!/bin/sh\ncase "$1" in apply) echo ---; cat ;; *) echo "---\nkubectl: $1 $2" ;; esac >>"$APPLIED"\n'
+    )
+    kubectl.chmod(0o755)
+    [script, _] = fenced(MANIFESTS, "sh")
+    script = script.replace("BROKER=redpanda.redpanda:9092", "BROKER=broker.example.com:9092")
+    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "APPLIED": str(tmp_path / "applied")}
+    subprocess.run(["sh", "-eu", "-c", script], cwd=ROOT, env=environ, check=True)
+    text = (tmp_path / "applied").read_text()
+    applied = [each for each in yaml.safe_load_all(text) if each]
+    files = [file for folder in ("knative", "eventing") for file in (ROOT / folder).glob("*.yaml")]
+    there = [each for file in files if file.stem != "route" for each in yaml.safe_load_all(file.read_text())]
+    assert sorted(map(name_of, there)) == sorted(name_of(each) for each in applied if "kind" in each)
+    assert "taskmaster-functions:" not in text
+    assert "redpanda.redpanda" not in text
+    steps = [each.get("kind") or each["kubectl"] for each in applied]
+    order = ["ConfigMap", "delete jobs", "Job", "wait jobs", "Service", "wait ksvc", "KafkaSource"]
+    assert sorted(order, key=steps.index) == order
+
+
+def test_the_gateway_that_is_shown_is_the_one_of_the_route_and_takes_it_by_https_alone() -> None:
+    shown = [each for code in fenced(ROOT / "docs" / "https.md", "yaml") for each in yaml.safe_load_all(code)]
+    [gateway] = [each for each in shown if each.get("kind") == "Gateway"]
+    [route] = [each["route"] for each in shown if "route" in each]
+    assert gateway["metadata"] | {"annotations": {}} == {
+        "name": VALUES["route"]["gateway"]["name"],
+        "namespace": route["gateway"]["namespace"],
+        "annotations": {},
+    }
+    proofs, https = gateway["spec"]["listeners"]
+    assert proofs["allowedRoutes"]["namespaces"] == {"from": "Same"}
+    assert (https["protocol"], [https["hostname"]]) == ("HTTPS", route["hostnames"])
+    assert https["allowedRoutes"]["namespaces"]["selector"]["matchLabels"] == {"kubernetes.io/metadata.name": "todo"}
+
+
+def name_of(manifest: dict[str, Any]) -> tuple[str, str]:
+    return manifest["kind"], manifest["metadata"]["name"]
 
 
 def test_the_readers_of_the_documents_see_what_is_there() -> None:

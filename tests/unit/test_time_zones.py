@@ -1,16 +1,16 @@
 """The rules of the time zones are those that the lock file pins."""
 
 import zoneinfo
-from importlib.metadata import version
+from importlib.metadata import distribution
 from pathlib import Path
 
-import tzdata
-
 import taskmaster
+
+LOCK = Path(taskmaster.__file__).parents[1] / "requirements.txt"
 
 
 def test_zones_are_read_from_the_package_and_from_nowhere_else() -> None:
     """What the machine has may be older: Vancouver's rules changed in 2026."""
-    assert taskmaster
-    assert (str(Path(tzdata.__file__).parent / "zoneinfo"),) == zoneinfo.TZPATH
-    assert f"tzdata=={version('tzdata')}" in (Path(__file__).parents[2] / "functions" / "requirements.txt").read_text()
+    pinned = distribution("tzdata")
+    assert (str(pinned.locate_file("tzdata/zoneinfo")),) == zoneinfo.TZPATH
+    assert f"tzdata=={pinned.version} " in LOCK.read_text()
