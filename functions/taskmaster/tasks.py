@@ -50,8 +50,8 @@ def _existing(text: str, read: Callable[[str], Any], what: str) -> str:
     """The text, which has the form already, if there is what it names: not so 30 February, nor 25:00."""
     try:
         read(text.upper())
-    except ValueError:
-        raise ValueError(f"must be a {what}") from None
+    except ValueError as error:
+        raise ValueError(f"must be a {what}: {error}") from None
     return text
 
 

@@ -69,6 +69,7 @@ class Operations(RuleBasedStateMachine):
             self.pack.store.tables = Tables()
         self.clock.time = BEGINNING
         self.model = TodoList()
+        self.heard: set[str] = set()  # the ids of completions that schedule-next-recurrence has had
 
     # What is asked ------------------------------------------------------------------------------------------------
 
@@ -122,6 +123,10 @@ class Operations(RuleBasedStateMachine):
         before = self._ids()
         assert self.pack.redeliver(completion, "schedule-next-recurrence").status_code == 204
         new = self._ids() - before
+        if completion.attributes["id"] in self.heard:
+            assert not new, "a successor of what was heard before"
+            return multiple()
+        self.heard.add(completion.attributes["id"])
         self.model.completion_heard(
             completion.data["task_id"],
             self.clock.time,
