@@ -165,32 +165,33 @@ class Series(Record):
         """
         changed = {name for name in type(task).model_fields if getattr(task, name) != getattr(was, name)}
         paused_at = (self.paused_at or task.updated_at) if task.recurrence_paused else None
+        if "recurrence_pattern" in changed and task.recurrence_pattern is None:
+            return self.ended(at=task.updated_at)
+        edited, contents = self, changed & _TEMPLATE if scope != "this" else set()
         if "recurrence_pattern" in changed:
-            if task.recurrence_pattern is None:
-                return self.ended(at=task.updated_at)
-            return self.begun_by(task)._with(paused_at=paused_at)
-        edited = self._with(paused_at=paused_at)
-        if "recurrence_from" in changed:
+            edited, contents = self.begun_by(task), contents | {"reminders"}
+        elif "recurrence_from" in changed:
             edited = edited._counted_from(task, was=was)
-        if changed & DATE and scope == "following":
-            edited = edited._dated(task, was=was)
-            edited = edited._with(template={**edited.template, "reminders": reminders.kept_for_a_series(task)})
-        if changed & _TEMPLATE and scope != "this":
-            contents = {name: value for name, value in _template(task).items() if name in changed}
-            edited = edited._with(template={**edited.template, **contents})
-        return edited
+        if changed & DATE and scope == "following" and "recurrence_pattern" not in changed:
+            edited, contents = edited._dated(task, was=was), contents | {"reminders"}
+        template = self.template | {name: value for name, value in _template(task).items() if name in contents}
+        return edited._with(paused_at=paused_at, template=template)
 
     def _counted_from(self, task: Task, *, was: Task) -> Self:
-        """From the due date or from the completion, as the task has it now. Dates that completions have led away from
-        the rule's own are where it goes on from."""
+        """From the due date or from the completion, as the task has it now.
+
+        Where completions have led away from the dates of the rule, the head's is where it goes on from.
+        """
         edited = self._with(recurrence_from=task.recurrence_from)
         if task.recurrence_from == "due" and was.due != self._own_date():
             return edited._with(**_start(task), anchor=self.position)
         return edited
 
     def _dated(self, task: Task, *, was: Task) -> Self:
-        """With the task's date for all that follow. On the day that it had, only the time is another: monthly from the
-        31st, moved to 10:00 on 28 February, is due on 31 March at 10:00."""
+        """With the task's date for all that follow; on the day that it had, only the time is another.
+
+        So monthly from the 31st, moved to 10:00 on 28 February, is due on 31 March at 10:00.
+        """
         start = _start(task)
         if _day(task) != _day(was):
             return self._with(**start, anchor=self.position)

@@ -38,6 +38,13 @@ def test_what_was_changed_for_one_alone_stays_with_that_one(pack: Pack) -> None:
     assert (then["title"], then["tags"], then["priority"]) == ("A", ["a"], "high")
 
 
+def test_another_pattern_does_not_carry_on_what_was_for_one_alone(pack: Pack) -> None:
+    task = pack.create(title="A", recurrence_pattern="daily", due_on="2090-01-01")
+    edited(pack, task, title="B", scope="this")
+    then = following(pack, edited(pack, task, recurrence_pattern="weekly", priority="high"))
+    assert (then["title"], then["priority"], then["due_on"]) == ("A", "high", "2090-01-08")
+
+
 def test_reminders_of_a_series_stay_where_they_were_when_one_date_is_moved_and_renamed(pack: Pack) -> None:
     task = pack.create(recurrence_pattern="weekly", due_at="2090-01-08T09:00:00Z", reminders=["2090-01-07T18:00:00Z"])
     edited(pack, task, due_at="2090-01-10T09:00:00Z")
