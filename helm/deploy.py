@@ -1,6 +1,6 @@
 """Deploy an image by its digest: install or upgrade, wait until all is ready, try it; go back where it does not answer.
 
-    python -m helm.deploy --namespace taskmaster --image ghcr.io/me/taskmaster --digest sha256:... \\
+    python -m helm.deploy --namespace taskmaster --image registry.example.com/taskmaster --digest sha256:... \\
         --values helm/taskmaster/profiles/oke.yaml --values mine.yaml --url https://tasks.example.com
 
 What is tried: `helm test`, from inside the cluster, and with --url one call from outside, which a function must refuse

@@ -9,7 +9,7 @@
 {{- $topic := list "[A-Za-z0-9._-]{1,249}" "a topic's name: letters, digits, dots, dashes and underscores" -}}
 {{- $cron := include "taskmaster.cron" . -}}
 {{- with .Values.image -}}
-{{- $texts = append $texts (list "image.repository" .repository "([a-z0-9]+([._-]+[a-z0-9]+)*(:[0-9]{1,5})?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*" "the image's name, such as ghcr.io/me/taskmaster, without https://, tag and digest") -}}
+{{- $texts = append $texts (list "image.repository" .repository "([a-z0-9]+([._-]+[a-z0-9]+)*(:[0-9]{1,5})?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*" "the image's name, such as registry.example.com/taskmaster, without https://, tag and digest") -}}
 {{- $texts = append $texts (list "image.tag" .tag "([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?" "a tag, or empty") -}}
 {{- $texts = append $texts (list "image.digest" .digest "(sha256:[0-9a-f]{64})?" "sha256: and 64 hexadecimal digits, or empty") -}}
 {{- end -}}
