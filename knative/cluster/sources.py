@@ -23,10 +23,15 @@ _logger = logging.getLogger(__name__)
 
 KIND = "kafkasources.sources.knative.dev"
 
+# The controller of KafkaSource: the first of the release with brokers and channels, the second of the bundle that has
+# KafkaSource alone.
+CONTROLLERS = ("kafka-controller", "kafka-source-controller")
+
 
 def has_controller(kubectl: Kubectl) -> bool:
     """Whether the cluster delivers records itself."""
-    return kubectl.in_namespace("knative-eventing").get("deployment", "kafka-controller") is not None
+    eventing = kubectl.in_namespace("knative-eventing")
+    return any(eventing.get("deployment", name) is not None for name in CONTROLLERS)
 
 
 class KafkaSources:

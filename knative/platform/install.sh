@@ -124,19 +124,34 @@ install() {
 
 # --- looked at
 check() {
-  local missing=0
+  local missing=0 controller
   part "Knative Serving" knative-serving activator autoscaler controller webhook || missing=1
   ingress || missing=1
   part "Knative Eventing" knative-eventing eventing-controller eventing-webhook || missing=1
-  if kubectl get crd kafkasources.sources.knative.dev >/dev/null 2>&1; then
-    part "KafkaSource" knative-eventing kafka-controller kafka-webhook-eventing || missing=1
-  else
+  controller=$(kafka_controller)
+  if ! kubectl get crd kafkasources.sources.knative.dev >/dev/null 2>&1; then
     say "missing  KafkaSource: its type is not there"
     missing=1
+  elif [ -z "$controller" ]; then
+    say "missing  KafkaSource: knative-eventing has no deployment kafka-controller, and no kafka-source-controller"
+    missing=1
+  else
+    part "KafkaSource" knative-eventing "$controller" kafka-webhook-eventing || missing=1
   fi
   asked
   [ $missing = 0 ] || fail "something is missing: install.sh installs it"
   say "Everything that taskmaster functions stand on is there."
+}
+
+# The bundle that has KafkaSource alone (eventing-kafka-source-bundle.yaml) calls its controller kafka-source-controller.
+kafka_controller() {
+  local name
+  for name in kafka-controller kafka-source-controller; do
+    if kubectl get -n knative-eventing "deployment/$name" >/dev/null 2>&1; then
+      say "$name"
+      return
+    fi
+  done
 }
 
 part() { # NAME NAMESPACE DEPLOYMENT...

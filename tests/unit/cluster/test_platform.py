@@ -89,6 +89,46 @@ esac"""
     assert "apply" not in (platform / "called").read_text()
 
 
+def with_kafka_controllers(*there: str) -> str:
+    """kubectl of a cluster that has everything, and these controllers of KafkaSource."""
+    known = "|".join(f"*deployment/{name}" for name in there) or "none"
+    return f"""case "$*" in
+  version*|*crd*) ;;
+  "config current-context") echo here ;;
+  *config-network*) echo gateway-api.ingress.networking.knative.dev ;;
+  *nodes*) echo 2 ;;
+  *pods*) echo 350m ;;
+  *jsonpath*) echo 1.22.3 ;;
+  get*{known}) ;;
+  get*deployment/kafka-controller|get*deployment/kafka-source-controller) exit 1 ;;
+esac"""
+
+
+@pytest.mark.parametrize(
+    "there",
+    [("kafka-controller",), ("kafka-source-controller",), ("kafka-controller", "kafka-source-controller")],
+    ids="+".join,
+)
+def test_the_check_takes_either_controller_of_kafka_source(platform: Path, there: tuple[str, ...]) -> None:
+    """`kafka-source-controller` is the one of the bundle that has KafkaSource alone."""
+    done = install(platform, "check", kubectl=with_kafka_controllers(*there))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ready    KafkaSource 1.22.3" in done.stdout
+
+
+def test_the_check_names_both_controllers_where_neither_is_there(platform: Path) -> None:
+    done = install(platform, "check", kubectl=with_kafka_controllers())
+    assert done.returncode == 1
+    assert "has no deployment kafka-controller, and no kafka-source-controller" in done.stdout
+
+
+def test_the_check_waits_for_the_controller_that_is_there(platform: Path) -> None:
+    starting = 'case "$*" in rollout*kafka-source-controller*) exit 1 ;; esac'
+    done = install(platform, "check", kubectl=f"{starting}\n{with_kafka_controllers('kafka-source-controller')}")
+    assert done.returncode == 1
+    assert "not up   kafka-source-controller: kubectl describe deployment/kafka-source-controller" in done.stdout
+
+
 def test_a_wrong_word_is_answered_with_the_right_ones(platform: Path) -> None:
     done = install(platform, "instal", kubectl="exit 0")
     assert done.returncode == 1

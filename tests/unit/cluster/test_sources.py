@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from knative.cluster.kubectl import ClusterError, Kubectl
-from knative.cluster.sources import KafkaSources
+from knative.cluster.sources import KafkaSources, has_controller
 from knative.local.fields import Field
 from knative.local.manifests import kafka_source
 from knative.local.sink import HttpSink
@@ -47,6 +47,18 @@ def client(tmp_path: Path, source: dict[str, Any], **secrets: dict[str, str]) ->
 
 def reference(name: str, key: str) -> dict[str, Any]:
     return {"secretKeyRef": {"name": name, "key": key}}
+
+
+@pytest.mark.parametrize(
+    ("deployment", "delivers"),
+    [("kafka-controller", True), ("kafka-source-controller", True), ("eventing-controller", False)],
+)
+def test_a_cluster_with_either_controller_delivers_itself(tmp_path: Path, deployment: str, delivers: bool) -> None:
+    program = tmp_path / "kubectl"  # --namespace=knative-eventing get deployment NAME
+    program.write_text(f'#!/bin/sh\n[ "$1 $4" != "--namespace=knative-eventing {deployment}" ] || echo "{{}}"\n')
+    program.chmod(0o755)
+    kubectl = Kubectl("here", environ={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert has_controller(kubectl) is delivers
 
 
 def test_a_plain_broker_needs_nothing_more(tmp_path: Path) -> None:
