@@ -1,6 +1,7 @@
-"""README and docs say what is there: settings, make targets, modules, and links that lead somewhere."""
+"""Every page says what is there: settings, make targets, modules, tests, and links that lead somewhere."""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,10 @@ from taskmaster.settings import Settings
 from tests.documents import rows
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "knative" / "README.md"])
+# Folders that are made here, and are not of the repository.
+MADE_HERE = {".venv", ".local", ".pytest_cache", "node_modules"}
+DOCUMENTS = sorted(path for path in ROOT.rglob("*.md") if not MADE_HERE & {*path.relative_to(ROOT).parts})
+each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 CONFIGURATION = ROOT / "docs" / "configuration.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
 
@@ -37,9 +41,19 @@ def shown(default: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def prose(document: Path) -> str:
+    """The page without its code, in which a # is a comment and brackets are no link."""
+    text = re.sub(r"^( *)```.*?^\1```", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"^ {4,}\S.*$|`[^`\n]+`(?!\])", "", text, flags=re.MULTILINE)
+
+
 def anchors(document: Path) -> set[str]:
-    headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    """The headings as GitHub makes anchors of them: a heading that comes again is numbered."""
+    text = re.sub(r"^( *)```.*?^\1```", "", document.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    found: Counter[str] = Counter()
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        found[re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")] += 1
+    return {f"{anchor}-{again}" if again else anchor for anchor, count in found.items() for again in range(count)}
 
 
 def test_every_setting_is_documented_with_its_default_and_none_that_is_not_there() -> None:
@@ -47,14 +61,14 @@ def test_every_setting_is_documented_with_its_default_and_none_that_is_not_there
     assert table(CONFIGURATION, "variable") == settings
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@each_document
 def test_every_variable_that_is_set_in_an_example_exists(document: Path) -> None:
     set_there = set(re.findall(r"(?:^|\s|`)([A-Z][A-Z_]*_[A-Z_]+)=", document.read_text(encoding="utf-8")))
     known = {*table(CONFIGURATION, "variable"), *table(CONFIGURATION, "server variable")}
     assert set_there <= known
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@each_document
 def test_every_make_target_that_is_named_exists(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
     fenced = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
@@ -64,10 +78,10 @@ def test_every_make_target_that_is_named_exists(document: Path) -> None:
     assert named <= targets
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@each_document
 def test_every_relative_link_leads_somewhere(document: Path) -> None:
     broken = []
-    for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text(encoding="utf-8")):
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(document)):
         if re.match(r"[a-z]+:", target):
             continue
         path, _, anchor = target.partition("#")
@@ -77,13 +91,25 @@ def test_every_relative_link_leads_somewhere(document: Path) -> None:
     assert broken == []
 
 
+def test_the_reader_of_links_sees_them_and_the_headings() -> None:
+    """A parser that finds nothing would pass everything."""
+    assert {"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "architecture.md"} <= {path.name for path in DOCUMENTS}
+    assert len(re.findall(r"\]\(([^)\s]+)\)", prose(ROOT / "README.md"))) > 20
+    assert {"code-map", "time"} <= anchors(ARCHITECTURE)
+
+
+def test_the_readme_is_short() -> None:
+    """Whoever arrives reads it to the end; what is longer has a page of its own."""
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 160
+
+
 @pytest.mark.parametrize("folder", ["functions", "functions/taskmaster", "knative/local", "helm", "knative/cluster"])
 def test_the_code_map_has_every_module_and_none_that_is_not_there(folder: str) -> None:
     modules = {path.name for path in (ROOT / folder).glob("*.py") if not path.name.startswith("__")}
     assert table(ARCHITECTURE, f"`{folder}/`").keys() == modules
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@each_document
 def test_every_test_that_is_named_exists(document: Path) -> None:
     if document.name == "adding-an-operation.md":
         return  # it names the test that its reader is to write
