@@ -1,6 +1,7 @@
 """reopen-task: a completed task is open again; a successor that nobody has touched is withdrawn."""
 
 from taskmaster.door import operation
+from taskmaster.series import alone
 from taskmaster.tasks import Refused, Task, TaskCommand
 from taskmaster.work import Work
 
@@ -26,4 +27,6 @@ def reopen_task(command: ReopenTask, work: Work) -> Task:
         work.keep(series.withdrawn())
     elif series and series.is_exhausted_by(task):
         work.keep(series.resumed())
+    elif series and series.ended_at:
+        task = alone(task)
     return work.save(task.reopen(at=work.now))

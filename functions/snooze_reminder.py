@@ -7,7 +7,7 @@ from pydantic import Field
 
 from taskmaster.door import function, handles
 from taskmaster.reminders import Duration, later
-from taskmaster.tasks import Moment, Refused, Task, TaskCommand
+from taskmaster.tasks import Moment, Refused, Task, TaskCommand, is_kept
 from taskmaster.work import Work
 
 _LONGEST = timedelta(days=3660)
@@ -34,8 +34,8 @@ def snooze_task(command: SnoozeReminder, work: Work) -> Task:
     if command.duration:
         until = later(work.now, command.duration, zone=ZoneInfo(task.time_zone))
     assert until is not None
-    if not work.now < until < work.now + _LONGEST:
-        raise Refused(422, "Not ahead", "A snooze ends at a moment ahead, within ten years.")
+    if not (work.now < until < work.now + _LONGEST and is_kept(until)):
+        raise Refused(422, "Not ahead", "A snooze ends at a moment ahead, within ten years and before the year 9001.")
     return work.save(task.changed(at=work.now, snoozed_until=until))
 
 

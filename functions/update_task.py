@@ -72,19 +72,22 @@ def update_task(command: UpdateTask, work: Work) -> Task:
     if redated or "reminders" in changes:
         reminders.checked(changed)
     series = work.series_of(task)
-    if series is None and changed.recurrence_pattern:
-        changed = begun(changed)
-        work.begin(Series.begun_by(changed))
-    elif series and series.head == task.occurrence:
-        if task.completed and series.ended_at and changed.recurrence_pattern and _is_about_the_series(command, changes):
-            raise Refused(
-                409, "The series has ended", "Reopen the task first: while it is completed, nothing follows it."
-            )
+    is_about_series = _is_about_the_series(command, changes)
+    has_ended = series is None or series.ended_at is not None
+    if has_ended and task.completed and changed.recurrence_pattern and is_about_series:
+        raise Refused(409, "Completed", "Reopen the task first: while it is completed, no series begins with it.")
+    if series is None:
+        if changed.recurrence_pattern:
+            changed = begun(changed)
+            work.begin(Series.begun_by(changed))
+    elif series.head == task.occurrence:
         series = series.edited(changed, was=task, scope=command.scope)
         work.keep(series)
-        if task.completed and task.recurrence_paused and series.continues_after(task):
-            _resume(changed, series, work)
-    elif series and _is_about_the_series(command, changes):
+        if task.completed and is_about_series and series.continues_after(task):
+            _go_on(changed, series, work)
+    elif has_ended and changes.get("recurrence_pattern"):
+        work.keep(Series.begun_by(changed))  # it stood alone: what came behind it was deleted
+    elif is_about_series:
         raise Refused(409, "The series has moved on", "Change what is to follow at the open occurrence of the series.")
     return work.save(changed)
 
@@ -95,8 +98,11 @@ def _is_about_the_series(command: UpdateTask, changes: dict[str, Any]) -> bool:
     return command.scope == "following" or bool(changes.keys() & about)
 
 
-def _resume(task: Task, series: Series, work: Work) -> None:
-    """Go on after a task that was completed while the series was paused: with no date that has passed meanwhile, unless
-    dates are counted from the completion."""
+def _go_on(task: Task, series: Series, work: Work) -> None:
+    """Follow a completed task whose successor has not come: it was completed while the series was paused, or a moment ago.
+
+    The event of a completion may have been handled already. The date is none that has passed meanwhile, unless dates are
+    counted from the completion.
+    """
     done_at = task.completed_at if series.recurrence_from == "completion" else None
     follow(task, series, work, completed_at=done_at or work.now)

@@ -19,6 +19,7 @@ from taskmaster.pages import Mark, Sort
 from taskmaster.preferences import Preferences
 from taskmaster.receipts import InboxKey, Receipt
 from taskmaster.reminders import ReminderDue, ReminderRow
+from taskmaster.search import folded
 from taskmaster.series import Series
 from taskmaster.store import Fired
 from taskmaster.tasks import Priority, Task
@@ -296,7 +297,7 @@ def _is_within(task: Task, filters: Mapping[str, Any]) -> bool:
     moment = task.due_at or task.deadline
     local = task.due_at.astimezone(ZoneInfo(task.time_zone)).date() if task.due_at else None
     day = task.due_on or local
-    words = f"{task.title} {task.description or ''}".lower()
+    texts = (folded(task.title), folded(task.description or ""))
     overdue_at, priorities = filters["overdue_at"], filters["priorities"]
     return all(
         (
@@ -308,7 +309,7 @@ def _is_within(task: Task, filters: Mapping[str, Any]) -> bool:
             filters["to_moment"] is None or (moment is not None and moment <= filters["to_moment"]),
             filters["from_day"] is None or (day is not None and day >= filters["from_day"]),
             filters["to_day"] is None or (day is not None and day <= filters["to_day"]),
-            filters["text"].lower() in words,
+            any(filters["text"] in text for text in texts),
         )
     )
 

@@ -10,6 +10,8 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
+from taskmaster.backfill import fold_texts
+
 log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent / "sql" / "migrations"
@@ -30,7 +32,9 @@ class WrongLogin(ValueError):
 
 
 def migrate(owner_url: str, user_url: str, system_url: str) -> list[str]:
-    """Apply what is missing and give the two logins the passwords of their URLs. The names of what was applied.
+    """Apply what is missing, give the two logins the passwords of their URLs, and fill new columns of old rows.
+
+    The names of what was applied.
 
     Raises WrongLogin, and psycopg's errors when the database refuses.
     """
@@ -43,6 +47,7 @@ def migrate(owner_url: str, user_url: str, system_url: str) -> list[str]:
                 connection.execute(
                     sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(login), sql.Literal(password))
                 )
+        fold_texts(connection)
     return applied
 
 

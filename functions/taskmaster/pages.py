@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 import pydantic
 from pydantic import BeforeValidator, Discriminator, Field
 
+from taskmaster.search import folded
 from taskmaster.tasks import MAX_ID, Command, Day, Moment, Priority, Record, Refused, SearchText, Tag, Task, number
 
 Sort = Literal[
@@ -48,7 +49,7 @@ class ListTasks(Command):
         default=None, description="due at this moment or day, or later; a day is taken in each task's own zone"
     )
     due_to: Bound | None = Field(default=None, description="due at this moment or day, or earlier")
-    text: SearchText = Field(default="", description="part of the title or the description, in any case")
+    text: SearchText = Field(default="", description="part of the title, or of the description, in any case")
     sort: Sort = Field(default="-created_at", description="the order; with a minus backwards")
     limit: Limit = Field(default=20, description="tasks of a page, at most")
     cursor: Annotated[str, Field(max_length=4096)] | None = Field(
@@ -62,7 +63,7 @@ class ListTasks(Command):
             "overdue_at": now if self.status == "overdue" else None,
             "priorities": self.priority or None,
             "tags": self.tag,
-            "text": self.text,
+            "text": folded(self.text),
             **_bounds("from", self.due_from),
             **_bounds("to", self.due_to),
         }

@@ -7,6 +7,7 @@ once and whatever the text.
 import re
 from contextlib import suppress
 from datetime import date, datetime
+from functools import lru_cache
 from typing import TypeVar, get_args
 
 from taskmaster.rrule import Frequency, Rule, Skip, unfulfillable_part
@@ -36,8 +37,9 @@ class RuleError(ValueError):
         self.detail = detail
 
 
+@lru_cache(maxsize=64)
 def parse(pattern: str) -> Rule:
-    """The rule that a pattern stands for.
+    """The rule that a pattern stands for. Read once: whoever asks for the next date of a series asks for its rule.
 
     Raises RuleError for one that is malformed, comes more often than daily or can fall on no day, whatever
     its start.

@@ -12,6 +12,7 @@ Pure: no clock, no I/O, every instant is a parameter. What holds throughout, aft
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
@@ -198,8 +199,9 @@ def _is_past(until: datetime | date, local: datetime | date, due: datetime | dat
     """Whether an occurrence is later than UNTIL, in the terms of UNTIL: a moment, wall time or local day."""
     if isinstance(until, datetime) and isinstance(local, datetime):
         return due > until if until.tzinfo else local > until
-    if isinstance(until, datetime):
-        until = until.astimezone(zone) if until.tzinfo else until
+    if isinstance(until, datetime) and until.tzinfo:
+        with suppress(OverflowError):  # at an end of the calendar its day in UTC does as well
+            until = until.astimezone(zone)
     return local.toordinal() > until.toordinal()
 
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field
 
 from taskmaster.outcome import Outcome
-from taskmaster.tasks import Record, Refused, Task
+from taskmaster.tasks import LATEST, Record, Refused, Task, in_utc, is_kept, moment_of
 
 MOST = 50  # reminders of one task
 FURTHEST = timedelta(days=3660)  # before it is due
@@ -130,7 +130,7 @@ def concluded(row: ReminderRow, tried: Mapping[str, Outcome], *, now: datetime) 
 
 
 def parse(text: str) -> Before | datetime:
-    """A reminder as it is written. Raises ValueError, with a sentence, for what is none."""
+    """A reminder as it is written, or kept. Raises ValueError, with a sentence, for what is none."""
     if text[:1] == "P":
         found = _DURATION.fullmatch(text)
         if found is None or found.lastindex is None:
@@ -144,17 +144,17 @@ def parse(text: str) -> Before | datetime:
         moment = datetime.fromisoformat(text)
     except ValueError:
         moment = None
-    if moment is None or moment.tzinfo is None or not 1970 <= moment.year <= 9000:
+    if moment is None or moment.tzinfo is None:
         raise ValueError(
             "must be a duration before the due time, such as PT30M, or a moment, before or after it, such as "
             "2026-11-24T09:00:00+01:00"
         )
-    return moment.astimezone(UTC)
+    return moment
 
 
 def _written(text: str) -> str:
     parsed = parse(text.strip().upper())
-    return text.strip().upper() if isinstance(parsed, Before) else moment_text(parsed)
+    return text.strip().upper() if isinstance(parsed, Before) else moment_text(in_utc(parsed))
 
 
 def moment_text(moment: datetime) -> str:
@@ -214,7 +214,7 @@ def needs_day_hour(task: Task) -> bool:
 def _moment(text: str, task: Task, day_hour: str) -> datetime | None:
     before = parse(text)
     if isinstance(before, datetime):
-        return before
+        return before.astimezone(UTC)
     if task.due is None:
         return None
     zone = ZoneInfo(task.time_zone)
@@ -238,12 +238,16 @@ def kept_for_a_series(task: Task) -> list[str] | None:
 
 
 def moved_to(written: list[str] | None, *, due: datetime | date, time_zone: str) -> list[str] | None:
-    """The reminders that a series keeps, as those of its occurrence on this date."""
+    """The reminders that a series keeps, as those of its occurrence on this date.
+
+    A moment before the years of what is kept has passed, and is left out. Raises OverflowError for one behind them.
+    """
     if written is None:
         return None
     zone = ZoneInfo(time_zone)
     day = due.astimezone(zone).date() if isinstance(due, datetime) else due
-    return [_absolute(text, day, zone) for text in written]
+    moved = (_absolute(text, day, zone) for text in written)
+    return list(dict.fromkeys(text for text in moved if text is not None))
 
 
 def _relative(text: str, day: date, zone: ZoneInfo) -> str:
@@ -254,11 +258,15 @@ def _relative(text: str, day: date, zone: ZoneInfo) -> str:
     return f"{(local.date() - day).days}@{local.time().isoformat()}"
 
 
-def _absolute(text: str, day: date, zone: ZoneInfo) -> str:
+def _absolute(text: str, day: date, zone: ZoneInfo) -> str | None:
     days, at, wall = text.partition("@")
     if not at:
         return text
-    return moment_text(datetime.combine(day + timedelta(days=int(days)), _wall(wall), zone))
+    ordinal = min(max(day.toordinal() + int(days), 1), date.max.toordinal())
+    moment = moment_of(date.fromordinal(ordinal), _wall(wall), zone)
+    if moment.year > LATEST:
+        raise OverflowError("a reminder lies behind the years of what is kept")
+    return moment_text(moment) if is_kept(moment) else None
 
 
 def _day(task: Task, zone: ZoneInfo) -> date:

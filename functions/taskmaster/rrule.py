@@ -9,7 +9,7 @@ from calendar import isleap, monthrange
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import MAXYEAR, date, datetime, timedelta
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from typing import Literal
 
 Frequency = Literal["DAILY", "WEEKLY", "MONTHLY", "YEARLY"]
@@ -71,7 +71,7 @@ def days_by_year(rule: Rule, start: date) -> Iterator[tuple[int, list[int]]]:
     """
     rule = anchored(rule, start)
     anchor = _period_number(rule, start)
-    periods_of = cache(partial(_days_by_period, rule))
+    periods_of = cache(partial(_days_by_period, _calendar(rule)))
 
     @cache
     def days_of(model: int, lead: int) -> list[int]:
@@ -118,10 +118,20 @@ def unfulfillable_part(rule: Rule) -> str | None:
 
 
 def _can_fall(rule: Rule) -> bool:
-    rule = anchored(rule, date(2000, 1, 1))  # the first of a month is a day that none lacks
-    return any(_days_by_period(rule, model) for model in _MODELS.values())
+    calendar = _calendar(anchored(rule, date(2000, 1, 1)))  # the first of a month is a day that none lacks
+    return any(_days_by_period(calendar, model) for model in _MODELS.values())
 
 
+def _calendar(rule: Rule) -> Rule:
+    """Of a rule what says which days it has: COUNT, which is another at every step of a series, is not of it."""
+    return replace(
+        rule, text="", interval=1, count=None, until=None, by_hour=None, by_minute=None, by_second=None
+    )
+
+
+# Kept for the whole process: a series that is counted from its completions begins its rule anew with each date. 64 are a
+# few rules with all their kinds of year, 4 MB at most. What is returned is not to be changed.
+@lru_cache(maxsize=64)
 def _days_by_period(rule: Rule, year: int) -> dict[int, list[int]]:
     """The days of a year that a rule has but for INTERVAL, by period, both counted from the year's first.
 
@@ -145,8 +155,8 @@ def _days_by_period(rule: Rule, year: int) -> dict[int, list[int]]:
     if rule.skip != "OMIT" and rule.freq in ("MONTHLY", "YEARLY"):
         found = sorted({*found, *_moved(rule, year)})
     if rule.by_day:
-        every = {weekday for ordinal, weekday in rule.by_day if not ordinal}
-        found = [pair for pair in found if pair[1].weekday() in every or _is_nth_weekday(rule, pair[1])]
+        ordinals = [{number for number, weekday in rule.by_day if weekday == each} for each in range(7)]
+        found = [pair for pair in found if _is_chosen(rule, ordinals[pair[1].weekday()], pair[1])]
     periods: dict[int, list[int]] = {}
     for period, day in found:
         periods.setdefault(period, []).append(day.toordinal() - first)
@@ -174,11 +184,11 @@ def _moved(rule: Rule, year: int) -> Iterator[tuple[int, date]]:
             yield period, first - timedelta(days=1) if back else first
 
 
-def _is_nth_weekday(rule: Rule, day: date) -> bool:
-    """Whether an ordinal of BYDAY means this day: in its month or, yearly without BYMONTH, its year."""
-    ordinals = {ordinal for ordinal, weekday in rule.by_day if ordinal and weekday == day.weekday()}
-    if not ordinals:
-        return False
+def _is_chosen(rule: Rule, ordinals: set[int], day: date) -> bool:
+    """Whether BYDAY means this day, by the ordinals of its weekday: 0 is each, the others count in its month or, yearly
+    without BYMONTH, its year."""
+    if 0 in ordinals or not ordinals:
+        return 0 in ordinals
     in_year = rule.freq == "YEARLY" and not rule.by_month
     place, length = _place_in_year(day) if in_year else (day.day, monthrange(day.year, day.month)[1])
     return 1 + (place - 1) // 7 in ordinals or -1 - (length - place) // 7 in ordinals

@@ -5,14 +5,15 @@ Which dates a rule falls on is in recurrence; here is what completing, reopening
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime, time
+from itertools import takewhile
 from typing import Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
 from taskmaster import recurrence, reminders
-from taskmaster.tasks import Record, RecurrenceFrom, Refused, Task
+from taskmaster.tasks import Record, RecurrenceFrom, Refused, Task, is_kept, moment_of
 
 _TEMPLATE = frozenset({"title", "description", "priority", "tags", "reminders"})
 DATE = frozenset({"due_at", "due_on", "time_zone"})
@@ -58,6 +59,7 @@ class Series(Record):
             head=task.occurrence,
             position=1,
             previous_position=1,
+            paused_at=task.updated_at if task.recurrence_paused else None,
         )
 
     @property
@@ -74,6 +76,8 @@ class Series(Record):
     def next(self, due: Due | None, *, done_at: datetime) -> recurrence.Next | None:
         """The date that follows a head of this due date, done with at a moment, or None where the series has ended.
 
+        It ends with its rule, or where its occurrence could not be kept: a date or a reminder of it behind the year 9000.
+
         From the due date: the first date of the rule later than that moment and than the head's own date. From the
         completion: the rule begun anew on the local day of that moment, at the wall time of the start; a later day.
         """
@@ -86,7 +90,9 @@ class Series(Record):
         found = recurrence.next_occurrence(
             _counting_from(anchor, rule), start, zone, position=self.position - anchor + 1, after=later_than
         )
-        return found and replace(found, position=found.position + anchor - 1)
+        if found is None or not self._can_keep(found.due):
+            return None
+        return replace(found, position=found.position + anchor - 1)
 
     def upcoming(self, due: Due | None, *, now: datetime) -> Iterator[Due]:
         """The dates behind a head of this due date, as they come if each is done on its date, or now if that is later.
@@ -101,14 +107,14 @@ class Series(Record):
                 yield following.due
                 series, due, done_at = series.moved(to=following), following.due, self.done_on(following.due)
         else:
-            for found in self._dates(first=self.position + 1, after=self._later_than(due, done_at)):
-                yield found.due
+            dates = self._dates(first=self.position + 1, after=self._later_than(due, done_at))
+            yield from takewhile(self._can_keep, (found.due for found in dates))
 
     def done_on(self, due: Due) -> datetime:
         """A moment at which what is due then is done on its date."""
         if isinstance(due, datetime):
             return due
-        return datetime.combine(due, time(12), ZoneInfo(self.time_zone)).astimezone(UTC)
+        return moment_of(due, time(12), ZoneInfo(self.time_zone))
 
     def occurrence(self, following: recurrence.Next, *, task_id: int, at: datetime) -> Task:
         """The task that is the next occurrence. `at` is business time."""
@@ -209,6 +215,14 @@ class Series(Record):
         """The date that the rule gives the head, wherever the head was moved to."""
         return next((found.due for found in self._dates(first=self.position)), None)
 
+    def _can_keep(self, due: Due) -> bool:
+        """Whether an occurrence of this date, with its reminders, lies within the years of what is kept."""
+        try:
+            reminders.moved_to(self.template.get("reminders"), due=due, time_zone=self.time_zone)
+        except OverflowError:
+            return False
+        return is_kept(due)
+
     def _later_than(self, due: Due | None, done_at: datetime) -> Due:
         """What the next date is later than: the moment of the completion, and the due date."""
         done = done_at if self.starts_at else done_at.astimezone(ZoneInfo(self.time_zone)).date()
@@ -219,7 +233,7 @@ class Series(Record):
         zone = ZoneInfo(self.time_zone)
         if isinstance(due, datetime):
             return due if self.starts_at else due.astimezone(zone).date()
-        return datetime.combine(due, time.max, zone).astimezone(UTC) if self.starts_at else due
+        return moment_of(due, time.max, zone) if self.starts_at else due
 
     def _with(self, **changes: Any) -> Self:
         return self.model_copy(update=changes)
@@ -241,6 +255,11 @@ def begun(task: Task) -> Task:
     if task.recurrence_pattern is None:
         return task
     return task.model_copy(update={"series_id": task.task_id, "occurrence": 1})
+
+
+def alone(task: Task) -> Task:
+    """The task as one that nothing follows any more, which may begin a series anew."""
+    return task.model_copy(update={"recurrence_pattern": None, "recurrence_paused": False})
 
 
 def checked(task: Task, *, rule: bool = True) -> Task:

@@ -16,6 +16,7 @@ from taskmaster.preferences import Preferences
 from taskmaster.queries import named
 from taskmaster.receipts import InboxKey, InboxTransaction, Receipt, outbox_row
 from taskmaster.reminders import ReminderDue, ReminderRow
+from taskmaster.search import folded_texts
 from taskmaster.series import Series
 from taskmaster.session import Login, Session
 from taskmaster.tasks import Task
@@ -169,7 +170,8 @@ class UserTransaction(InboxTransaction):
         return next(iter(self._session.fetch(_TASKS[name], parameters, _AS_TASK)), None)
 
     def _row(self, task: Task) -> dict[str, Any]:
-        return {**task.__dict__, "user_id": self._user_id, "deadline": task.deadline}
+        folded = folded_texts(task.title, task.description, version=task.version)
+        return {**task.__dict__, **folded, "user_id": self._user_id, "deadline": task.deadline}
 
     def _series_row(self, series: Series) -> dict[str, Any]:
         return {**series.__dict__, "user_id": self._user_id, "template": Jsonb(series.template)}

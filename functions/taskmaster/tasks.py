@@ -5,7 +5,8 @@ Every moment is an aware datetime in UTC; every day is a date in the task's own 
 
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -13,6 +14,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 MAX_ID = 2**63 - 1
 MAX_VERSION = 2**31 - 1
+EARLIEST, LATEST = 1970, 9000  # the years of what is kept: days as they are, moments in UTC
 QUERY = "query"  # the context of a command that comes as a query string, whose numbers are texts
 
 Priority = Literal["low", "medium", "high", "urgent"]
@@ -55,15 +57,31 @@ def _existing(text: str, read: Callable[[str], Any], what: str) -> str:
     return text
 
 
-def _in_range(moment: datetime) -> datetime:
-    if not 1970 <= moment.year <= 9000:
-        raise ValueError("must lie between the years 1970 and 9000")
-    return moment.astimezone(UTC)
+def is_kept(due: datetime | date) -> bool:
+    """Whether a day, or a moment that is in UTC already, lies within the years of what is kept."""
+    return EARLIEST <= due.year <= LATEST
+
+
+def in_utc(moment: datetime) -> datetime:
+    """An aware moment as it is kept. Raises ValueError where that lies outside of the years, whatever was written."""
+    with suppress(OverflowError):
+        kept = moment.astimezone(UTC)
+        if is_kept(kept):
+            return kept
+    raise ValueError(f"must lie between the years {EARLIEST} and {LATEST} in UTC")
+
+
+def moment_of(day: date, wall: time, zone: ZoneInfo) -> datetime:
+    """The moment at which a zone's clock shows this. Aware, UTC; where the calendar ends first, its end."""
+    try:
+        return datetime.combine(day, wall, zone).astimezone(UTC)
+    except OverflowError:
+        return (datetime.min if day.year < LATEST else datetime.max).replace(tzinfo=UTC)
 
 
 def _day_in_range(day: date) -> date:
-    if not 1970 <= day.year <= 9000:
-        raise ValueError("must lie between the years 1970 and 9000")
+    if not is_kept(day):
+        raise ValueError(f"must lie between the years {EARLIEST} and {LATEST}")
     return day
 
 
@@ -98,7 +116,7 @@ Tag = Annotated[str, Field(min_length=1, max_length=50, json_schema_extra=_STORA
 Tags = Annotated[list[Tag], Field(max_length=50), AfterValidator(lambda tags: list(dict.fromkeys(tags)))]
 TaskId = Annotated[int, Field(ge=1, le=MAX_ID), BeforeValidator(whole)]
 Version = Annotated[int, Field(ge=1, le=MAX_VERSION), BeforeValidator(number)]
-Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_moment_written), AfterValidator(_in_range)]
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_moment_written), AfterValidator(in_utc)]
 Day = Annotated[date, Field(strict=False), BeforeValidator(_day_written), AfterValidator(_day_in_range)]
 TimeZone = Annotated[
     str, Field(max_length=64, json_schema_extra={"format": "iana-time-zone"}), AfterValidator(_known_zone)
@@ -179,8 +197,8 @@ class Task(Record):
         """The moment from which the task is overdue: due_at, or the end of due_on in its zone. Aware, UTC."""
         if self.due_on is None:
             return self.due_at
-        midnight = datetime.combine(self.due_on + timedelta(days=1), datetime.min.time(), ZoneInfo(self.time_zone))
-        return midnight.astimezone(UTC)
+        following = self.due_on + timedelta(days=1) if self.due_on < date.max else self.due_on
+        return moment_of(following, time.min, ZoneInfo(self.time_zone))
 
     @property
     def rule(self) -> tuple[str | None, RecurrenceFrom]:

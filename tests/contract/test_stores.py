@@ -1,6 +1,5 @@
 """What a store owes those who use it, held against the one in memory and the one on PostgreSQL alike."""
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,7 +12,6 @@ from taskmaster.pages import ListTasks, Mark, mark_of, page
 from taskmaster.preferences import Preferences, QuietHours, Webhook
 from taskmaster.receipts import InboxKey
 from taskmaster.series import Series, begun
-from taskmaster.settings import read
 from taskmaster.store import Database
 from taskmaster.tasks import Task
 from tests.fake_store import FakeStore
@@ -22,25 +20,6 @@ Store = FakeStore | Database
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 DIGEST, OTHER = b"a" * 32, b"b" * 32
-
-
-@pytest.fixture(params=["memory", "postgresql"])
-def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    if request.param == "memory":
-        yield FakeStore()
-        return
-    settings = read(request.getfixturevalue("environment"))
-    database = Database(
-        user_url=settings.database_url.get_secret_value(),
-        system_url=settings.system_database_url.get_secret_value(),
-        pool_size=2,
-        timeout=5,
-    )
-    yield database
-    with database.as_system() as transaction:  # those of other tests on this server would ring here
-        transaction._session.later("UPDATE reminder SET closed_at = now() WHERE closed_at IS NULL")
-        transaction._session.later("UPDATE alarm SET next_at = NULL")
-    database.close()
 
 
 @pytest.fixture

@@ -21,10 +21,11 @@ SELECT task_id, title, description, completed, priority, tags, due_at, due_on, t
 INSERT INTO task (task_id, user_id, title, description, completed, priority, tags, due_at, due_on, time_zone, deadline,
                   reminders, snoozed_until,
                   recurrence_pattern, recurrence_from, recurrence_paused, series_id, occurrence, version, created_at,
-                  updated_at, completed_at)
+                  updated_at, completed_at, search_title, search_description, search_version)
 VALUES (%(task_id)s, %(user_id)s, %(title)s, %(description)s, %(completed)s, %(priority)s, %(tags)s, %(due_at)s, %(due_on)s,
         %(time_zone)s, %(deadline)s, %(reminders)s, %(snoozed_until)s, %(recurrence_pattern)s, %(recurrence_from)s, %(recurrence_paused)s,
-        %(series_id)s, %(occurrence)s, %(version)s, %(created_at)s, %(updated_at)s, %(completed_at)s)
+        %(series_id)s, %(occurrence)s, %(version)s, %(created_at)s, %(updated_at)s, %(completed_at)s,
+        %(search_title)s, %(search_description)s, %(search_version)s)
 
 -- name: update_task
 UPDATE task SET title = %(title)s, description = %(description)s, completed = %(completed)s, priority = %(priority)s,
@@ -32,7 +33,8 @@ UPDATE task SET title = %(title)s, description = %(description)s, completed = %(
                 reminders = %(reminders)s, snoozed_until = %(snoozed_until)s,
                 recurrence_pattern = %(recurrence_pattern)s, recurrence_from = %(recurrence_from)s,
                 recurrence_paused = %(recurrence_paused)s, series_id = %(series_id)s,
-                occurrence = %(occurrence)s, version = %(version)s, updated_at = %(updated_at)s, completed_at = %(completed_at)s
+                occurrence = %(occurrence)s, version = %(version)s, updated_at = %(updated_at)s, completed_at = %(completed_at)s,
+                search_title = %(search_title)s, search_description = %(search_description)s, search_version = %(search_version)s
  WHERE task_id = %(task_id)s
 
 -- name: delete_task
@@ -62,6 +64,8 @@ UPDATE series SET recurrence_pattern = %(recurrence_pattern)s, recurrence_from =
 
 -- name: list_tasks
 -- One page: {key} and {direction} are the order, {beyond} is > or <; they come from a closed table, all else is a parameter.
+-- A folded text is compared with what was folded of this very version. Where nothing was, the text is ASCII, whose lower
+-- case is the same in every locale but some, or the row was written by code without these columns: then it is lower case.
 SELECT task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, reminders, snoozed_until, recurrence_pattern,
        recurrence_from, recurrence_paused, series_id, occurrence, version, created_at, updated_at, completed_at
   FROM task
@@ -74,7 +78,11 @@ SELECT task_id, title, description, completed, priority, tags, due_at, due_on, t
    AND (%(to_moment)s::timestamptz IS NULL OR coalesce(due_at, deadline) <= %(to_moment)s)
    AND (%(from_day)s::date IS NULL OR coalesce(due_on, (due_at AT TIME ZONE time_zone)::date) >= %(from_day)s)
    AND (%(to_day)s::date IS NULL OR coalesce(due_on, (due_at AT TIME ZONE time_zone)::date) <= %(to_day)s)
-   AND (%(text)s = '' OR strpos(lower(title || ' ' || coalesce(description, '')), lower(%(text)s)) > 0)
+   AND (%(text)s = ''
+        OR strpos(coalesce(CASE WHEN search_version = version THEN search_title END,
+                           lower(lower(title COLLATE "C") COLLATE "default")), %(text)s) > 0
+        OR strpos(coalesce(CASE WHEN search_version = version THEN search_description END,
+                           lower(lower(description COLLATE "C") COLLATE "default")), %(text)s) > 0)
    AND (%(mark_id)s::bigint IS NULL OR ({key}, task_id) {beyond} (%(mark_key)s, %(mark_id)s))
  ORDER BY {key} {direction}, task_id {direction} LIMIT %(limit)s
 
@@ -86,3 +94,15 @@ SELECT task_id, title, description, completed, priority, tags, due_at, due_on, t
 
 -- name: delete_empty_series
 DELETE FROM series s WHERE series_id = %(series_id)s AND NOT EXISTS (SELECT FROM task t WHERE t.series_id = s.series_id)
+
+-- name: lock_tasks_to_fold
+-- As the owner of the tables: tasks behind an id with texts beyond ASCII of which nothing, or a former version, was folded.
+-- One that somebody holds is left out: its holder writes it anew, or the next round finds it.
+SELECT task_id, version, title, description FROM task
+ WHERE task_id > %(beyond)s AND search_version IS DISTINCT FROM version
+   AND (octet_length(title) > length(title) OR octet_length(description) > length(description))
+ ORDER BY task_id LIMIT %(limit)s FOR NO KEY UPDATE SKIP LOCKED
+
+-- name: keep_folded
+UPDATE task SET search_title = %(search_title)s, search_description = %(search_description)s, search_version = %(search_version)s
+ WHERE task_id = %(task_id)s
