@@ -59,7 +59,7 @@ def test_an_attempt_counts_before_anything_is_decoded(pack: Pack, monkeypatch: p
     def crash(*_: object) -> None:
         raise Crash
 
-    monkeypatch.setattr(events, "decode", crash)
+    monkeypatch.setattr(events.Received, "event", property(crash))
     for attempts in (1, 2, 3):
         with pytest.raises(Crash):
             create(pack)
