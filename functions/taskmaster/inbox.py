@@ -14,7 +14,7 @@ from taskmaster import events, identity
 from taskmaster.answers import Answer
 from taskmaster.events import Malformed, Received
 from taskmaster.receipts import InboxKey, Receipt
-from taskmaster.tasks import Command, Record
+from taskmaster.tasks import Asked
 
 if TYPE_CHECKING:
     from cloudevents.http import CloudEvent
@@ -38,7 +38,7 @@ def digest(*parts: str | bytes) -> bytes:
     return hashed.digest()
 
 
-def digest_of(operation: str, command: Record, preconditions: Mapping[str, Any] | None = None) -> bytes:
+def digest_of(operation: str, command: Asked, preconditions: Mapping[str, Any] | None = None) -> bytes:
     """What tells one command from another under one id, whichever door it came by: SHA-256, 32 bytes.
 
     Of the operation, the validated command and its preconditions, such as an If-Match that is no field of the command.
@@ -48,7 +48,7 @@ def digest_of(operation: str, command: Record, preconditions: Mapping[str, Any] 
     said = {
         "operation": operation,
         "command": command.model_dump(),
-        "sent": sorted(command.model_fields_set) if isinstance(command, Command) and command.is_patch else None,
+        "sent": sorted(command.model_fields_set) if command.is_patch else None,
         "preconditions": dict(preconditions or {}),
     }
     canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), default=_plain)
