@@ -17,7 +17,7 @@ from taskmaster.events import Outgoing
 from taskmaster.ids import new_id
 from taskmaster.pages import Mark, Sort
 from taskmaster.preferences import Preferences
-from taskmaster.receipts import InboxKey, Receipt
+from taskmaster.receipts import InboxKey, Receipt, outbox_row
 from taskmaster.reminders import ReminderDue, ReminderRow
 from taskmaster.search import folded
 from taskmaster.series import Series
@@ -108,11 +108,15 @@ class _FakeInbox:
     def lock_inbox(self, key: InboxKey) -> Receipt | None:
         return self._tables.inbox.get(key)
 
-    def answer_inbox(self, key: InboxKey, status: int, answer: dict[str, Any] | None) -> None:
-        if key in self._tables.inbox:
-            self._tables.inbox[key] = self._tables.inbox[key]._replace(status=status, answer=answer)
+    def answer_inbox(
+        self, key: InboxKey, status: int, answer: dict[str, Any] | None, digest: bytes | None = None
+    ) -> None:
+        if known := self._tables.inbox.get(key):
+            answered = known._replace(status=status, answer=answer, digest=digest or known.digest)
+            self._tables.inbox[key] = answered
 
     def insert_outbox(self, event: Outgoing) -> None:
+        outbox_row(event)  # which refuses what could not be passed on
         self._tables.outbox = [*self._tables.outbox, event]
 
     def insert_outbox_unless_awaited(self, event: Outgoing, moment: datetime, now: datetime) -> None:
@@ -249,6 +253,11 @@ class FakeSystemTransaction(_FakeInbox):
         known = self._tables.inbox.get(key)
         if known and known.status is None:
             self._tables.inbox[key] = known._replace(attempts=max(known.attempts - 1, 0))
+
+    def note_command(self, key: InboxKey, digest: bytes) -> None:
+        known = self._tables.inbox.get(key)
+        if known and known.status is None and known.digest == digest[:32]:
+            self._tables.inbox[key] = known._replace(digest=digest)
 
     def forget_inbox(self, key: InboxKey) -> None:
         self._tables.inbox.pop(key, None)

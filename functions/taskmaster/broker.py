@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from taskmaster.events import Outgoing
+from taskmaster.header_values import flaw
 from taskmaster.settings import Settings
 
 if TYPE_CHECKING:
@@ -151,6 +152,9 @@ class Broker:
             client.close()
 
     def _send(self, topic: str, key: str, headers: Mapping[str, str], value: bytes) -> Any:
+        for name, text in headers.items():
+            if said := flaw(text):  # on a topic it would hold up everything behind it, for hours
+                raise Unsendable(f"its header {name} {said}")
         try:
             return self._connected().send(
                 topic,

@@ -10,8 +10,9 @@ from pydantic_core import from_json
 from taskmaster import answers, events, identity, oidc
 from taskmaster.answers import Answer, Turned, problem
 from taskmaster.events import Malformed, Origin
+from taskmaster.header_values import obstacle
 from taskmaster.ids import new_id
-from taskmaster.inbox import digest, inbox_key
+from taskmaster.inbox import digest, digest_of, inbox_key
 from taskmaster.invocation import Invoker
 from taskmaster.log import tie
 from taskmaster.operation import Operation
@@ -23,7 +24,7 @@ from taskmaster.tasks import QUERY
 _MERGE_PATCH = "application/merge-patch+json"
 _BY_QUERY = ("GET", "HEAD", "DELETE")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
-_IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
+_IDEMPOTENCY_KEY = re.compile(r"(?! )[ -~]{1,255}(?<! )")
 
 
 def answer_call(invoker: Invoker, operations: Sequence[Operation], request: Request, body: bytes) -> Answer:
@@ -70,12 +71,13 @@ def _answer_event(
     if chosen is None:
         takes = ", ".join(by_type) or "no events"
         return problem(422, "Not for this function", f"{invoker.function} takes {takes}.")
-    data = event.get_data()
     try:
-        command = chosen.command.model_validate({} if data is None else data)
+        command = chosen.understand(event.get_data())
+    except Malformed as error:
+        return problem(400, "Malformed event", str(error))
     except ValidationError as error:
         return answers.invalid(error, chosen.command)
-    return invoker.by_call(chosen, command, origin, key=key, seal=digest(body))
+    return invoker.by_call(chosen, command, origin, key=key, seal=digest_of(event["type"], command))
 
 
 def _caller(headers: Mapping[str, str], configured: Settings) -> str:
@@ -144,7 +146,7 @@ def _idempotency_key(function: str, user_id: str, headers: Mapping[str, str]) ->
     if given is None:
         return None
     if not _IDEMPOTENCY_KEY.fullmatch(given):
-        wanted = "Idempotency-Key has 1 to 255 printable ASCII characters."
+        wanted = "Idempotency-Key has 1 to 255 printable ASCII characters, and no blank at its ends."
         raise Turned(problem(400, "Not an idempotency key", wanted))
     return InboxKey(function, user_id, "idempotency-key", given)
 
@@ -153,7 +155,7 @@ def _origin(function: str, user_id: str, headers: Mapping[str, str]) -> Origin:
     """What events inherit from this call: its correlation id, or a new one, and its trace (W3C Trace Context)."""
     correlation = headers.get("x-correlation-id") or headers.get("x-request-id") or ""
     trace = headers.get("traceparent", "")
-    usable = 0 < len(correlation) <= 128 and correlation.isascii() and correlation.isprintable()
+    usable = 0 < len(correlation) <= 128 and correlation.isascii() and not obstacle(correlation)
     return Origin(
         function=function,
         user_id=user_id,

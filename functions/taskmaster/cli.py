@@ -12,6 +12,7 @@ import click
 
 from taskmaster.acls import USERS, Tool
 from taskmaster.dead_letter_commands import dead_letters
+from taskmaster.record_commands import records
 from taskmaster.terminal import configured, deadline, fail, first_line
 
 _BROKER_SECONDS = 60
@@ -175,6 +176,7 @@ def _show_settings(private: bytes) -> None:
 
 
 main.add_command(dead_letters)
+main.add_command(records)
 
 
 if __name__ == "__main__":

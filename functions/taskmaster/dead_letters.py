@@ -139,11 +139,6 @@ def replay(database: Database, letter: Letter, *, topic: str, again: bool = Fals
 def _state(letter: Letter, rows: Mapping[InboxKey, Receipt]) -> State:
     row = rows.get(letter.event) if letter.event else None
     if row is not None and was_handled(row):
-        return State.HANDLED if _is_of(letter, row) else State.TAKEN
+        return State.HANDLED if letter.is_of(row) else State.TAKEN
     marker = rows.get(letter.marker)
     return State.REPLAYED if marker is not None and marker.status is not None else State.WAITING
-
-
-def _is_of(letter: Letter, row: Receipt) -> bool:
-    """Whether a row is about this letter's command. Of a structured event it has the digest of the data alone."""
-    return "specversion" not in letter.attributes or bytes(row.digest) == digest(letter.value)

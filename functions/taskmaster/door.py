@@ -95,8 +95,7 @@ def dead_letter_sink(handler: Callable[[events.Outgoing, Runtime], None]) -> Fun
 
     def answer(here: Runtime, request: Request, body: bytes) -> Answer:
         _expect_event(here, request)
-        attrs = events.attributes(request.headers.items())
-        handler(events.dead_letter(attrs, request.headers.get("content-type", ""), body), here)
+        handler(events.Received(request.headers, body).as_letter(), here)
         return NO_CONTENT
 
     # What was too large for its function must not be too large to be kept.
@@ -161,7 +160,9 @@ def _expect_event(here: Runtime, request: Request) -> None:
     if request.method != "POST":
         raise Turned(problem(405, "Method not allowed", "Events are POSTed.", headers={"Allow": "POST"}))
     if not events.is_event(request.headers):
-        raise Turned(problem(400, "Malformed event", "Send one CloudEvent 1.0, in binary or structured mode."))
+        is_batch = events.media_type(request.headers) == events.BATCH
+        wanted = "Batches are not taken: send" if is_batch else "Send"
+        raise Turned(problem(400, "Malformed event", f"{wanted} one CloudEvent 1.0, in binary or structured mode."))
 
 
 def _is_believed(configured: settings.Settings, request: Request) -> bool:

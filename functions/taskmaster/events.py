@@ -1,27 +1,33 @@
-"""CloudEvents on the wire: binary and structured HTTP in, binary Kafka out, and the original JSON envelope.
+"""CloudEvents that arrive: binary and structured HTTP, and the original JSON envelope inside a Kafka record.
 
-The binding is written against CloudEvents 1.0.2 (HTTP and Kafka protocol bindings) and against what Knative's
-KafkaSource was seen to send. The cloudevents package gives the type; its own binding loses datacontenttype and
-non-ASCII attributes.
+The binding is written against CloudEvents 1.0.2 (HTTP and Kafka protocol bindings, JSON event format) and against what
+Knative's KafkaSource was seen to send. The cloudevents package gives the type; its own binding loses datacontenttype
+and non-ASCII attributes.
 """
 
+import base64
+import binascii
+import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import unquote
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
-from taskmaster.ids import new_id
-from taskmaster.routes import DEAD_LETTERS
+from taskmaster import header_values
+from taskmaster.outgoing import OURS, UNDECODED, Origin, Outgoing, dead_letter, key_of, outgoing, without_data
 
 if TYPE_CHECKING:
     from cloudevents.http import CloudEvent
 
+__all__ = ["Origin", "Outgoing", "dead_letter", "key_of", "outgoing", "without_data"]  # both directions have one face
+
 JSON = "application/json"
 STRUCTURED = "application/cloudevents+json"
+BATCH = "application/cloudevents-batch+json"
 PING = "dev.knative.sources.ping"
 WRAPPED = "dev.knative.kafka.event"  # how KafkaSource hands over a record that is no CloudEvent
 _FROM_KAFKA = "knativekafkaoffset"  # an attribute that it adds to every event
@@ -36,6 +42,7 @@ _ENVELOPE = {
 }
 _ENVELOPE_METADATA = {"source": "source", "trace_id": "traceparent"}
 _REQUIRED = ("id", "source", "type")
+_TAKEN_OVER = ("id", "source", "userid", "correlationid")  # into keys of the inbox, and into what follows from it
 _NAME = re.compile(r"[a-z0-9]{1,64}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _ATTRIBUTE_LIMIT = 2048
@@ -54,22 +61,84 @@ def media_type(headers: Mapping[str, str]) -> str:
 
 
 def attributes(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The ce-* headers of a binary event, names without the prefix, percent-decoded (HTTP binding 3.1.3.2).
+    """The ce-* headers of a binary event, names without the prefix, unquoted and decoded (HTTP binding 3.1.3.2).
 
-    KafkaSource encodes nothing, so what comes from one is taken as it is: its ids a%2Fb and a/b are two.
+    KafkaSource encodes and quotes nothing and writes Latin-1, so what comes from one is taken as it is: its ids a%2Fb
+    and a/b are two. Raises Malformed for what is no percent-encoded UTF-8.
     """
-    found = {name[3:].lower(): _utf8(value) for name, value in headers if name[:3].lower() == "ce-"}
-    if _FROM_KAFKA in found:
-        return found
-    return {name: unquote(value) for name, value in found.items()}
+    found, undecoded = _decoded(headers)
+    if undecoded:
+        name, why = next(iter(undecoded.items()))
+        raise Malformed(f"attribute {name[:64]} {why}")
+    return found
 
 
-def _utf8(value: str) -> str:
-    """WSGI hands headers over as Latin-1 (PEP 3333), while KafkaSource puts UTF-8 there as it is."""
-    try:
-        return value.encode("latin-1").decode("utf-8")
-    except UnicodeError:
-        return value
+def _decoded(headers: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str]]:
+    """The attributes, and of those that cannot be decoded, which are as they came, why not."""
+    found = {name[3:].lower(): value for name, value in headers if name[:3].lower() == "ce-"}
+    undecoded = {}
+    if _FROM_KAFKA not in found:
+        for name, value in found.items():
+            try:
+                found[name] = header_values.received(value)
+            except ValueError as error:
+                undecoded[name] = str(error)
+    return found, undecoded
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request at a door for events, read once: its attributes as they came, and the event it is.
+
+    A record that KafkaSource wrapped has the attributes of the record, and as its event the one inside.
+    """
+
+    headers: Mapping[str, str]
+    body: bytes
+
+    @cached_property
+    def is_structured(self) -> bool:
+        """The media type decides (HTTP binding 3). A KafkaSource sends none that way: its label is the producer's."""
+        return media_type(self.headers) == STRUCTURED and f"ce-{_FROM_KAFKA}" not in self.headers
+
+    @cached_property
+    def attributes(self) -> dict[str, str]:
+        """Decoded, and of a binary event not checked yet. Raises Malformed."""
+        return dict(self._whole[0]) if self.is_structured else attributes(self.headers.items())
+
+    @cached_property
+    def event(self) -> "CloudEvent":
+        """Checked; `data` is the decoded JSON, or None where there is none. Raises Malformed with a sentence."""
+        if self.is_structured:
+            return _event(*self._whole)
+        content_type = media_type(self.headers)
+        if content_type == STRUCTURED:
+            raise Malformed("the record says application/cloudevents+json but is not a CloudEvent in JSON")
+        if content_type and not _is_json(content_type):
+            raise Malformed(f"data must be {JSON}, not {content_type[:64]}")
+        data = _json(self.body, "data") if self.body else None
+        if self.attributes.get("type") == WRAPPED:
+            _names_once(self.body, "the envelope")
+            return _unwrap(self.attributes, data)
+        return _event(self.attributes, data)
+
+    @cached_property
+    def _whole(self) -> tuple[dict[str, str], Any]:
+        return _structured(self.body)
+
+    def as_letter(self, **why: str) -> Outgoing:
+        """It as a dead letter, whatever it is: in binary mode, as it came, with why it failed."""
+        if self.is_structured:
+            try:
+                attrs, data = self._whole
+            except Malformed:
+                return dead_letter({}, self.headers.get("content-type", ""), self.body, **why)
+            return dead_letter(attrs, JSON, b"" if data is None else json.dumps(data).encode(), **why)
+        attrs, undecoded = _decoded(self.headers.items())
+        attrs.pop(UNDECODED, None)
+        if undecoded:
+            attrs[UNDECODED] = ",".join(undecoded)
+        return dead_letter(attrs, self.headers.get("content-type", ""), self.body, **why)
 
 
 def decode(headers: Mapping[str, str], body: bytes) -> "CloudEvent":
@@ -77,38 +146,40 @@ def decode(headers: Mapping[str, str], body: bytes) -> "CloudEvent":
 
     A wrapped record is unwrapped. Raises Malformed with a sentence for the sender.
     """
-    if media_type(headers) == STRUCTURED and "ce-specversion" not in headers:
-        return _structured(body)
-    attrs = attributes(cast(Iterable[tuple[str, str]], headers.items()))
-    if media_type(headers) == STRUCTURED:
-        raise Malformed("the record says application/cloudevents+json but is not a CloudEvent in JSON")
-    content_type = media_type(headers)
-    if content_type and content_type != JSON and not content_type.endswith("+json"):
-        raise Malformed(f"data must be {JSON}, not {content_type}")
-    data = _json(body, "data") if body else None
-    if attrs.get("type") == WRAPPED:
-        return _unwrap(attrs, data)
-    return _event(attrs, data)
+    return Received(headers, body).event
 
 
-def _structured(body: bytes) -> "CloudEvent":
+def _is_json(content_type: str) -> bool:
+    return not content_type.startswith("application/cloudevents") and (
+        content_type == JSON or content_type.endswith("+json")
+    )
+
+
+def _structured(body: bytes) -> tuple[dict[str, str], Any]:
     whole = _json(body, "the event")
     if not isinstance(whole, dict):
         raise Malformed("a structured event must be a JSON object")
-    if "data_base64" in whole:
-        raise Malformed("data must be JSON, not data_base64")
-    data = whole.pop("data", None)
+    _names_once(body, "the event")
+    data, encoded = whole.pop("data", None), whole.pop("data_base64", None)
     attrs = {}
     for name, value in whole.items():
         if value is None:
-            continue  # CloudEvents JSON format 3.1: null is the same as absent
+            continue  # CloudEvents JSON format 2.2: null is the same as absent
         if not isinstance(value, str | int | bool):
             raise Malformed(f"attribute {name[:64]!r} must be a text, a number or a boolean")
         attrs[name] = str(value).lower() if isinstance(value, bool) else str(value)
     content_type = attrs.pop("datacontenttype", JSON).partition(";")[0].strip().lower()
-    if content_type != JSON and not content_type.endswith("+json"):
+    if not _is_json(content_type):
         raise Malformed(f"datacontenttype must be {JSON}, not {content_type[:64]}")
-    return _event(attrs, data)
+    if encoded is None:
+        return attrs, data
+    if data is not None:
+        raise Malformed("an event has data or data_base64, not both")
+    try:
+        raw = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, TypeError, ValueError):
+        raise Malformed("data_base64 is not Base64 (RFC 4648, 4)") from None
+    return attrs, _json(raw, "data_base64") if raw else None
 
 
 def _unwrap(attrs: dict[str, str], envelope: Any) -> "CloudEvent":
@@ -150,6 +221,17 @@ def place(attrs: Mapping[str, str]) -> str:
 
 
 def _event(attrs: dict[str, str], data: Any) -> "CloudEvent":
+    checked(attrs)
+    from cloudevents.http import CloudEvent
+
+    event = CloudEvent(attrs, data)
+    if "time" not in attrs:
+        del event["time"]  # the package makes one up, of the machine's clock
+    return event
+
+
+def checked(attrs: Mapping[str, str]) -> None:
+    """Raises Malformed for attributes that are not those of a CloudEvent, or that would not arrive at the next hop."""
     if attrs.get("specversion") != "1.0":
         raise Malformed(f"specversion must be 1.0, not {attrs.get('specversion', 'absent')[:16]}")
     for name in _REQUIRED:
@@ -158,19 +240,22 @@ def _event(attrs: dict[str, str], data: Any) -> "CloudEvent":
     for name, value in attrs.items():
         if not _NAME.fullmatch(name):
             raise Malformed(f"attribute name {name[:64]!r} must be lower-case letters and digits")
-        if len(value) > _ATTRIBUTE_LIMIT or "\x00" in value:
-            raise Malformed(f"attribute {name} is too long or holds U+0000")
+        if len(value) > _ATTRIBUTE_LIMIT:
+            raise Malformed(f"attribute {name} is too long: it has at most {_ATTRIBUTE_LIMIT} characters")
+        if said := header_values.obstacle(value) if name in _TAKEN_OVER else header_values.flaw(value):
+            raise Malformed(f"attribute {name} {said}")
+    if _FROM_KAFKA in attrs and not attrs["source"].startswith(OURS):
+        for name in ("id", "userid"):
+            if "?" in attrs.get(name, ""):
+                raise Malformed(
+                    f"attribute {name} holds a question mark, which may stand for any character beyond Latin-1 behind"
+                    " a KafkaSource: use printable ASCII without it"
+                )
     if "time" in attrs:
         try:
             datetime.fromisoformat(attrs["time"])
         except ValueError:
             raise Malformed("attribute time must be RFC 3339, such as 2026-11-24T09:00:00Z") from None
-    from cloudevents.http import CloudEvent
-
-    event = CloudEvent(attrs, data)
-    if "time" not in attrs:
-        del event["time"]  # the package makes one up, of the machine's clock
-    return event
 
 
 def _json(body: bytes, what: str) -> Any:
@@ -180,75 +265,22 @@ def _json(body: bytes, what: str) -> Any:
         raise Malformed(f"{what} is not JSON: {error}") from None
 
 
+def _names_once(body: bytes, what: str) -> None:
+    """Refuse an object, which is JSON already, that gives a member twice: each reader would take another one."""
+    pairs: list[tuple[str, Any]] = []
+
+    def read(inner: list[tuple[str, Any]]) -> None:
+        nonlocal pairs
+        pairs = inner  # that of the outermost object comes last
+
+    try:
+        json.loads(body, object_pairs_hook=read)
+    except (ValueError, RecursionError):
+        raise Malformed(f"{what} is not JSON that every reader takes alike") from None
+    names = [name for name, _ in pairs]
+    if twice := next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None:
+        raise Malformed(f"{what} has {twice[:64]!r} twice")
+
+
 def is_traceparent(value: str) -> bool:
     return bool(_TRACEPARENT.fullmatch(value))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
-    """An event on its way out: what one outbox row holds and each of its topics receives."""
-
-    key: str  # the partition key: the task id for facts, the user id for commands and their refusals
-    topics: tuple[str, ...]
-    headers: dict[str, str]
-    value: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """What an outgoing event inherits from the request it follows from."""
-
-    function: str
-    user_id: str
-    correlation_id: str
-    traceparent: str | None = None
-
-
-def outgoing(
-    event_type: str,
-    data: bytes,
-    *,
-    origin: Origin,
-    at: datetime,
-    key: str,
-    topics: tuple[str, ...],
-    subject: str | None = None,
-) -> Outgoing:
-    """A new event in Kafka's binary mode. `data` is JSON; `at` is business time."""
-    headers = {
-        "ce_specversion": "1.0",
-        "ce_id": new_id(),
-        "ce_source": f"/taskmaster/{origin.function}",
-        "ce_type": event_type,
-        "ce_time": at.isoformat().replace("+00:00", "Z"),
-        "ce_dataschema": f"urn:taskmaster:schema:{event_type}:1.0",
-        "ce_partitionkey": key,
-        "ce_userid": origin.user_id,
-        "ce_correlationid": origin.correlation_id,
-        "content-type": JSON,
-    }
-    if subject:
-        headers["ce_subject"] = subject
-    if origin.traceparent:
-        headers["ce_traceparent"] = origin.traceparent
-    return Outgoing(key=key, topics=topics, headers=headers, value=data)
-
-
-def dead_letter(attrs: Mapping[str, str], content_type: str, body: bytes, **why: str) -> Outgoing:
-    """The event as it came, with why it failed as further attributes, on its way to the dead letters."""
-    headers = {f"ce_{name}": value for name, value in {**attrs, **why}.items()}
-    if content_type:
-        headers["content-type"] = content_type
-    headers = {name: value.replace("\x00", "") for name, value in headers.items()}  # the outbox could not keep it
-    return Outgoing(key=key_of(attrs), topics=(DEAD_LETTERS,), headers=headers, value=body)
-
-
-def without_data(letter: Outgoing) -> Outgoing:
-    """A dead letter cut to its attributes; `datacut` says how many bytes of data there were."""
-    headers = {**letter.headers, "ce_datacut": str(len(letter.value))}
-    return replace(letter, headers=headers, value=b"")
-
-
-def key_of(attrs: Mapping[str, str]) -> str:
-    """The key of a record for somebody else's event: its partition key, or what comes nearest to one."""
-    return (attrs.get("partitionkey") or attrs.get("userid") or attrs.get("id", ""))[:128].replace("\x00", "")

@@ -83,14 +83,19 @@ def development_token(user_id: str, *, secret: str, seconds: float) -> str:
 
 
 def is_user_id(user_id: str) -> bool:
-    """ASCII, because KafkaSource hands over whatever is beyond Latin-1 as question marks: two users would be one."""
-    return 0 < len(user_id) <= USER_ID_LIMIT and user_id.isascii() and user_id.isprintable()
+    """The one rule, wherever a user id comes from: what arrives unchanged as a header, and is nobody else's then.
+
+    ASCII, because KafkaSource hands over whatever is beyond Latin-1 as question marks: two users would be one. And no
+    blank at either end, because HTTP trims it: one user would be two.
+    """
+    is_written = user_id.isascii() and user_id.isprintable() and user_id == user_id.strip(" ")
+    return is_written and 0 < len(user_id) <= USER_ID_LIMIT
 
 
 def checked_user_id(user_id: str) -> str:
     """The user id itself. Raises ValueError for what is none."""
     if not is_user_id(user_id):
-        raise ValueError(f"a user id has 1 to {USER_ID_LIMIT} printable ASCII characters")
+        raise ValueError(f"a user id has 1 to {USER_ID_LIMIT} printable ASCII characters, and no blank at its ends")
     return user_id
 
 
@@ -123,7 +128,9 @@ def _claims(token: str, secret: str) -> tuple[str, float]:
     """Whom a token is for and when it ends, in seconds since 1970. Raises Rejected, which is not remembered."""
     try:
         claims = URLSafeSerializer(secret, salt=_SALT).loads(token)
-        return str(claims["sub"]), float(claims["exp"])
+        if not isinstance(claims["sub"], str):
+            raise TypeError("a user id is a text")
+        return claims["sub"], float(claims["exp"])
     except (BadSignature, KeyError, TypeError, ValueError):
         raise Rejected("This token is not one of ours.") from None
 

@@ -6,23 +6,35 @@ answered: every repeat gets that answer. A command whose attempts pass the limit
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import ValidationError
 
 from taskmaster import answers, clock, events
 from taskmaster.answers import NO_CONTENT, Answer, problem
-from taskmaster.events import Malformed, Origin
-from taskmaster.inbox import KEEP_CALLS, KEEP_EVENTS, Mismatch, arrival_key, digest, event_key, first_answer, parked
+from taskmaster.events import Malformed, Origin, Received
+from taskmaster.inbox import (
+    KEEP_CALLS,
+    KEEP_EVENTS,
+    Arrival,
+    Mismatch,
+    digest_of,
+    first_answer,
+    is_same,
+    is_understood,
+    of_call,
+    parked,
+)
 from taskmaster.log import tie
 from taskmaster.operation import Errand, Operation
-from taskmaster.receipts import InboxKey
+from taskmaster.receipts import InboxKey, Receipt
 from taskmaster.session import Busy, TooSlow, Unavailable
 from taskmaster.settings import Settings
 from taskmaster.store import Database, SystemTransaction, UserTransaction
-from taskmaster.tasks import Command, Refused, Task
+from taskmaster.tasks import Command, Refused
 from taskmaster.work import Work
 
 if TYPE_CHECKING:
@@ -46,11 +58,11 @@ class Invoker:
     ) -> Answer:
         """A person's call. With an idempotency key it is handled once and its answer remembered for 24 hours.
 
-        Raises Unavailable, Busy and Mismatch.
+        `seal` is the digest of the command. Raises Unavailable, Busy and Mismatch.
         """
         with self.database.as_user(origin.user_id) as transaction:
             if key is not None:
-                receipt = transaction.count_attempt(key, seal, KEEP_CALLS)
+                receipt = transaction.count_attempt(key, of_call(seal), KEEP_CALLS)
                 if (first := first_answer(receipt, seal)) is not None:
                     return first
             work = self._work(transaction, origin)
@@ -68,47 +80,49 @@ class Invoker:
 
     def by_event(self, operations: Mapping[str, Operation], headers: Mapping[str, str], body: bytes) -> Answer:
         """An event from the cluster's inside: counted, decoded, handled once. Raises Unavailable and Busy."""
+        arrival = Arrival(self.function, Received(headers, body))
         try:
-            attrs = _attributes(headers, body)
+            attrs = arrival.attributes
             if attrs.get("type") and attrs["type"] not in (*operations, events.WRAPPED):
                 return NO_CONTENT  # somebody else's, on a mailbox that is shared
-            arrival = arrival_key(self.function, attrs)
-            tie(event_id=arrival.id)
-            if (settled := self._count(arrival, headers, body)) is not None:
-                return settled
+            events.checked(attrs)
+            tie(event_id=arrival.key.id)
+            counted = self._count(arrival)
         except Malformed as error:
             return _malformed(error)
+        if isinstance(counted, Answer):
+            return counted
+        understood: _Understood | None = None
         try:
-            return self._handle_once(arrival, operations, headers, body)
-        except TooSlow:
-            raise  # that may well be its own fault: it counts
-        except (Unavailable, Busy):
-            self._uncount(arrival)
+            found = self._understand(arrival, operations, counted)
+            if isinstance(found, Answer):
+                return found
+            understood = found
+            return self._handle_once(arrival, understood)
+        except Exception as error:
+            self._note_failure(arrival, understood, error)
             raise
 
-    def _count(self, key: InboxKey, headers: Mapping[str, str], body: bytes) -> Answer | None:
-        """Count an attempt in. An answer where there is nothing left to do."""
-        seal = digest(body)
+    def _count(self, arrival: Arrival) -> Answer | Receipt:
+        """Count an attempt in. An answer where there is nothing left to do; else the row, whose command may be another:
+        that is told once this one is understood."""
         with self.database.as_system() as transaction:
             transaction.without_flush()
-            receipt = transaction.count_attempt(key, seal, KEEP_EVENTS)
-        try:
-            first = first_answer(receipt, seal)
-        except Mismatch as error:
-            return problem(422, "Another command came under this id", str(error))
-        if first is None and receipt.attempts > self.settings.max_attempts:
-            return self._park(key, receipt.attempts - 1, headers, body)
-        return first
+            receipt = transaction.count_attempt(arrival.key, arrival.digest, KEEP_EVENTS)
+        if is_same(receipt, *arrival.digests) or not is_understood(receipt):
+            try:
+                if (first := first_answer(receipt, *arrival.digests)) is not None:
+                    return first
+            except Mismatch as error:
+                return _mismatch(error)
+        if receipt.status is None and receipt.attempts > self.settings.max_attempts:
+            return self._park(arrival, arrival.key, receipt.attempts - 1)
+        return receipt
 
-    def _park(self, key: InboxKey, attempts: int, headers: Mapping[str, str], body: bytes) -> Answer:
+    def _park(self, arrival: Arrival, key: InboxKey, attempts: int) -> Answer:
+        """Give an event up: into the outbox, for the dead letters, and answered, in one transaction."""
         why = f"failed {attempts} times"
-        letter = events.dead_letter(
-            events.attributes(headers.items()),
-            headers.get("content-type", ""),
-            body,
-            knativeerrordest=self.function,
-            reason=why,
-        )
+        letter = arrival.received.as_letter(knativeerrordest=self.function, reason=why)
         letter = replace(letter, topics=tuple(map(self.settings.topic, letter.topics)))
         with self.database.as_system() as transaction:
             receipt = transaction.lock_inbox(key)
@@ -119,37 +133,60 @@ class Invoker:
         log.error("an event failed %d times and goes to the dead letters", attempts)
         return settled
 
-    def _handle_once(
-        self, arrival: InboxKey, operations: Mapping[str, Operation], headers: Mapping[str, str], body: bytes
-    ) -> Answer:
+    def _understand(
+        self, arrival: Arrival, operations: Mapping[str, Operation], receipt: Receipt
+    ) -> "_Understood | Answer":
+        """Decode an event that was counted in. An answer where there is nothing to handle."""
+        is_ours = is_same(receipt, *arrival.digests)  # else the row is another command's, or may be
+        operation = None
         try:
-            event = events.decode(headers, body)
+            event = arrival.event
             operation = operations.get(event["type"])
             if operation is None:
-                return self._settle(arrival, NO_CONTENT)
-            key = event_key(self.function, event.get_attributes())
+                answer = NO_CONTENT
+            else:
+                command = operation.understand(event.get_data(), wrapped="wrapped" in event)
+                known = digest_of(event["type"], command)
+                if arrival.event_key == arrival.key and (first := first_answer(receipt, *arrival.digests, known)):
+                    return first
+                return _Understood(operation, command, event, arrival.event_key, known)
         except Malformed as error:
-            return self._settle(arrival, _malformed(error))
-        try:
-            command = operation.command.model_validate(_asked_for(operation, event))
+            answer = _malformed(error)
         except ValidationError as error:
-            return self._settle(arrival, answers.invalid(error, operation.command))
-        if key != arrival and (settled := self._count(key, headers, body)) is not None:
-            return self._settle(arrival, settled)
+            assert operation is not None
+            answer = answers.invalid(error, operation.command)
+        except Mismatch as error:
+            return _mismatch(error)
+        return self._settle(arrival.key, answer) if is_ours else answer
+
+    def _handle_once(self, arrival: Arrival, understood: "_Understood") -> Answer:
+        is_inside = understood.key != arrival.key
         try:
-            answer = self._commit(key, operation, command, event, seal=digest(body))
-        except (Unavailable, Busy) as error:
-            if key != arrival and not isinstance(error, TooSlow):
-                self._uncount(key)
-            raise
-        if key != arrival:
+            settled = self._count_inside(arrival, understood) if is_inside else None
+            answer = settled or self._commit(arrival, understood)
+        except Mismatch as error:
+            settled = answer = _mismatch(error)
+        if settled and is_inside:
+            return self._settle(arrival.key, settled)
+        if is_inside:
             with self.database.as_system() as transaction:  # flushed, for the same reason as in _settle
-                transaction.forget_inbox(arrival)
+                transaction.forget_inbox(arrival.key)
         return answer
 
-    def _commit(
-        self, key: InboxKey, operation: Operation, command: Command, event: "CloudEvent", *, seal: bytes
-    ) -> Answer:
+    def _count_inside(self, arrival: Arrival, understood: "_Understood") -> Answer | None:
+        """Count the event inside a wrapped record in. An answer where there is nothing left to do. Raises Mismatch."""
+        with self.database.as_system() as transaction:
+            transaction.without_flush()
+            receipt = transaction.count_attempt(understood.key, arrival.digest + understood.digest, KEEP_EVENTS)
+        if (first := first_answer(receipt, *arrival.digests, understood.digest)) is not None:
+            return first
+        if receipt.attempts > self.settings.max_attempts:
+            return self._park(arrival, understood.key, receipt.attempts - 1)
+        return None
+
+    def _commit(self, arrival: Arrival, understood: "_Understood") -> Answer:
+        """Handle a command in the transaction that answers it. Raises Mismatch where its id is another's by now."""
+        key, event, seal = understood.key, understood.event, arrival.digest + understood.digest
         attrs = event.get_attributes()
         trace = attrs.get("traceparent", "")
         origin = Origin(
@@ -166,17 +203,20 @@ class Invoker:
             with self.database.as_user(key.user_id) as transaction:
                 # A row that a crash of the database took, being without flush, is written anew: no answer without one.
                 receipt = transaction.lock_inbox(key) or transaction.count_attempt(key, seal, KEEP_EVENTS)
-                if receipt.status is not None:
-                    return Answer.recalled(receipt.status, receipt.answer)
+                if (first := first_answer(receipt, *arrival.digests, understood.digest)) is not None:
+                    return first
                 work = self._work(transaction, origin, asked_at)
                 if errand is None:
-                    errand = self._handle(operation, command, work, command_id=key.id, command_type=event["type"])
+                    command_type = event["type"]
+                    errand = self._handle(
+                        understood.operation, understood.command, work, command_id=key.id, command_type=command_type
+                    )
                 else:
                     errand.conclude(result, work)
                     errand = None
                 work.flush()
                 if errand is None:
-                    transaction.answer_inbox(key, 204, None)
+                    transaction.answer_inbox(key, 204, None, seal)
                     return NO_CONTENT
             result = errand.run(self.settings)
 
@@ -214,34 +254,35 @@ class Invoker:
         transaction.answer_inbox(key, answer.status, {"reason": answer.reason} if answer.reason else None)
         return answer
 
-    def _uncount(self, key: InboxKey) -> None:
-        """A known outage is not the event's fault. Where even this cannot be said, the limit leaves room."""
-        try:
-            with self.database.as_system() as transaction:
-                transaction.without_flush()
-                transaction.uncount_attempt(key)
-        except (Unavailable, Busy):
-            pass
+    def _note_failure(self, arrival: Arrival, understood: "_Understood | None", error: Exception) -> None:
+        """Let a row that stays open know its command, so that it is known again however it is written.
+
+        And a known outage is not the event's fault. Where even this cannot be said, the limit leaves room.
+        """
+        is_outage = isinstance(error, (Unavailable, Busy)) and not isinstance(error, TooSlow)
+        with suppress(Unavailable, Busy), self.database.as_system() as transaction:
+            transaction.without_flush()
+            if understood and understood.key == arrival.key:
+                transaction.note_command(arrival.key, arrival.digest + understood.digest)
+            if is_outage:
+                transaction.uncount_attempt(arrival.key)
+                if understood and understood.key != arrival.key:
+                    transaction.uncount_attempt(understood.key)
 
 
-def _attributes(headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
-    """Of a binary event from its headers, undecoded and unchecked; of a structured one from inside."""
-    if "ce-specversion" in headers:
-        return events.attributes(headers.items())
-    attrs: Mapping[str, str] = events.decode(headers, body).get_attributes()
-    return attrs
+class _Understood(NamedTuple):
+    """An event that was decoded, and the command in it."""
+
+    operation: Operation
+    command: Command
+    event: "CloudEvent"
+    key: InboxKey  # of the event itself: of a wrapped record, of the one inside
+    digest: bytes  # of the command
 
 
 def _malformed(error: Malformed) -> Answer:
     return problem(400, "Malformed event", str(error))
 
 
-def _asked_for(operation: Operation, event: "CloudEvent") -> Any:
-    """The data of an event. An original envelope carries the whole task: fields of one that are not asked for go."""
-    data = event.get_data()
-    if data is None:
-        return {}
-    if "wrapped" in event and isinstance(data, dict):
-        taken = operation.command.model_fields
-        return {name: value for name, value in data.items() if name in taken or name not in Task.model_fields}
-    return data
+def _mismatch(error: Mismatch) -> Answer:
+    return problem(422, "Another command came under this id", str(error))

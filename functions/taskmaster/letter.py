@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
-from taskmaster import events
+from taskmaster import events, header_values
 from taskmaster.events import Malformed, Outgoing
-from taskmaster.inbox import arrival_key, event_key
-from taskmaster.receipts import InboxKey
+from taskmaster.inbox import arrival_key, came_as, digest, event_key, is_same
+from taskmaster.outgoing import ENCODED, UNDECODED
+from taskmaster.receipts import InboxKey, Receipt
 from taskmaster.routes import mailbox_of
 
 # What KafkaSource and park-dead-letter add to an event that failed; where the event had one of its own, it is gone.
@@ -67,13 +68,19 @@ class Letter:
     user_id: str
     task_id: int | None
     keys: tuple[InboxKey, ...]  # its rows in the inbox, if it has an identity: that of the event is the last
+    undecoded: tuple[str, ...]  # attributes that came as no percent-encoded UTF-8, as they came
     marker: InboxKey  # the row that says that this letter was replayed
 
     @classmethod
     def read(cls, record: Record) -> Self:
         headers = [(name.lower(), (value or b"").decode("utf-8", "replace")) for name, value in record.headers]
         every = {name[3:]: value for name, value in headers if name.startswith("ce_")}
-        content_type = dict(headers).get("content-type", "")
+        every["content-type"] = dict(headers).get("content-type", "")
+        for name in every.pop(ENCODED, "").split(","):
+            if name in every:
+                every[name] = header_values.restored(every[name])
+        undecoded = tuple(filter(None, every.pop(UNDECODED, "").split(",")))
+        content_type = every.pop("content-type")
         value = record.value or b""
         attributes = {name: text for name, text in every.items() if name not in (*_ERROR, *_PLACE)}
         error = {said: every[name] for name, said in _ERROR.items() if name in every}
@@ -92,7 +99,8 @@ class Letter:
             id=meant.get("id", ""),
             user_id=meant.get("userid", ""),
             task_id=_task_id(data),
-            keys=_keys(function, attributes, meant),
+            keys=() if undecoded else _keys(function, attributes, meant),
+            undecoded=undecoded,
             marker=InboxKey(_REPLAYED, "", record.topic, f"{place}@{record.timestamp}"),
         )
 
@@ -142,22 +150,32 @@ class Letter:
             events.STRUCTURED
         ):
             return "it says application/cloudevents+json and is none: correct it and produce it anew"
+        if self.undecoded:
+            return f"attribute {self.undecoded[0]} is not percent-encoded UTF-8: correct it and produce it anew"
+        for name, value in {**self.attributes, "content-type": self.content_type}.items():
+            if said := header_values.obstacle(value):
+                return f"attribute {name} {said}: correct it and produce it anew"
         return ""
+
+    def is_of(self, row: Receipt) -> bool:
+        """Whether a row of the inbox is about this letter's command. Of a structured event it has other bytes."""
+        if "specversion" not in self.attributes:
+            return True
+        return is_same(row, came_as(self.attributes, self.value), digest(self.value))
 
     def as_it_was(self, *, topic: str) -> Outgoing:
         """The event for its mailbox, with the id, source, type, user, time, key and data that its function got.
 
         A wrapped record goes as the event that KafkaSource made of it, place and time included: as a plain record it
-        would be wrapped anew, under another id, and be another command.
+        would be wrapped anew, under another id, and be another command. Only where there is no `obstacle`.
         """
-        headers = {f"ce_{name}": _undecoded(value) for name, value in self.attributes.items()}
+        headers = {f"ce_{name}": value for name, value in self.attributes.items()}
         if self.content_type:
             headers["content-type"] = self.content_type
         key = events.key_of({"userid": self.user_id, "id": self.id} | self.attributes)
         return Outgoing(key=key, topics=(topic,), headers=headers, value=self.value)
 
 
-_NOT_ENCODED = "".join(chr(each) for each in range(0x20, 0x7F) if each != 0x25)
 _LAST_MS = 253_402_300_799_000  # the last second of the year 9999
 
 
@@ -172,7 +190,7 @@ def _function(destination: str) -> str:
 
 def _meant(attributes: dict[str, str], content_type: str, value: bytes) -> tuple[dict[str, str], Any]:
     """The attributes and the data of the event that its producer meant; where it cannot be decoded, as it lies here."""
-    headers = {f"ce-{name}": _as_received(text) for name, text in attributes.items()}
+    headers = {f"ce-{name}": header_values.sent(text) for name, text in attributes.items()}
     try:
         event = events.decode(headers | ({"content-type": content_type} if content_type else {}), value)
     except Malformed:
@@ -207,15 +225,3 @@ def _json(value: bytes) -> Any:
         return json.loads(value)
     except (ValueError, RecursionError):
         return None
-
-
-def _as_received(value: str) -> str:
-    """An attribute as a function receives it: UTF-8 read as Latin-1 (PEP 3333), percent-encoded."""
-    return value.replace("%", "%25").encode().decode("latin-1")
-
-
-def _undecoded(value: str) -> str:
-    """What a function will decode to this value once KafkaSource has sent it, in Latin-1 and not percent-encoded."""
-    sent = value.encode("latin-1", "replace").decode("latin-1")
-    as_it_is = events.attributes([("ce-value", sent)])["value"] == value
-    return value if as_it_is else quote(value, safe=_NOT_ENCODED)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from taskmaster.tasks import Command
+from taskmaster.events import Malformed
+from taskmaster.tasks import Command, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,21 @@ class Operation:
     types: tuple[str, ...]  # the event types that carry its command
     http: tuple["Route", ...]
     status: int  # of a person's call that succeeds
+
+    def understand(self, data: Any, *, wrapped: bool = False) -> Any:
+        """The command in the data of an event. Raises ValidationError, and Malformed for none where it would do harm.
+
+        An original envelope (`wrapped`) carries the whole task: fields of one that are not asked for go.
+        """
+        if data is None:
+            command = self.command.model_validate({})
+            if isinstance(command, Command):  # every field may be left out; but a tombstone does not mean to say so
+                raise Malformed("data is missing: an empty command is {}")
+            return command
+        if wrapped and isinstance(data, dict):
+            taken = self.command.model_fields
+            data = {name: value for name, value in data.items() if name in taken or name not in Task.model_fields}
+        return self.command.model_validate(data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from psycopg.rows import tuple_row
 from psycopg.types.json import Jsonb
 
+from taskmaster import header_values
 from taskmaster.events import Outgoing
 from taskmaster.queries import named
 from taskmaster.session import Session
@@ -47,9 +48,13 @@ class InboxTransaction:
         rows = self._session.fetch(_INBOX["lock_inbox"], key._asdict(), tuple_row)
         return Receipt._make(rows[0]) if rows else None
 
-    def answer_inbox(self, key: InboxKey, status: int, answer: dict[str, Any] | None) -> None:
+    def answer_inbox(
+        self, key: InboxKey, status: int, answer: dict[str, Any] | None, digest: bytes | None = None
+    ) -> None:
+        """Answer a delivery; with a digest, by what its command is known from now on."""
         remembered = Jsonb(answer) if answer is not None else None
-        self._session.later(_INBOX["answer_inbox"], {**key._asdict(), "status": status, "answer": remembered})
+        parameters = {**key._asdict(), "status": status, "answer": remembered, "digest": digest}
+        self._session.later(_INBOX["answer_inbox"], parameters)
 
     def insert_outbox(self, event: Outgoing) -> None:
         self._session.later(_OUTBOX["insert_outbox"], outbox_row(event))
@@ -62,4 +67,6 @@ class InboxTransaction:
 
 
 def outbox_row(event: Outgoing) -> dict[str, Any]:
+    """Raises CannotTravel for what a KafkaSource could not pass on, which ends the transaction."""
+    header_values.check(event.headers.items())
     return {"key": event.key, "topics": list(event.topics), "headers": Jsonb(event.headers), "value": event.value}

@@ -187,6 +187,10 @@ class SystemTransaction(InboxTransaction):
     def uncount_attempt(self, key: InboxKey) -> None:
         self._session.later(_INBOX["uncount_attempt"], key._asdict())
 
+    def note_command(self, key: InboxKey, digest: bytes) -> None:
+        """By what the command of an open row is known, where the row has only what came."""
+        self._session.later(_INBOX["note_command"], {**key._asdict(), "digest": digest})
+
     def forget_inbox(self, key: InboxKey) -> None:
         self._session.later(_INBOX["forget_inbox"], key._asdict())
 

@@ -7,10 +7,22 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 MAX_ID = 2**63 - 1
 MAX_VERSION = 2**31 - 1
@@ -226,11 +238,44 @@ class Task(Record):
         return self.changed(at=at, completed=False, completed_at=None)
 
 
-class Command(Record):
+class Asked(Record):
+    """What comes from outside: null for a field that has a default is that default, unless null means something."""
+
+    is_patch: ClassVar[bool] = False  # whether an absent field stays and null clears (JSON Merge Patch, RFC 7396)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, data: Any) -> Any:
+        if cls.is_patch or not isinstance(data, dict) or None not in data.values():
+            return data
+        return {name: value for name, value in data.items() if value is not None or name not in cls._defaulted()}
+
+    @classmethod
+    def _defaulted(cls) -> set[str]:
+        """The fields whose default is something else than null."""
+        fields = cls.model_fields.items()
+        return {name for name, field in fields if not field.is_required() and field.default is not None}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler.resolve_ref_schema(handler(core))
+        for name in set() if cls.is_patch else cls._defaulted():
+            schema["properties"][name] = _or_null(schema["properties"][name])
+        return schema
+
+
+def _or_null(schema: JsonSchemaValue) -> JsonSchemaValue:
+    """The schema of a field, with null beside what it takes; what is said about the field stays where it is."""
+    about = {key: value for key, value in schema.items() if key in ("default", "description", "title")}
+    taken = {key: value for key, value in schema.items() if key not in about}
+    return {"anyOf": [taken, {"type": "null"}], **about}
+
+
+class Command(Asked):
     """What may be asked of the pack. `expected_version` is If-Match for those who come by event."""
 
 
-class Fact(Record):
+class Fact(Asked):
     """What happened, as an event tells it: only the fields that matter here are read, the others may grow."""
 
     model_config = ConfigDict(extra="ignore")

@@ -25,6 +25,10 @@ _URI = re.compile(r'(?:[^\x00-\x20\x7f<>"{}|\\^`%]|%[0-9A-Fa-f]{2})*')
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,9})?(Z|[+-]\d\d:\d\d)")
 
 
+# What Vert.x, its HTTP client, takes: no control character but the tab, and a line break only where it folds.
+_SENDABLE = re.compile(rb"(?:[^\x00-\x08\x0a-\x1f\x7f]|\r?\n[\t ])*")
+
+
 class NotACloudEventError(ValueError):
     """The record does not follow the Kafka protocol binding."""
 
@@ -60,11 +64,16 @@ class CloudEvent:
         return replace(self, attributes={**self.attributes, **extensions})
 
     def http_headers(self) -> dict[str, bytes]:
-        """Headers in binary mode: Latin-1 without percent-encoding, and `?` for what is beyond Latin-1."""
+        """Headers in binary mode: trimmed, Latin-1, not percent-encoded; a `?` for each UTF-16 unit beyond Latin-1."""
         headers = {f"ce-{name}": value for name, value in self.attributes.items()}
         if self.content_type is not None:
             headers["content-type"] = self.content_type
-        return {name: value.encode("latin-1", "replace") for name, value in headers.items()}
+        return {name: _latin_1(value).strip(b" \t") for name, value in headers.items()}
+
+    def unsendable(self) -> str:
+        """The name of a header that KafkaSource's HTTP client refuses, so that no request is ever made; or ''."""
+        headers = self.http_headers()
+        return next((name for name, value in headers.items() if not _SENDABLE.fullmatch(value)), "")
 
 
 def from_record(
@@ -186,3 +195,7 @@ def _wrapped(record: Record, namespace: str, name: str) -> CloudEvent:
 
 def _text(value: bytes) -> str:
     return value.decode("utf-8", "replace")
+
+
+def _latin_1(value: str) -> bytes:
+    return "".join(each if each <= "\uffff" else "??" for each in value).encode("latin-1", "replace")

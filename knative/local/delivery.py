@@ -3,6 +3,9 @@
 The rules are those of Knative's data plane specification as KafkaSource has them: a status below 300 is
 success; 404, 408, 409, 429, every 5xx and no answer at all are retried; everything else goes to the dead
 letter sink at once. That sink is called by the same rules, and an event it does not take either is lost.
+
+An event with a header that HTTP cannot carry has no answer either, each time: no request is made, yet it is tried as
+often as any other, first for the sink and then, with the same header, for the dead letter sink.
 """
 
 from __future__ import annotations
@@ -54,9 +57,6 @@ class Dispatcher:
             outcome = self._dispatch(event, stopping)
         except _InterruptedError:
             outcome = Outcome.INTERRUPTED
-        except ValueError as error:
-            # KafkaSource discards likewise what it cannot write as a request.
-            outcome = self._drop(event, f"it cannot be sent over HTTP: {error}")
         self.counts[outcome.value] += 1
         return outcome
 
@@ -82,12 +82,21 @@ class Dispatcher:
     def _send(self, url: str, event: CloudEvent, stopping: threading.Event) -> Answer | None:
         """The first answer that is not to be retried, or the last one; None if the last attempt had none."""
         headers = {"prefer": b"reply", **event.http_headers()}
+        if unsendable := event.unsendable():
+            _logger.error(
+                "%s: event %s can never be sent, for what its header %s holds; it is tried until it is given up",
+                self._name,
+                event.attributes["id"],
+                unsendable,
+            )
         answer: Answer | None = None
         for attempt in range(self._delivery.retry + 1):
             if attempt:
                 self.counts["retries"] += 1
                 if stopping.wait(backoff(self._delivery, attempt)):
                     raise _InterruptedError
+            if unsendable:
+                continue
             try:
                 answer = self._sink(url, headers, event.data, self._delivery.timeout.total_seconds())
             except NoAnswerError as error:

@@ -23,7 +23,7 @@ class Answer:
 
 
 class Sink(Protocol):
-    """Sends an event. Raises NoAnswerError, and ValueError for headers that HTTP cannot carry."""
+    """Sends an event. Raises NoAnswerError."""
 
     def __call__(self, url: str, headers: Mapping[str, bytes], body: bytes, timeout: float) -> Answer: ...
 

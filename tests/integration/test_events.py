@@ -1,5 +1,6 @@
 """Events in and events out: every answer that KafkaSource can get, and what the pack says on its topics."""
 
+import base64
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 from werkzeug.test import TestResponse
 
+from taskmaster import inbox
 from tests.pack import Json, Pack
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -76,6 +78,63 @@ def test_an_id_with_another_command_is_refused_and_not_swallowed(pack: Pack) -> 
     assert answer.status_code == 422
     assert "another command" in answer.headers["kne-reason"]
     assert [task["title"] for task in pack.tasks()] == ["x"]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        b'{"tags":["a"],"title":"x"}',
+        b' {"title" : "x",\n "tags": ["a"], "priority": "medium"} ',
+        b'{"title": "\\u0078", "tags": ["a", "a"], "priority": null, "description": null}',
+    ],
+)
+def test_a_repeat_is_known_however_its_json_is_written(pack: Pack, written: bytes) -> None:
+    for body in (b'{"title": "x", "tags": ["a"]}', written, b'{"title": "x", "tags": ["a"]}'):
+        assert pack.event("create-task", "task.create", body, event_id="same").status_code == 204
+    assert len(pack.tasks()) == len(pack.events()) == 1
+    assert pack.event("create-task", "task.create", {"title": "y"}, event_id="same").status_code == 422
+
+
+def test_a_repeat_in_another_mode_is_the_same_command(pack: Pack) -> None:
+    event = whole(pack, {"title": "x"}, id="same", source="/s")
+    assert structured(pack, "create-task", event).status_code == 204
+    encoded = {**event, "data": None, "data_base64": base64.b64encode(b'{"title": "x"}').decode()}
+    assert structured(pack, "create-task", encoded).status_code == 204
+    assert pack.event("create-task", "task.create", {"title": "x"}, event_id="same", source="/s").status_code == 204
+    envelope = {"event_id": "same", "event_type": "task.create", "user_id": pack.user, "metadata": {"source": "/s"}}
+    assert pack.envelope("create-task", {**envelope, "data": {"title": "x"}}, offset=1).status_code == 204
+    assert pack.envelope("create-task", {**envelope, "data": {"title": "y"}}, offset=2).status_code == 422
+    assert len(pack.tasks()) == 1
+
+
+def test_another_type_under_the_same_id_is_another_command(pack: Pack) -> None:
+    task = pack.create(recurrence_pattern="daily", due_on="2026-11-24")
+    data = {"task_id": task["task_id"]}
+    assert pack.event("schedule-next-recurrence", "task.skip", data, event_id="same").status_code == 204
+    assert pack.event("schedule-next-recurrence", "task.completed", data, event_id="same").status_code == 422
+
+
+def test_what_a_person_sent_and_what_kafka_brings_is_one_event(pack: Pack) -> None:
+    headers = {"ce_specversion": "1.0", "ce_id": "mine", "ce_source": "/phone", "ce_type": "task.create"}
+    assert pack.call("create-task", "POST", "/", {"title": "x", "tags": []}, **headers).status_code == 201
+    by_event = {"event_id": "mine", "source": "/phone"}
+    assert pack.event("create-task", "task.create", {"tags": [], "title": "x"}, **by_event).status_code == 201
+    assert pack.event("create-task", "task.create", {"title": "y"}, **by_event).status_code == 422
+    assert len(pack.tasks()) == 1
+
+
+def test_a_repeat_of_what_an_older_version_handled_is_known(pack: Pack) -> None:
+    """Rows of then have the digest of the bytes alone, and live for eight days."""
+    body = b'{"title": "x"}'
+    assert pack.event("create-task", "task.create", body, event_id="old").status_code == 204
+    pack.sql(
+        "UPDATE inbox SET digest = %(digest)s WHERE user_id = %(user)s AND id = 'old'",
+        digest=inbox.digest(body),
+        user=pack.user,
+    )
+    assert pack.event("create-task", "task.create", body, event_id="old").status_code == 204
+    assert pack.event("create-task", "task.create", {"title": "y"}, event_id="old").status_code == 422
+    assert len(pack.tasks()) == 1
 
 
 @pytest.mark.parametrize(
@@ -181,6 +240,10 @@ def test_what_is_no_event_at_all_is_malformed(pack: Pack) -> None:
     assert pack.deliver_raw("create-task", {}, b'{"title": "x"}').status_code == 400
     batch = structured(pack, "create-task", [whole(pack)], media_type="application/cloudevents-batch+json")
     assert batch.status_code == 400
+    assert "Batches are not taken" in batch.headers["kne-reason"]
+    headers = {"ce-specversion": "1.0", "ce-id": "i", "ce-source": "/s", "ce-type": "task.create", "ce-userid": "eve"}
+    for media_type in ("application/cloudevents-batch+json", "application/cloudevents+avro"):
+        assert pack.deliver_raw("create-task", headers, b"[]", content_type=media_type).status_code == 400
     assert pack.tasks() == []
 
 
@@ -208,7 +271,12 @@ def test_structured_mode_is_the_same_command(pack: Pack, media_type: str) -> Non
     [
         (b"{", "not JSON"),
         (b"[]", "JSON object"),
-        ({"data_base64": "e30="}, "data_base64"),
+        ({"data_base64": "e30="}, "not both"),
+        (b'{"specversion": "1.0", "id": "a", "id": "b", "source": "/s", "type": "task.create"}', "'id' twice"),
+        ({"correlationid": "line1\nline2"}, "correlationid holds U+000A"),
+        ({"correlationid": "a\u2028b"}, "beyond Latin-1"),
+        ({"userid": " eve"}, "begins or ends with a blank"),
+        ({"source": "/s "}, "begins or ends with a blank"),
         ({"specversion": "0.3"}, "specversion"),
         ({"specversion": None}, "specversion"),
         ({"id": None}, "id"),
@@ -243,6 +311,102 @@ def test_binary_data_is_json_by_its_type_or_without_one(pack: Pack, media_type: 
     answer = pack.deliver_raw("create-task", headers, b'{"title": "x"}', content_type=media_type)
     assert answer.status_code == 204
     assert len(pack.tasks()) == 1
+
+
+def test_a_quoted_value_is_unquoted_first_and_then_decoded_once(pack: Pack) -> None:
+    """HTTP binding 3.1.3.2. A KafkaSource quotes and encodes nothing: what comes from one is taken as it is."""
+    quoted = '"a \\"b\\" %2525"'
+    pack.event("create-task", "task.create", {"title": "x"}, correlationid=quoted)
+    pack.event("create-task", "task.create", {"title": "x"}, correlationid=quoted, knativekafkaoffset="7")
+    assert [event.attributes["correlationid"] for event in pack.events()] == ['a "b" %25', quoted]
+
+
+def test_what_a_kafkasource_writes_is_latin_1(pack: Pack) -> None:
+    """Two ids that would be one where its bytes were taken for UTF-8."""
+    for identifier in ("ü", "Ã¼"):
+        answer = pack.event("create-task", "task.create", {"title": "x"}, event_id=identifier, knativekafkaoffset="7")
+        assert answer.status_code == 204
+    assert len(pack.tasks()) == 2
+    assert [event.attributes["correlationid"] for event in pack.events()] == ["ü", "Ã¼"]
+
+
+@pytest.mark.parametrize("name", ["id", "userid"])
+def test_a_question_mark_from_a_kafkasource_may_be_any_character(pack: Pack, name: str) -> None:
+    """Two ids beyond Latin-1 arrive as one, and one of their events would be taken for the other's repeat."""
+    headers = {"ce-specversion": "1.0", "ce-id": "i", "ce-source": "/s", "ce-type": "task.create", "ce-userid": "eve"}
+    headers |= {f"ce-{name}": "a?b"}
+    by_kafka = {**headers, "ce-knativekafkaoffset": "7", "ce-knativekafkapartition": "0"}
+    answer = pack.deliver_raw("create-task", by_kafka, b'{"title": "x"}')
+    assert answer.status_code == 400
+    assert f"attribute {name} holds a question mark" in answer.headers["kne-reason"]
+    assert pack.deliver_raw("create-task", headers, b'{"title": "x"}').status_code == 204
+    ours = {**by_kafka, "ce-source": "/taskmaster/create-task"}  # which are ASCII, so it is one
+    assert pack.deliver_raw("create-task", ours, b'{"title": "x"}').status_code == 204
+
+
+def test_data_base64_is_the_same_as_data(pack: Pack) -> None:
+    event = whole(pack, id="i")
+    del event["data"]
+    encoded = base64.b64encode(b'{"title": "by event"}').decode()
+    assert structured(pack, "create-task", {**event, "data_base64": encoded}).status_code == 204
+    assert [task["title"] for task in pack.tasks()] == ["by event"]
+
+
+@pytest.mark.parametrize(
+    ("encoded", "reason"), [("e30", "not Base64"), ("*", "not Base64"), ({"a": 1}, "not Base64"), ("eA==", "not JSON")]
+)
+def test_data_base64_that_is_none_says_why(pack: Pack, encoded: Any, reason: str) -> None:
+    event = whole(pack)
+    del event["data"]
+    answer = structured(pack, "create-task", {**event, "data_base64": encoded})
+    assert answer.status_code == 400
+    assert reason in answer.headers["kne-reason"]
+
+
+@pytest.mark.parametrize("name", ["correlationid", "subject", "time", "datacontenttype", "data_base64", "extra"])
+def test_a_null_attribute_is_absent(pack: Pack, name: str) -> None:
+    event = whole(pack)
+    assert structured(pack, "create-task", {**event, name: None}).status_code == 204
+    assert len(pack.tasks()) == 1
+
+
+def test_on_create_null_for_a_field_with_a_default_is_that_default(pack: Pack) -> None:
+    nothing = dict.fromkeys(("priority", "tags", "recurrence_from", "description", "reminders", "time_zone"))
+    assert pack.event("create-task", "task.create", {"title": "x", **nothing}).status_code == 204
+    assert pack.call("create-task", "POST", "/tasks", {"title": "x", **nothing}).status_code == 201
+    for task in pack.tasks():
+        assert [task[name] for name in ("priority", "tags", "recurrence_from")] == ["medium", [], "due"]
+    assert pack.event("create-task", "task.create", {"title": None}).status_code == 422
+
+
+def test_null_is_the_default_in_every_command_but_a_patch(pack: Pack) -> None:
+    pack.prefer(time_zone="Europe/Zurich", day_hour="07:00")
+    nothing = {"time_zone": None, "day_hour": None, "channels": None, "quiet_hours": None}
+    assert pack.event("set-preferences", "preferences.set", nothing).status_code == 204
+    shown = pack.call("set-preferences", "GET", "/preferences").json
+    assert shown == {"time_zone": "UTC", "day_hour": "09:00", "quiet_hours": None, "channels": []}
+    task = pack.create(description="y", priority="high")
+    patch = {"task_id": task["task_id"], "description": None, "priority": None}
+    assert pack.event("update-task", "task.update", patch).status_code == 204
+    assert [pack.get(task)[name] for name in ("description", "priority")] == [None, "medium"]
+    assert pack.event("update-task", "task.update", {**patch, "title": None}).status_code == 422
+    delete = {"task_id": task["task_id"], "scope": None}
+    assert pack.event("delete-task", "task.delete", delete).status_code == 204
+
+
+@pytest.mark.parametrize("body", [b"", b"null"])
+def test_a_tombstone_resets_nobodys_preferences(pack: Pack, body: bytes) -> None:
+    kept = pack.prefer(time_zone="Europe/Zurich")
+    answer = pack.event("set-preferences", "preferences.set", body)
+    assert answer.status_code == 400
+    assert "data is missing" in answer.headers["kne-reason"]
+    headers = {"ce_specversion": "1.0", "ce_id": "i", "ce_source": "/s", "ce_type": "preferences.set"}
+    assert pack.call("set-preferences", "POST", "/", body, **headers).status_code == 400
+    event = {**whole(pack, type="preferences.set"), "data": None}
+    assert structured(pack, "set-preferences", event).status_code == 400
+    assert pack.call("set-preferences", "GET", "/preferences").json == kept
+    assert pack.event("set-preferences", "preferences.set", {}).status_code == 204  # that is meant
+    assert pack.call("set-preferences", "GET", "/preferences").json != kept
 
 
 # The original envelope ------------------------------------------------------------------------------------------------
@@ -330,6 +494,13 @@ def test_an_event_id_with_another_command_is_refused_in_an_envelope_too(pack: Pa
         ({"event_type": "task.create", "user_id": "u", "metadata": "x", "data": {}}, 400, "metadata"),
         ({"event_type": "task.create", "user_id": "u", "timestamp": "soon", "data": {}}, 400, "time"),
         ({"event_type": "task.create", "user_id": "u", "event_id": "a\x00", "data": {}}, 400, "U+0000"),
+        ({"event_type": "task.create", "user_id": "u", "event_id": "a\nb", "data": {}}, 400, "id holds U+000A"),
+        ({"event_type": "task.create", "user_id": "u", "event_id": "a\x7f", "data": {}}, 400, "id holds U+007F"),
+        ({"event_type": "task.create", "user_id": "u", "event_id": "→", "data": {}}, 400, "id holds U+2192"),
+        ({"event_type": "task.create", "user_id": "u", "correlation_id": "a\n", "data": {}}, 400, "U+000A"),
+        ({"event_type": "task.create", "user_id": "u", "correlation_id": "😀", "data": {}}, 400, "question mark"),
+        ({"event_type": "task.create", "user_id": " u", "data": {}}, 400, "userid begins or ends"),
+        (b'{"event_type": "task.create", "user_id": "u", "user_id": "v", "data": {}}', 400, "'user_id' twice"),
         ({"event_type": "task.create", "user_id": "u"}, 422, "title"),
         ({"event_type": "task.create", "user_id": "u", "data": []}, 422, "JSON object"),
     ],

@@ -59,7 +59,7 @@ def test_an_attempt_counts_before_anything_is_decoded(pack: Pack, monkeypatch: p
     def crash(*_: object) -> None:
         raise Crash
 
-    monkeypatch.setattr(events, "decode", crash)
+    monkeypatch.setattr(events.Received, "event", property(crash))
     for attempts in (1, 2, 3):
         with pytest.raises(Crash):
             create(pack)
@@ -212,6 +212,41 @@ def test_the_digest_tells_them_apart_before_the_first_was_answered(pack: Pack, m
         failing(patched, RuntimeError("not yet"))
         assert create(pack, "x") == 500
     assert create(pack, "y") == 422
+    assert create(pack, "x") == 204
+
+
+@pytest.mark.parametrize("error", [RuntimeError("not yet"), Unavailable("away"), Busy("locked")])
+def test_a_command_is_known_however_written_before_it_was_answered(
+    pack: Pack, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    with monkeypatch.context() as patched:
+        failing(patched, error)
+        assert create(pack, "x") >= 409
+    other = b'{"tags": [], "title": "x"}'
+    assert pack.event("create-task", "task.create", {"title": "y"}, event_id="e").status_code == 422
+    assert pack.event("create-task", "task.create", other, event_id="e").status_code == 204
+    assert create(pack, "x") == 204
+    assert len(pack.tasks()) == 1
+
+
+def test_of_two_commands_that_came_before_any_was_understood_one_is_refused(
+    pack: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        failing(patched, Crash())
+        with pytest.raises(Crash):
+            create(pack, "x")
+    assert create(pack, "y") == 422
+    assert create(pack, "x") == 204
+    assert create(pack, "y") == 422
+    assert [task["title"] for task in pack.tasks()] == ["x"]
+
+
+def test_a_malformed_event_takes_no_answer_from_the_command_that_has_its_id(pack: Pack) -> None:
+    assert create(pack, "x") == 204
+    for body in (b"{", b'{"titel": "x"}'):
+        assert pack.event("create-task", "task.create", body, event_id="e").status_code in (400, 422)
+    assert row(pack) == (1, 204)
     assert create(pack, "x") == 204
 
 

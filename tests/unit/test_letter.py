@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from knative.local import manifests
 from knative.local.cloud_event import from_record
-from taskmaster import events
-from taskmaster.events import Malformed, Outgoing
+from taskmaster import events, header_values
+from taskmaster.events import Malformed, Outgoing, Received
 from taskmaster.inbox import arrival_key, event_key
 from taskmaster.letter import Letter
 from taskmaster.routes import mailbox_of
@@ -154,11 +154,68 @@ def test_an_envelope_goes_back_as_it_was_wrapped_and_says_whose_it_is() -> None:
 
 
 @given(identifier=st.text(st.characters(codec="latin-1", exclude_characters="\x00"), min_size=1, max_size=40))
-def test_an_id_of_whatever_letters_comes_back_as_the_same_id(identifier: str) -> None:
-    received = events.attributes([("ce-id", identifier)])["id"]
-    back = letter(id=received, knativeerrordest=SINK).as_it_was(topic="t").headers["ce_id"]
-    as_sent = back.encode("latin-1", "replace").decode("latin-1")  # what KafkaSource makes of it
-    assert events.attributes([("ce-id", as_sent)])["id"] == received
+def test_an_id_goes_back_as_it_came_or_not_at_all(identifier: str) -> None:
+    received = events.attributes([("ce-id", identifier), ("ce-knativekafkaoffset", "7")])["id"]
+    assert received == identifier
+    parked = letter(id=received, knativeerrordest=SINK)
+    assert parked.attributes["id"] == received
+    if header_values.obstacle(received):
+        assert parked.obstacle.startswith("attribute id ")
+    else:
+        back = from_record(Record.of(parked.as_it_was(topic="t")), namespace="default", name="create-task")
+        assert back.http_headers()["ce-id"].decode("latin-1") == identifier
+
+
+ANYTHING = st.text(st.characters(exclude_categories=[]), max_size=40)
+
+
+@given(st.lists(ANYTHING, min_size=2, max_size=2, unique=True), st.sampled_from(["id", "note", "userid"]))
+def test_every_letter_is_sendable_and_another_than_every_other(values: list[str], name: str) -> None:
+    """Whatever it is of: two that differ in one attribute, and a content type that nobody foresaw."""
+    letters = [events.dead_letter({"id": "e", "type": "t", name: value}, value, b"") for value in values]
+    for value, one in zip(values, letters, strict=True):
+        header_values.check(one.headers.items())
+        assert not header_values.obstacle(one.key)
+        read = Letter.read(Record.of(one))
+        assert read.attributes[name] == value
+        assert read.content_type == value
+    assert letters[0].headers != letters[1].headers
+
+
+@pytest.mark.parametrize("value", ["a%FF", "a%FE", "a%", "%C3"])
+def test_what_is_no_percent_encoded_utf8_is_kept_as_it_came(value: str) -> None:
+    """Of the dead letter sink nothing may be refused; but such an id is nobody's, and goes nowhere."""
+    headers = {"ce-specversion": "1.0", "ce-id": value, "ce-source": "/s", "ce-type": "task.create", "ce-userid": "ada"}
+    raw = Letter.read(Record.of(Received(headers, b"{}").as_letter(knativeerrordest=SINK)))
+    encoded = Letter.read(
+        Record.of(Received({**headers, "ce-id": header_values.sent(value)}, b"{}").as_letter(knativeerrordest=SINK))
+    )
+    assert raw.attributes["id"] == encoded.attributes["id"] == value
+    assert raw.keys == ()
+    assert raw.identity != encoded.identity
+    assert raw.obstacle == "attribute id is not percent-encoded UTF-8: correct it and produce it anew"
+    assert encoded.obstacle == ""
+
+
+def test_a_letter_from_before_says_why_it_cannot_go_back() -> None:
+    """Letters that lie on the topic already may hold what no header carries."""
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": "e",
+        "ce_type": "t",
+        "ce_knativeerrordest": SINK,
+        "ce_correlationid": "a\nb",
+    }
+    old = Letter.read(Record(headers=[(name, value.encode()) for name, value in headers.items()]))
+    assert "attribute correlationid holds U+000A" in old.obstacle
+
+
+def test_a_structured_event_is_parked_as_the_event_it_is() -> None:
+    whole = {"specversion": "1.0", "id": "e", "source": "/s", "type": "t", "note": "a\nb", "data": {"x": 1}}
+    parked = Received({"content-type": events.STRUCTURED}, json.dumps(whole).encode()).as_letter(reason="why")
+    read = Letter.read(Record.of(parked))
+    assert (read.id, read.attributes["note"], read.reason) == ("e", "a\nb", "why")
+    assert (json.loads(read.value), read.content_type) == ({"x": 1}, "application/json")
 
 
 @given(

@@ -49,6 +49,34 @@ def test_a_record_is_sent_as_knative_sends_it(case: dict[str, Any]) -> None:
     assert event.data == latin(expected["body"])
 
 
+@pytest.mark.parametrize("case", OBSERVED["header values"]["cases"], ids=lambda case: ascii(case["record"])[:30])
+def test_a_header_value_is_sent_as_knative_sends_it(case: dict[str, Any]) -> None:
+    record = binary()
+    record.headers.append(("ce_test", case["record"].encode("latin-1")))
+    event = from_record(record, namespace="default", name="hello")
+    assert event.unsendable() == ("ce-test" if case["sent"] is None else "")
+    if case["sent"] is not None:
+        assert event.http_headers()["ce-test"] == latin(case["sent"])
+
+
+@pytest.mark.parametrize(
+    ("record", "header"),
+    [
+        (Record(key=b"a\nb"), "ce-key"),
+        (Record(headers=[("x", b"a\nb")]), "ce-kafkaheaderx"),
+        (Record(headers=[("content-type", b"a\x01b")]), "content-type"),
+    ],
+)
+def test_a_record_that_is_no_cloudevent_may_be_unsendable_too(record: Record, header: str) -> None:
+    assert from_record(record, namespace="default", name="hello").unsendable() == header
+
+
+def test_the_key_of_a_cloudevent_is_not_sent() -> None:
+    record = binary()
+    record.key = b"a\nb"
+    assert from_record(record, namespace="default", name="hello").unsendable() == ""
+
+
 def binary(**attributes: str) -> Record:
     required = {"specversion": "1.0", "id": "1", "source": "/s", "type": "t"}
     return Record(headers=[(f"ce_{n}", v.encode()) for n, v in {**required, **attributes}.items()])

@@ -5,8 +5,10 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +16,8 @@ from pytest_httpserver import HTTPServer
 
 from knative.local.cloud_event import CloudEvent
 from knative.local.delivery import Dispatcher, Outcome, backoff
-from knative.local.resources import Delivery
+from knative.local.kafka_source import _OrderedLane
+from knative.local.resources import Delivery, KafkaSource
 from knative.local.sink import Answer, HttpSink, NoAnswerError
 
 OBSERVED = json.loads(Path(__file__).with_name("kafkasource-observed.json").read_text("utf-8"))
@@ -168,11 +171,86 @@ def test_over_http_a_late_answer_is_none(httpserver: HTTPServer) -> None:
         HttpSink()(httpserver.url_for("/events"), {}, b"", 0.05)
 
 
-def test_a_header_that_http_cannot_carry_loses_the_event_instead_of_blocking_its_partition(
-    httpserver: HTTPServer, caplog: pytest.LogCaptureFixture
+# Headers that HTTP cannot carry ------------------------------------------------------------------------------------
+
+
+class Waits(threading.Event):
+    """Never set; how long it was waited for, without waiting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.seconds.append(timeout or 0.0)
+        return False
+
+
+VALUES = OBSERVED["header values"]["cases"]
+
+
+@pytest.mark.parametrize("value", [case["record"] for case in VALUES if case["sent"] is None], ids=ascii)
+def test_what_no_header_carries_is_tried_as_often_as_anything_else(
+    value: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    delivery = Delivery(retry=3, dead_letter_sink=httpserver.url_for("/dead"))
+    """Seen on Knative: 1 + retry times, then the dead letter sink as often; given up, and nobody was ever called."""
+    sink, waits = ScriptedSink(function=[204]), Waits()
+    delivery = Delivery(retry=3, backoff_policy="linear", backoff_delay=timedelta(seconds=1), dead_letter_sink=DEAD)
+    dispatcher = Dispatcher(name="hello", destination=FUNCTION, delivery=delivery, sink=sink)
+    assert dispatcher.dispatch(EVENT.extended({"test": value}), waits) is Outcome.DROPPED
+    assert sink.requests == []
+    assert waits.seconds == [1, 2, 3, 1, 2, 3]
+    assert dispatcher.counts == {"retries": 6, "dropped": 1}
+    assert "can never be sent, for what its header ce-test holds" in caplog.text
+    assert "EVENT LOST: 1 from /s" in caplog.text
+
+
+def test_with_our_delivery_it_is_given_up_after_four_hours() -> None:
+    waits = Waits()
+    delivery = Delivery(retry=120, backoff_policy="linear", backoff_delay=timedelta(seconds=1), dead_letter_sink=DEAD)
+    dispatcher = Dispatcher(name="h", destination=FUNCTION, delivery=delivery, sink=ScriptedSink(function=[204]))
+    assert dispatcher.dispatch(EVENT.extended({"test": "a\nb"}), waits) is Outcome.DROPPED
+    assert 4 * 3600 < sum(waits.seconds) < 4.2 * 3600
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in VALUES if case["sent"] is not None], ids=lambda case: ascii(case["record"])[:30]
+)
+def test_over_http_a_header_value_arrives_as_it_does_on_knative(case: dict[str, Any], httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/").respond_with_data("", 204)
+    delivery = Delivery(dead_letter_sink=httpserver.url_for("/dead"))
     dispatcher = Dispatcher(name="h", destination=httpserver.url_for("/"), delivery=delivery, sink=HttpSink())
-    assert dispatcher.dispatch(EVENT.extended({"note": "a\r\nb: c"}), threading.Event()) is Outcome.DROPPED
-    assert "cannot be sent over HTTP" in caplog.text
-    assert not httpserver.log
+    value = case["record"].encode("latin-1").decode("utf-8", "replace")
+    assert dispatcher.dispatch(EVENT.extended({"test": value}), threading.Event()) is Outcome.DELIVERED
+    request, _ = httpserver.log[-1]
+    unfolded = request.headers["ce-test"].replace("\r", "")  # a server may read a folding as it likes
+    assert unfolded.split() == case["sent"].split()
+    if "\n" not in case["sent"]:
+        assert unfolded == case["sent"]
+
+
+def test_an_ordered_partition_waits_until_it_is_given_up_and_no_other_does() -> None:
+    called: list[tuple[str, int]] = []
+
+    def sink(url: str, headers: Mapping[str, bytes], body: bytes, timeout: float) -> Answer:
+        called.append((headers["ce-knativekafkapartition"].decode(), dispatcher.counts["retries"]))
+        return Answer(204, {}, b"")
+
+    delivery = Delivery(retry=3, backoff_delay=timedelta(seconds=0.02), dead_letter_sink=DEAD)
+    source = KafkaSource(name="s", topics=("t",), consumer_group="g", sink=FUNCTION, delivery=delivery)
+    dispatcher = Dispatcher(name="s", destination=FUNCTION, delivery=delivery, sink=sink)
+    with ThreadPoolExecutor(4) as workers:
+        lanes = [_OrderedLane(source, dispatcher, workers) for _ in range(2)]
+        lanes[0].extend([record(0, 0, note=b"a\nb"), record(0, 1)])
+        lanes[1].extend([record(1, 0)])
+    assert [partition for partition, _ in called] == ["1", "0"]
+    assert called[1] == ("0", 6)  # behind every try of the one before it
+    assert [lane.tracker.to_commit() for lane in lanes] == [2, 1]
+
+
+def record(partition: int, offset: int, **attributes: bytes) -> Any:
+    headers = {"specversion": b"1.0", "id": b"1", "source": b"/s", "type": b"t", **attributes}
+    named = [(f"ce_{name}", value) for name, value in headers.items()]
+    return SimpleNamespace(
+        topic="t", partition=partition, offset=offset, timestamp=0, key=None, value=b"{}", headers=named
+    )

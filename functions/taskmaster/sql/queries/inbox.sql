@@ -20,6 +20,11 @@ RETURNING attempts, status, answer, digest
 UPDATE inbox SET attempts = greatest(attempts - 1, 0)
  WHERE function = %(function)s AND user_id = %(user_id)s AND source = %(source)s AND id = %(id)s AND status IS NULL
 
+-- name: note_command
+UPDATE inbox SET digest = %(digest)s
+ WHERE function = %(function)s AND user_id = %(user_id)s AND source = %(source)s AND id = %(id)s
+   AND status IS NULL AND digest = substring(%(digest)s::bytea FOR 32)
+
 -- name: lock_inbox
 SELECT attempts, status, answer, digest FROM inbox
  WHERE function = %(function)s AND user_id = %(user_id)s AND source = %(source)s AND id = %(id)s FOR UPDATE
@@ -30,7 +35,7 @@ SELECT function, user_id, source, id, attempts, status, answer, digest
                        AS asked (function, user_id, source, id)) AS asked USING (function, user_id, source, id)
 
 -- name: answer_inbox
-UPDATE inbox SET status = %(status)s, answer = %(answer)s
+UPDATE inbox SET status = %(status)s, answer = %(answer)s, digest = coalesce(%(digest)s::bytea, digest)
  WHERE function = %(function)s AND user_id = %(user_id)s AND source = %(source)s AND id = %(id)s
 
 -- name: forget_inbox

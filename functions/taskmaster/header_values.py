@@ -1,0 +1,83 @@
+"""Values of attributes on their way: what arrives unchanged as an HTTP header, and how the others are written.
+
+Every event that is put on a topic is carried further by a KafkaSource, which writes each attribute into a header as it
+is: in Latin-1, trimmed, not percent-encoded. A control character it can never send, and with it nothing behind it in
+the partition; a character beyond Latin-1 arrives as a question mark.
+"""
+
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from urllib.parse import quote, unquote, unquote_to_bytes
+
+# CloudEvents 1.0.2, section 3, String: no controls (U+0000-U+001F, U+007F-U+009F), noncharacters or lone surrogates.
+_NO_STRING = re.compile(
+    "[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(chr(plane * 0x10000 + end) for plane in range(17) for end in (0xFFFE, 0xFFFF))
+    + "]"
+)
+_BEYOND_LATIN_1 = re.compile("[^\x00-\xff]")
+_PERCENT_ENCODED = re.compile("(?:[^%]|%[0-9A-Fa-f]{2})*")
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_BACKSLASHED = re.compile(r"\\(.)", re.DOTALL)
+_SAFE = "".join(chr(each) for each in range(0x21, 0x7F) if chr(each) not in '%"')
+
+
+class CannotTravel(ValueError):
+    """A value that no header can carry unchanged, in an event that is about to leave. The text names the attribute."""
+
+
+def flaw(value: str) -> str:
+    """Why a value is no String of CloudEvents, as the end of a sentence; '' where it is one."""
+    if found := _NO_STRING.search(value):
+        return f"holds U+{ord(found[0]):04X}, which no attribute of a CloudEvent may"
+    return ""
+
+
+def obstacle(value: str) -> str:
+    """Why a value does not arrive as it is, as the end of a sentence; '' where it does."""
+    if said := flaw(value):
+        return said
+    if found := _BEYOND_LATIN_1.search(value):
+        return f"holds U+{ord(found[0]):04X}: beyond Latin-1 everything arrives as a question mark"
+    if value != value.strip():
+        return "begins or ends with a blank, which no header keeps"
+    return ""
+
+
+def check(headers: Iterable[tuple[str, str]]) -> None:
+    """Raises CannotTravel for the first header of a Kafka record that a KafkaSource could not pass on unchanged."""
+    for name, value in headers:
+        if said := obstacle(value):
+            raise CannotTravel(f"{name} {said}")
+
+
+def received(value: str) -> str:
+    """The attribute in a header of HTTP (binding 3.1.3.2): unquoted first, then percent-decoded, once.
+
+    `value` is as WSGI hands it over, in Latin-1 (PEP 3333). Raises ValueError for what is no percent-encoded UTF-8.
+    """
+    if quoted := _QUOTED.fullmatch(value):
+        value = _BACKSLASHED.sub(r"\1", quoted[1])
+    if not _PERCENT_ENCODED.fullmatch(value):
+        raise ValueError("has a % without two hexadecimal digits: write %25 for the sign itself")
+    with suppress(UnicodeError):  # whoever does not percent-encode may as well write Latin-1
+        value = value.encode("latin-1").decode("utf-8")
+    try:
+        return unquote(value, errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError("is not percent-encoded UTF-8") from None
+
+
+def sent(value: str) -> str:
+    """A value in ASCII as HTTP binding 3.1.3.2 has it: another text for every other value, lone surrogates too."""
+    return quote(value, safe=_SAFE, errors="surrogatepass")
+
+
+def restored(value: str) -> str:
+    """The value that `sent` wrote; of anything else, what can be read."""
+    raw = unquote_to_bytes(value.encode("utf-8", "surrogatepass"))
+    try:
+        return raw.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return raw.decode("utf-8", "replace")
