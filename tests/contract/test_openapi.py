@@ -21,7 +21,7 @@ from tests.address import address
 from tests.pack import FUNCTIONS, Json, Pack
 from tests.specifications import openapi
 from tests.specifications.answers import REFUSALS, problem
-from tests.specifications.examples import CREATE, PREFERENCES, QUERIES, REQUESTS, RESPONSES, TASK
+from tests.specifications.examples import CREATE, PREFERENCES, QUERIES, REQUESTS, RESPONSES, TASK, TO_A_COMPLETED_TASK
 from tests.specifications.served import Served, served
 
 FUZZ = Path(__file__).parents[1] / "fuzz"
@@ -96,7 +96,7 @@ def test_the_example_of_an_operation_is_what_happens(pack: Pack, name: str) -> N
     if name == "showPreferences":
         pack.prefer(**PREFERENCES)
     task = pack.create(**CREATE) if name not in ("createTask", "changePreferences", "showPreferences") else {}
-    if name == "reopenTask":
+    if name in TO_A_COMPLETED_TASK:
         pack.complete(task)
     answer = called(pack, each, task_id=task.get("task_id", 0))
     assert answer.status_code == (204 if each.answers == [None] else each.operation.status), answer.text

@@ -65,6 +65,9 @@ COMMANDS: dict[str, Json] = {
     "preferences.set": PREFERENCES,
 }
 
+# What is done to a task that is completed already, by type of event and by operation; the others take an open one.
+TO_A_COMPLETED_TASK = frozenset({"task.reopen", "reopenTask"})
+
 # By the type of the event that tells it: its data.
 FACTS: dict[str, Json] = {
     "task.created": TASK,
