@@ -101,10 +101,10 @@ def _is_about_the_series(command: UpdateTask, changes: dict[str, Any]) -> bool:
 
 
 def _go_on(task: Task, series: Series, work: Work) -> None:
-    """Follow a completed task whose successor has not come: it was completed while the series was paused, or a moment ago.
+    """Follow a completed task whose successor has not come: it was completed in a pause, or a moment ago.
 
-    The event of a completion may have been handled already. The date is none that has passed meanwhile, unless dates are
-    counted from the completion.
+    The event of its completion may have been handled already. The date is none that has passed meanwhile, unless dates
+    are counted from the completion.
     """
     done_at = task.completed_at if series.recurrence_from == "completion" else None
     follow(task, series, work, completed_at=done_at or work.now)

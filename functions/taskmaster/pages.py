@@ -49,7 +49,11 @@ class ListTasks(Command):
         default=None, description="due at this moment or day, or later; a day is taken in each task's own zone"
     )
     due_to: Bound | None = Field(default=None, description="due at this moment or day, or earlier")
-    text: SearchText = Field(default="", description="part of the title, or of the description, in any case")
+    text: SearchText = Field(
+        default="",
+        description="part of the title, or of the description, in any case and any form: Unicode's compatibility "
+        "caseless match, with one i for the four of Turkish",
+    )
     sort: Sort = Field(default="-created_at", description="the order; with a minus backwards")
     limit: Limit = Field(default=20, description="tasks of a page, at most")
     cursor: Annotated[str, Field(max_length=4096)] | None = Field(

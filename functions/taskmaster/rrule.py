@@ -124,13 +124,11 @@ def _can_fall(rule: Rule) -> bool:
 
 def _calendar(rule: Rule) -> Rule:
     """Of a rule what says which days it has: COUNT, which is another at every step of a series, is not of it."""
-    return replace(
-        rule, text="", interval=1, count=None, until=None, by_hour=None, by_minute=None, by_second=None
-    )
+    return replace(rule, text="", interval=1, count=None, until=None, by_hour=None, by_minute=None, by_second=None)
 
 
-# Kept for the whole process: a series that is counted from its completions begins its rule anew with each date. 64 are a
-# few rules with all their kinds of year, 4 MB at most. What is returned is not to be changed.
+# Kept for the whole process: a series that is counted from its completions begins its rule anew with each date. 64 are
+# a few rules with all their kinds of year, 4 MB at most. What is returned is not to be changed.
 @lru_cache(maxsize=64)
 def _days_by_period(rule: Rule, year: int) -> dict[int, list[int]]:
     """The days of a year that a rule has but for INTERVAL, by period, both counted from the year's first.

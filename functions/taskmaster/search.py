@@ -24,7 +24,7 @@ def folded(text: str) -> str:
 
 
 def folded_texts(title: str, description: str | None, *, version: int) -> dict[str, Any]:
-    """What is kept of a task to be searched, by column: its folded texts where they are not ASCII, and of which version.
+    """What is kept of a task for searches, by column: its folded texts where they are not ASCII, and of which version.
 
     The version tells them from those of a row that code without these columns has changed since.
     """

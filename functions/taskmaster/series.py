@@ -76,7 +76,7 @@ class Series(Record):
     def next(self, due: Due | None, *, done_at: datetime) -> recurrence.Next | None:
         """The date that follows a head of this due date, done with at a moment, or None where the series has ended.
 
-        It ends with its rule, or where its occurrence could not be kept: a date or a reminder of it behind the year 9000.
+        It ends with its rule, or where an occurrence could not be kept: its date or a reminder is behind the year 9000.
 
         From the due date: the first date of the rule later than that moment and than the head's own date. From the
         completion: the rule begun anew on the local day of that moment, at the wall time of the start; a later day.

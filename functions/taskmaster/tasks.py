@@ -27,6 +27,7 @@ from pydantic_core import CoreSchema
 MAX_ID = 2**63 - 1
 MAX_VERSION = 2**31 - 1
 EARLIEST, LATEST = 1970, 9000  # the years of what is kept: days as they are, moments in UTC
+_FIRST, _LAST = (datetime.combine(day, time.min, UTC) for day in (date.min, date.max))  # of the calendar
 QUERY = "query"  # the context of a command that comes as a query string, whose numbers are texts
 
 Priority = Literal["low", "medium", "high", "urgent"]
@@ -88,7 +89,7 @@ def moment_of(day: date, wall: time, zone: ZoneInfo) -> datetime:
     try:
         return datetime.combine(day, wall, zone).astimezone(UTC)
     except OverflowError:
-        return (datetime.min if day.year < LATEST else datetime.max).replace(tzinfo=UTC)
+        return _FIRST if day.year < LATEST else _LAST
 
 
 def _day_in_range(day: date) -> date:

@@ -1,7 +1,7 @@
 """At both ends of the years that are kept, nothing fails: not by call, not by event, and what is kept is read again.
 
-What is computed from an input counts as much as the input: its UTC, the deadline of a day, reminders before it and those
-that move along with a series, the dates that follow, a snooze.
+What is computed from an input counts as much as the input: its UTC, the deadline of a day, reminders before it and
+those that move along with a series, the dates that follow, a snooze.
 """
 
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ class World:
     def hold(self) -> list[Json]:
         """Everything that is kept can be read and written again, and lies within the years. The tasks."""
         for sort in ("due", "-created_at"):
-            cursor = ""
+            cursor: str | None = ""
             while cursor is not None:
                 page = self.pack.call("query-tasks", "GET", f"/tasks?sort={sort}&limit=1{cursor}")
                 assert page.status_code == 200, page.text
@@ -92,7 +92,9 @@ EDGES = st.one_of(
 )
 MOMENTS = st.builds(lambda edge, offset: edge.replace(tzinfo=None).isoformat() + offset, EDGES, OFFSETS)
 DAYS = EDGES.map(lambda edge: str(edge.date()))
-ZONES = st.sampled_from(["UTC", "Pacific/Kiritimati", "Etc/GMT+12", "Pacific/Apia", "America/New_York", "Europe/Zurich"])
+ZONES = st.sampled_from(
+    ["UTC", "Pacific/Kiritimati", "Etc/GMT+12", "Pacific/Apia", "America/New_York", "Europe/Zurich"]
+)
 PATTERNS = st.sampled_from(
     [
         "daily",
@@ -134,7 +136,7 @@ CHANGES = st.builds(
 SNOOZES = st.fixed_dictionaries({"until": MOMENTS}) | st.fixed_dictionaries(
     {"duration": st.sampled_from(["PT0S", "P3660D", "PT1S"])}
 )
-STEPS = st.lists(
+STEPS: st.SearchStrategy[list[tuple[str, Json]]] = st.lists(
     st.one_of(
         st.tuples(st.just("update"), CHANGES),
         st.tuples(st.just("snooze"), SNOOZES),

@@ -18,14 +18,17 @@ Store = FakeStore | Database
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 # Letters whose cases, or whose forms, are more than one lower() away; beside them what SQL and JSON could stumble over.
-AWKWARD = "aAeE\u00e9\u0301\u00c9sS\u00df\u1e9e\u017f\u03c3\u03c2\u03a3\u039f\u03bfiI\u0130\u0131\u0307\ufb01f\u212akK\u01c4\u01c5 %_\\'\ufdfa\ud55c\u1112\u1161\u11ab"
+AWKWARD = (
+    "aAeE\u00e9\u0301\u00c9sS\u00df\u1e9e\u017f\u03c3\u03c2\u03a3\u039f\u03bfiI\u0130\u0131\u0307"
+    "\ufb01f\u212akK\u01c4\u01c5 %_\\\\'\ufdfa\ud55c\u1112\u1161\u11ab"
+)
 texts = st.text(st.sampled_from(AWKWARD), max_size=12)
 
 
 def keep(store: Store, user: str, title: str, description: str | None = None) -> Task:
     with store.as_user(user) as transaction:
-        fields = {"title": title, "description": description, "created_at": NOW, "updated_at": NOW}
-        task = Task(task_id=transaction.new_task_id(), **fields)
+        new_id = transaction.new_task_id()
+        task = Task(task_id=new_id, title=title, description=description, created_at=NOW, updated_at=NOW)
         transaction.insert_task(task)
     return task
 
@@ -70,7 +73,9 @@ def test_a_term_is_found_in_any_case_and_form(store: Store, user: str, title: st
     assert elsewhere.task_id in found(store, user, "")
 
 
-@pytest.mark.parametrize(("title", "description"), [("milk", "bread"), ("\u00c4pfel", "bread"), ("milk", "Br\u00f6tchen")])
+@pytest.mark.parametrize(
+    ("title", "description"), [("milk", "bread"), ("\u00c4pfel", "bread"), ("milk", "Br\u00f6tchen")]
+)
 def test_a_term_does_not_match_across_title_and_description(
     store: Store, user: str, title: str, description: str
 ) -> None:
@@ -83,7 +88,12 @@ def test_a_term_does_not_match_across_title_and_description(
 
 def test_what_is_found_follows_a_change(store: Store, user: str) -> None:
     task = keep(store, user, "\u00c4pfel", "\u00d6l")
-    for changes in ({"title": "Birnen"}, {"title": "\u00c4PFEL"}, {"description": None}, {"title": "\u00fc", "description": "x"}):
+    for changes in (
+        {"title": "Birnen"},
+        {"title": "\u00c4PFEL"},
+        {"description": None},
+        {"title": "\u00fc", "description": "x"},
+    ):
         task = task.changed(at=NOW, **changes)
         with store.as_user(user) as transaction:
             transaction.update_task(task)

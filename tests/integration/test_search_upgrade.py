@@ -7,7 +7,9 @@ from taskmaster import backfill
 from tests.command_line import taskmaster
 from tests.pack import Json, Pack
 
-FORGET = "UPDATE task SET search_title = NULL, search_description = NULL, search_version = NULL WHERE user_id = %(user)s"
+FORGET = (
+    "UPDATE task SET search_title = NULL, search_description = NULL, search_version = NULL WHERE user_id = %(user)s"
+)
 CHANGE = "UPDATE task SET title = %(title)s, version = version + 1 WHERE task_id = %(task_id)s"
 
 
