@@ -45,7 +45,7 @@ def _public_keys(text: str) -> str:
 
 def _topic_names(topics: dict[str, str]) -> dict[str, str]:
     """Kafka's own rule. A source's name of a topic becomes an attribute of what it reads there."""
-    if wrong := next((name for name in topics.values() if not _TOPIC_NAME.fullmatch(name)), None):
+    for wrong in (name for name in topics.values() if not _TOPIC_NAME.fullmatch(name)):
         raise ValueError(f"{wrong[:64]!a} is no name of a topic: 1 to 249 letters, digits, dots, hyphens, underscores")
     return topics
 
