@@ -107,10 +107,15 @@ class Received:
         return dict(self._whole[0]) if self.is_structured else attributes(self.headers.items())
 
     @cached_property
+    def checked(self) -> dict[str, str]:
+        """The same, checked. Raises Malformed."""
+        return checked(self.attributes)
+
+    @cached_property
     def event(self) -> "CloudEvent":
         """Checked; `data` is the decoded JSON, or None where there is none. Raises Malformed with a sentence."""
         if self.is_structured:
-            return _event(*self._whole)
+            return _event(self.checked, self._whole[1])
         content_type = media_type(self.headers)
         if content_type == STRUCTURED:
             raise Malformed("the record says application/cloudevents+json but is not a CloudEvent in JSON")
@@ -119,8 +124,9 @@ class Received:
         data = _json(self.body, "data") if self.body else None
         if self.attributes.get("type") == WRAPPED:
             _names_once(self.body, "the envelope")
-            return _unwrap(self.attributes, data)
-        return _event(self.attributes, data)
+            inside, data = _unwrap(self.attributes, data)
+            return _event(checked(inside), data)
+        return _event(self.checked, data)
 
     @cached_property
     def _whole(self) -> tuple[dict[str, str], Any]:
@@ -182,8 +188,8 @@ def _structured(body: bytes) -> tuple[dict[str, str], Any]:
     return attrs, _json(raw, "data_base64") if raw else None
 
 
-def _unwrap(attrs: dict[str, str], envelope: Any) -> "CloudEvent":
-    """The original JSON envelope inside a record, by the field table of docs/architecture.md."""
+def _unwrap(attrs: dict[str, str], envelope: Any) -> tuple[dict[str, str], Any]:
+    """The attributes and the data of the original JSON envelope in a record, by the table in docs/architecture.md."""
     if not isinstance(envelope, dict):
         raise Malformed("the record is neither a CloudEvent nor a JSON envelope with event_type, user_id and data")
     metadata = envelope.get("metadata") or {}
@@ -206,7 +212,7 @@ def _unwrap(attrs: dict[str, str], envelope: Any) -> "CloudEvent":
         unwrapped.pop("traceparent", None)
     unwrapped["specversion"] = "1.0"
     unwrapped["wrapped"] = "true"
-    return _event(unwrapped, envelope.get("data"))
+    return unwrapped, envelope.get("data")
 
 
 def time_of(attrs: Mapping[str, str]) -> datetime | None:
@@ -221,7 +227,6 @@ def place(attrs: Mapping[str, str]) -> str:
 
 
 def _event(attrs: dict[str, str], data: Any) -> "CloudEvent":
-    checked(attrs)
     from cloudevents.http import CloudEvent
 
     event = CloudEvent(attrs, data)
@@ -230,8 +235,8 @@ def _event(attrs: dict[str, str], data: Any) -> "CloudEvent":
     return event
 
 
-def checked(attrs: Mapping[str, str]) -> None:
-    """Raises Malformed for attributes that are not those of a CloudEvent, or that would not arrive at the next hop."""
+def checked(attrs: dict[str, str]) -> dict[str, str]:
+    """Attributes that are those of a CloudEvent and arrive at the next hop. Raises Malformed for any others."""
     if attrs.get("specversion") != "1.0":
         raise Malformed(f"specversion must be 1.0, not {attrs.get('specversion', 'absent')[:16]}")
     for name in _REQUIRED:
@@ -256,6 +261,7 @@ def checked(attrs: Mapping[str, str]) -> None:
             datetime.fromisoformat(attrs["time"])
         except ValueError:
             raise Malformed("attribute time must be RFC 3339, such as 2026-11-24T09:00:00Z") from None
+    return attrs
 
 
 def _json(body: bytes, what: str) -> Any:

@@ -111,7 +111,7 @@ class Arrival:
     @cached_property
     def key(self) -> InboxKey:
         """Under which an attempt is counted before the data is decoded. Raises Malformed."""
-        return arrival_key(self.function, self.attributes)
+        return arrival_key(self.function, self.received.checked)
 
     @cached_property
     def digest(self) -> bytes:

@@ -85,7 +85,6 @@ class Invoker:
             attrs = arrival.attributes
             if attrs.get("type") and attrs["type"] not in (*operations, events.WRAPPED):
                 return NO_CONTENT  # somebody else's, on a mailbox that is shared
-            events.checked(attrs)
             tie(event_id=arrival.key.id)
             counted = self._count(arrival)
         except Malformed as error:

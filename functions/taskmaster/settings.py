@@ -4,6 +4,7 @@ Secrets are SecretStr, so that no log and no traceback shows one. A wrong value 
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Annotated, Literal
@@ -19,6 +20,7 @@ Words = Annotated[
     tuple[str, ...], BeforeValidator(lambda text: tuple(filter(None, map(str.strip, text.split(",")))) if text else ())
 ]
 
+_TOPIC_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
 _PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}  # what only whoever signs may know (RFC 7518, 6)
 
 
@@ -39,6 +41,13 @@ def _public_keys(text: str) -> str:
     if not named:
         raise ValueError("it holds no key")
     return text
+
+
+def _topic_names(topics: dict[str, str]) -> dict[str, str]:
+    """Kafka's own rule. A source's name of a topic becomes an attribute of what it reads there."""
+    for wrong in (name for name in topics.values() if not _TOPIC_NAME.fullmatch(name)):
+        raise ValueError(f"{wrong[:64]!a} is no name of a topic: 1 to 249 letters, digits, dots, hyphens, underscores")
+    return topics
 
 
 KeysUrl = Annotated[str, AfterValidator(_askable)]
@@ -93,7 +102,7 @@ class Settings(BaseModel):
         le=60,
         description="seconds until an event that no broker acknowledges stays in the outbox for the next publisher",
     )
-    kafka_topics: Json[dict[str, str]] = Field(
+    kafka_topics: Annotated[Json[dict[str, str]], AfterValidator(_topic_names)] = Field(
         {}, description='topics that have other names here, as JSON: {"task-events": "prod.task-events"}'
     )
 

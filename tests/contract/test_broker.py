@@ -9,7 +9,7 @@ import pytest
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 
 from taskmaster import settings
-from taskmaster.broker import Broker, Record
+from taskmaster.broker import Broker, Record, Unsendable
 from taskmaster.events import Outgoing
 from taskmaster.topics import Admin
 from tests.brokers import Kafka
@@ -87,6 +87,13 @@ def test_key_headers_and_value_come_back_byte_by_byte(kafka: Kafka, broker: Brok
     assert record.value == value
     assert record.offset == 0
     assert record.timestamp > 0
+
+
+@pytest.mark.parametrize("value", ["a\nb", "a\x01b", "a\x7fb"])
+def test_what_no_kafkasource_could_send_is_put_on_no_topic(broker: Broker, topic: str, value: str) -> None:
+    """A row of an older version may hold it: it stays in the outbox, and the log says so."""
+    with pytest.raises(Unsendable, match="its header ce_correlationid holds U\\+00"):
+        broker.deliver(Outgoing(key="k", topics=(topic,), headers={"ce_correlationid": value}, value=b""), to=topic)
 
 
 def test_records_of_one_key_are_on_one_partition_in_the_order_they_were_sent(

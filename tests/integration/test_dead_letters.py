@@ -117,6 +117,31 @@ def test_what_a_mended_function_can_handle_is_replayed_and_has_its_effect_once(
     assert len(mailboxes.titles()) == 5, "sent again, they got their first answer"
 
 
+def test_a_correlation_that_no_header_carries_ends_its_record_and_holds_up_no_other(mailboxes: Mailboxes) -> None:
+    """It would go out with what follows from the command, and hold up everything behind that for hours."""
+    for number, hostile in enumerate(("line1\nline2", "a\x01b", "a\x7fb", "\u2192", " x")):
+        fields = {"event_id": f"e{number}", "correlation_id": hostile, "data": {"title": "hostile"}}
+        mailboxes.record("create-task", envelope(mailboxes, **fields))
+    mailboxes.record("create-task", envelope(mailboxes, event_id="a\nb", data={"title": "hostile"}))
+    mailboxes.event("task.create", {"title": "behind them"})
+    with mailboxes.running("create-task") as running:
+        parked(mailboxes, 6)
+        eventually(lambda: mailboxes.titles() == ["behind them"], "the task behind them")
+        reasons = sorted(each["reason"] for each in letters(mailboxes))
+        assert [reason.split(":")[0] for reason in reasons] == [
+            "attribute correlationid begins or ends with a blank, which no header keeps",
+            "attribute correlationid holds U+0001, which no attribute of a CloudEvent may",
+            "attribute correlationid holds U+000A, which no attribute of a CloudEvent may",
+            "attribute correlationid holds U+007F, which no attribute of a CloudEvent may",
+            "attribute correlationid holds U+2192",
+            "attribute id holds U+000A, which no attribute of a CloudEvent may",
+        ]
+        assert replayed(mailboxes, "--all") == "replayed 6 events, of 6 dead letters"
+        parked(mailboxes, 12)  # as they were, they are refused again
+        assert running.done("create-task") >= 13
+    assert mailboxes.titles() == ["behind them"]
+
+
 def test_one_that_fails_again_has_its_attempts_anew_and_another_letter(
     mailboxes: Mailboxes, old: dict[str, Path], tmp_path: Path
 ) -> None:

@@ -41,6 +41,9 @@ def wrong_tokens(secret: str) -> Iterator[tuple[str, str]]:
     yield "until no number", f"Bearer {signed({'sub': 'ada', 'exp': float('nan')}, secret=secret)}"
     yield "until a word", f"Bearer {signed({'sub': 'ada', 'exp': 'later'}, secret=secret)}"
     yield "a NUL's", f"Bearer {signed({'sub': chr(0), 'exp': 2**40}, secret=secret)}"
+    yield "a user's with a blank before it", f"Bearer {signed({'sub': ' ada', 'exp': 2**40}, secret=secret)}"
+    yield "a user's with a blank behind it", f"Bearer {signed({'sub': 'ada ', 'exp': 2**40}, secret=secret)}"
+    yield "a number's", f"Bearer {signed({'sub': 7, 'exp': 2**40}, secret=secret)}"
     yield "too long a user's", f"Bearer {signed({'sub': 'a' * 129, 'exp': 2**40}, secret=secret)}"
     yield "no object", f"Bearer {signed(['ada', 2**40], secret=secret)}"
 

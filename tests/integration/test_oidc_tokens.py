@@ -212,6 +212,10 @@ WRONG: dict[str, tuple[Callable[[Issuer], str], str]] = {
     "the empty user's": (lambda i: i.token(""), "a user id has"),
     "a number's": (lambda i: i.token(claims={"sub": 7}), OURS),
     "a NUL's": (lambda i: i.token("a\0"), "a user id has"),
+    "a user's with a blank before it": (lambda i: i.token(" ada"), "no blank at its ends"),
+    "a user's with a blank behind it": (lambda i: i.token("ada "), "no blank at its ends"),
+    "a blank's": (lambda i: i.token(" "), "no blank at its ends"),
+    "a user's on two lines": (lambda i: i.token("ada\n"), "a user id has"),
     "too long a user's": (lambda i: i.token("u" * 129), "a user id has"),
     "a look-alike's": (lambda i: i.token("аda"), "a user id has"),  # the first letter is Cyrillic
     "too long": (lambda i: i.token(padding="x" * 20_000), "too long"),

@@ -7,13 +7,14 @@ from typing import Any
 
 from taskmaster import routes, topics
 from tests.specifications import events
-from tests.specifications.events import FOLDER, USER_ID, EventType
+from tests.specifications.events import CARRIED, FOLDER, USER_ID, EventType
 from tests.specifications.served import readers, served
 
 FILE = FOLDER / "asyncapi.yaml"
 _KAFKA = "0.5.0"  # of the binding
 
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 2048}
+_CARRIED = {**_TEXT, "pattern": CARRIED}
 _TRACE = {
     "type": "string",
     "pattern": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
@@ -26,12 +27,12 @@ COMMAND_HEADERS: dict[str, Any] = {
     "required": ["ce_specversion", "ce_id", "ce_source", "ce_type", "ce_userid"],
     "properties": {
         "ce_specversion": {"const": "1.0"},
-        "ce_id": {**_TEXT, "description": "tells one event from another of the same source; a repeat has the same"},
-        "ce_source": {**_TEXT, "description": "who says it"},
+        "ce_id": {**_CARRIED, "description": "tells one event from another of the same source; a repeat has the same"},
+        "ce_source": {**_CARRIED, "description": "who says it"},
         "ce_type": _TEXT,
         "ce_time": {"type": "string", "format": "date-time"},
         "ce_userid": {**USER_ID, "description": "who asks for it, or whose it is"},
-        "ce_correlationid": {**_TEXT, "description": "the request that began it all; kept through every hop"},
+        "ce_correlationid": {**_CARRIED, "description": "the request that began it all; kept through every hop"},
         "ce_traceparent": _TRACE,
         "content-type": {"const": "application/json"},
     },

@@ -22,7 +22,9 @@ from tests.specifications.served import ROOT, served
 
 VERSION = "1.0"
 FOLDER = ROOT / "eventing" / "schemas"
-USER_ID = {"type": "string", "pattern": f"^[ -~]{{1,{USER_ID_LIMIT}}}$"}  # printable ASCII
+USER_ID = {"type": "string", "pattern": f"^[!-~]([ -~]{{0,{USER_ID_LIMIT - 2}}}[!-~])?$"}  # printable ASCII
+# What arrives unchanged as a header: no controls, nothing beyond Latin-1, no blank at an end.
+CARRIED = r"^[!-~\xa1-\xff]([ -~\xa0-\xff]*[!-~\xa1-\xff])?$"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,10 @@ class Envelope(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     event_id: str | None = Field(
-        default=None, max_length=500, description="becomes id; without it, the record's place and time"
+        default=None,
+        max_length=500,
+        json_schema_extra={"pattern": CARRIED},
+        description="becomes id; without it, the record's place and time",
     )
     event_type: str = Field(min_length=1, max_length=500, description="becomes type: a command, such as task.create")
     event_version: Any = Field(default=None, description="not read")
@@ -64,7 +69,9 @@ class Envelope(BaseModel):
     user_id: str = Field(
         json_schema_extra={"pattern": USER_ID["pattern"]}, description="becomes userid: who asks for it"
     )
-    correlation_id: str | None = Field(default=None, max_length=2048, description="becomes correlationid")
+    correlation_id: str | None = Field(
+        default=None, max_length=2048, json_schema_extra={"pattern": CARRIED}, description="becomes correlationid"
+    )
     data: dict[str, Any] | None = Field(
         default=None,
         description="as the schema of its type has it; fields of a task that are not asked for may be there, and are "

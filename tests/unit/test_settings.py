@@ -1,5 +1,7 @@
 """Settings: what is wrong is refused by name, what is secret is never shown."""
 
+import json
+
 import pytest
 from pydantic import SecretStr
 
@@ -120,3 +122,10 @@ def test_a_refusal_shows_no_value_at_all() -> None:
         "DATABASE_TIMEOUT": "hunter2",
     }
     assert "hunter2" not in "".join(refusal(environ))
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a b", "a\nb", "\u00e9", "a/b", "x" * 250])
+def test_a_topic_is_called_as_kafka_lets_it(name: str) -> None:
+    with pytest.raises(WrongSetting, match=r"KAFKA_TOPICS is wrong: .*no name of a topic"):
+        read({"KAFKA_TOPICS": json.dumps({"task-events": name})})
+    assert read({"KAFKA_TOPICS": '{"task-events": "prod.task_events-1"}'}).topic("task-events") == "prod.task_events-1"
