@@ -23,15 +23,15 @@ def reminder_flood(enemy: Enemy) -> None:
 
 
 def day_hour(enemy: Enemy) -> None:
-    """60 tasks due on a day with 50 reminders each, and two loops of PUT /preferences that move them all to now."""
+    """60 tasks due on a day, 50 reminders each, all of which two loops of PUT /preferences move to and fro about now."""
     today = datetime.now(UTC).date().isoformat()
-    reminders = ["PT0S", *(f"PT{minutes}M" for minutes in range(1, 50))]
+    reminders = [f"PT{seconds}S" for seconds in range(50)]
     for _ in range(enemy.scaled(60)):
         enemy.call("POST", "/tasks", {"title": "today", "due_on": today, "time_zone": "UTC", "reminders": reminders})
     enemy.begin()
 
     def move() -> None:
-        hour = datetime.now(UTC) + timedelta(minutes=enemy.chance.randrange(60))
+        hour = datetime.now(UTC) + timedelta(minutes=enemy.chance.choice((1, 2)))
         enemy.prefer(day_hour=f"{hour:%H:%M}")
 
     enemy.keep(move, clients=2)
