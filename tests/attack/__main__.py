@@ -25,7 +25,7 @@ _NAMES = (*ATTACKS, EVERYTHING)
 @click.option("--patience", default=90.0, show_default=True, help="Seconds that an attack may take to drain.")
 def main(seconds: float, only: tuple[str, ...], seed: int | None, patience: float) -> None:
     """Measure how late another user's reminders and how slow her calls become."""
-    from tests.attack.report import table
+    from tests.attack.report import failed, table
     from tests.attack.run import Plan, say
     from tests.attack.run import run as run_plan
     from tests.attack.stage import Failed
@@ -46,10 +46,10 @@ def main(seconds: float, only: tuple[str, ...], seed: int | None, patience: floa
     except Failed as error:
         raise click.ClickException(f"{error}; again: {again}") from None
     click.echo(table(rounds))
-    failed = [each.name for each in rounds if each.broken]
+    worse = failed(rounds)
     say(f"seed {seed}, {time.monotonic() - begun:.0f} s in all; again: {again}")
-    if failed:
-        say(f"{len(failed)} of {len(rounds)} attacks cost another user too much: {', '.join(failed)}")
+    if worse:
+        say(f"{len(worse)} of {len(plan.names)} attacks cost another user too much: {', '.join(worse)}")
         sys.exit(1)
     say("no attack cost another user more than she may notice")
 

@@ -22,6 +22,7 @@ from tests.receiver import SECRET
 
 Json = dict[str, Any]
 _TIMEOUT = 10.0
+_SECONDS_A_TASK = 0.2  # to create one with fifty reminders, at most, on a busy machine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,6 @@ class Enemy:
         self.counts: Counter[str] = Counter()
         self._here = threading.local()
         self._producer: KafkaProducer | None = None
-        self._seconds_a_task = 0.05
 
     def begin(self) -> None:
         """From now on it is measured."""
@@ -101,8 +101,8 @@ class Enemy:
         """
         count, begun = self.scaled(tasks), time.monotonic()
         self.call("POST", "/tasks", reminding(datetime.now(UTC) + timedelta(days=1), each))
-        self._seconds_a_task = max(self._seconds_a_task, time.monotonic() - begun)
-        task = reminding(datetime.now(UTC) + timedelta(seconds=1.5 + self._seconds_a_task * count / 2), each)
+        seconds = min(time.monotonic() - begun, _SECONDS_A_TASK)
+        task = reminding(datetime.now(UTC) + timedelta(seconds=1.5 + seconds * count / 2), each)
         with ThreadPoolExecutor(4) as side_by_side:
             made = side_by_side.map(lambda _: self.call("POST", "/tasks", task), range(count))
             return [each["task_id"] for each in made if each]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 MORE_LATE = 2.0  # seconds that a reminder, or what follows an event, may be later than the latest one alone
 TIMES = 3.0  # how many times as slow a call may be, by median and by 95th percentile
@@ -61,11 +61,22 @@ def _at(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-def broken(alone: Window, attacked: Window) -> list[str]:
-    """What does not hold under the attack, a sentence each. Too little measured is broken as well."""
+class Fault(NamedTuple):
+    """What does not hold: its kind, and a sentence. On a shared processor calls may be slow by chance alone."""
+
+    kind: Literal["slow", "late", "lost"]
+    text: str
+
+
+def broken(alone: Window, attacked: Window) -> list[Fault]:
+    """What does not hold under the attack. Too little measured is broken as well."""
     if not (alone.calls and alone.reminders and attacked.calls):
-        return ["nothing was measured"]
-    return [*_lost(attacked), *_late(alone, attacked), *_slow(alone, attacked)]
+        return [Fault("lost", "nothing was measured")]
+    return [
+        *(Fault("lost", text) for text in _lost(attacked)),
+        *(Fault("late", text) for text in _late(alone, attacked)),
+        *(Fault("slow", text) for text in _slow(alone, attacked)),
+    ]
 
 
 def _lost(attacked: Window) -> Iterable[str]:

@@ -1,8 +1,9 @@
 """The table at the end: each attack, what the other user saw alone and under it, and the verdict."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tests.attack.figures import Window, summary
+from tests.attack.figures import Fault, Window, summary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,8 +14,19 @@ class Round:
     alone: Window
     attacked: Window
     drained_seconds: float
-    broken: list[str] = field(default_factory=list)
+    broken: list[Fault] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def may_be_chance(self) -> bool:
+        """Whether calls were slow, and all else is well."""
+        return bool(self.broken) and all(fault.kind == "slow" for fault in self.broken)
+
+
+def failed(rounds: Sequence[Round]) -> list[str]:
+    """The names of those that fail: what was measured again counts as it was measured then."""
+    last = {each.name.removesuffix(" again"): each for each in rounds}
+    return [name for name, each in last.items() if each.broken]
 
 
 _HEADINGS = (
@@ -39,7 +51,7 @@ def table(rounds: list[Round]) -> str:
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
     ]
     for each in rounds:
-        lines += [f"{each.name}: {sentence}" for sentence in each.broken]
+        lines += [f"{each.name}: {fault.text}" for fault in each.broken]
     return "\n".join(lines)
 
 

@@ -5,14 +5,14 @@ from tests.attack.hostile.receivers import Receivers
 
 
 def slow_webhooks(enemy: Enemy) -> None:
-    """Five channels, each held in another way; 200 reminders of one second, again every ten."""
+    """Five channels, each held in another way; 200 reminders of one second, again every six."""
     kinds = ("dripping-headers", "endless-continue", "dripping-status", "dripping-handshake", "silent")
     with Receivers(enemy.target.certificate, *kinds) as receivers:
         enemy.prefer(*(webhook(url) for url in receivers.urls.values()))
         while not enemy.over.is_set():
             enemy.remind(20, 10)
             enemy.begin()
-            enemy.wait(10)
+            enemy.wait(6)
         enemy.held(receivers.taken)
 
 
@@ -35,6 +35,6 @@ def slow_mail(enemy: Enemy) -> None:
         while not enemy.over.is_set():
             enemy.remind(20, 10)
             enemy.begin()
-            enemy.wait(10)
+            enemy.wait(6)
     finally:
         enemy.target.switches.mail_drips.clear()

@@ -23,7 +23,7 @@ def reminder_flood(enemy: Enemy) -> None:
 
 
 def day_hour(enemy: Enemy) -> None:
-    """60 tasks due on a day, 50 reminders each, all of which two loops of PUT /preferences move to and fro about now."""
+    """60 tasks due on a day, 50 reminders each, all of which two loops of PUT /preferences move about now."""
     today = datetime.now(UTC).date().isoformat()
     reminders = [f"PT{seconds}S" for seconds in range(50)]
     for _ in range(enemy.scaled(60)):
