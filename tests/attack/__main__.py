@@ -34,7 +34,7 @@ def main(seconds: float, only: tuple[str, ...], seed: int | None, patience: floa
     logging.getLogger("knative").setLevel(logging.CRITICAL)
     seed = seed if seed is not None else random.SystemRandom().randrange(1_000_000)
     plan = Plan(
-        names=only or _NAMES, seed=seed, seconds=seconds, quiet=min(max(6.0, seconds / 2), 60.0), patience=patience
+        names=only or _NAMES, seed=seed, seconds=seconds, quiet=min(max(5.0, seconds / 2), 60.0), patience=patience
     )
     log = _ROOT / ".local" / "attack" / f"{seed}-{time.strftime('%Y%m%dT%H%M%S')}.log"
     log.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """The process of the attackers: the attacks of one round, side by side, until they are told that it is over."""
 
 import logging
+import os
 import threading
 import traceback
 from collections import Counter
@@ -10,12 +11,15 @@ from multiprocessing.synchronize import Event
 from tests.attack.attacks.registry import ATTACKS
 from tests.attack.enemy import Enemy, Target
 
+_NICE = 10  # where processor time is short, the system under attack has it
+
 
 def assault(
     targets: dict[str, Target], seed: int, scale: float, answers: Connection, begun: Event, over: Event
 ) -> None:
     """Run these attacks, each as the user of its target; send what they counted, and why one failed that did."""
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    os.nice(_NICE)
     enemies = {name: Enemy(target, seed=seed, scale=scale, over=over) for name, target in targets.items()}
     failures: list[str] = []
 

@@ -13,10 +13,11 @@ from tests.attack.attacks.registry import ATTACKS, EVERYTHING, PART, about
 from tests.attack.children import context, started, stopped
 from tests.attack.figures import Fault, Window, broken, summary
 from tests.attack.report import Round
-from tests.attack.stage import Stage
+from tests.attack.stage import Failed, Stage
 
 _PROGRESS_SECONDS = 10.0
 _PREPARING_SECONDS = 90.0
+_WARMING_SECONDS = 120.0  # from zero, on a busy machine
 _ENDING_SECONDS = 30.0  # for an attack to notice that it is over
 
 
@@ -41,7 +42,7 @@ def run(plan: Plan, log: Path) -> list[Round]:
         stage = Stage(home, log)
         with stage.running():
             say("everything is up; the other user is at work")
-            time.sleep(plan.quiet)  # her functions start, her connections open
+            _warm(stage)
             rounds = _Rounds(stage, plan)
             return [found for name in plan.names for found in rounds.of(name)]
 
@@ -112,6 +113,19 @@ def _assault(
     finally:
         over.set()
         stopped(process)
+
+
+def _warm(stage: Stage) -> None:
+    """Wait until her functions have started, and what waited for them has come. Raises Failed."""
+    deadline = time.monotonic() + _WARMING_SECONDS
+    while True:
+        time.sleep(1)
+        now = time.time()
+        window = stage.window(now - 6, now - 2)
+        if window.is_complete and len(window.reminders) > 4 and summary(window.reminders).most < 1:
+            return
+        if time.monotonic() > deadline:
+            raise Failed("the other user's reminders were late before any attack")
 
 
 def _settled(stage: Stage, begin: float, end: float, patience: float) -> Window:
