@@ -4,6 +4,7 @@ python -m tests.attack --seconds 60 [--only full-speed] [--seed 7]
 """
 
 import logging
+import os
 import random
 import signal
 import sys
@@ -40,6 +41,9 @@ def main(seconds: float, only: tuple[str, ...], seed: int | None, patience: floa
     log.parent.mkdir(parents=True, exist_ok=True)
     again = f"make attack SEED={seed} SECONDS={seconds:g}" + "".join(f" ONLY={name}" for name in only)
     say(f"seed {seed}; what the functions say: {log}")
+    load, cores = os.getloadavg()[0], os.cpu_count() or 1
+    if load > cores / 2:
+        say(f"the machine is busy (load {load:.1f} on {cores} processors): calls may be slow by that alone")
     begun = time.monotonic()
     try:
         rounds = run_plan(plan, log)

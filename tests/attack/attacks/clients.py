@@ -15,13 +15,13 @@ Work = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 _IDLE, _SLOW_HEADERS, _SLOW_BODIES, _DIRECT = 60, 60, 60, 8
 _BEHIND_QUEUE_PROXY = ("create-task", "query-tasks", "complete-task")
+_OPENING_SECONDS = 3.0  # over which the connections are opened
 _PIECE = b"x" * 16_384
 _BYTES_A_SECOND = 2_000_000  # of each client that sends without an end: the network's part, not the processor's
 
 
 def slow_clients(enemy: Enemy) -> None:
     """Connections that are idle, or send their header or their body at a byte a second; and slow bodies to the pods."""
-    enemy.begin()
     asyncio.run(_slow_clients(enemy))
 
 
@@ -36,7 +36,13 @@ async def _slow_clients(enemy: Enemy) -> None:
         _again_and_again(enemy, _https(enemy), work) for count, work in kinds for _ in range(enemy.scaled(count))
     ]
     clients += [_again_and_again(enemy, _plain(port), _slowly(head)) for port in _pods(enemy) for _ in range(_DIRECT)]
-    await asyncio.gather(*clients)
+    await asyncio.gather(*clients, _begin_when_connected(enemy))
+
+
+async def _begin_when_connected(enemy: Enemy) -> None:
+    """So many handshakes cost the attacker's processor as much as the other's, and they share one."""
+    await asyncio.sleep(_OPENING_SECONDS)
+    enemy.begin()
 
 
 def large_bodies(enemy: Enemy) -> None:
@@ -100,6 +106,7 @@ Door = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
 
 async def _again_and_again(enemy: Enemy, door: Door, work: Work) -> None:
     """Connect and work until it is over; whoever is turned away comes again after half a second."""
+    await asyncio.sleep(enemy.chance.uniform(0, _OPENING_SECONDS))
     while not enemy.over.is_set():
         with contextlib.suppress(OSError, ssl.SSLError, TimeoutError):
             reader, writer = await asyncio.wait_for(door(), 10)
