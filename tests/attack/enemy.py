@@ -86,9 +86,9 @@ class Enemy:
         return dict(answer.json()) if answer.ok and answer.content else {}
 
     def held(self, connections: int) -> None:
-        """Note how many connections a hostile receiver held. Raises RuntimeError for none: that was no attack."""
+        """Note how many connections a hostile receiver held. Raises RuntimeError for none: alone that was no attack."""
         self.counts["connections held"] = connections
-        if not connections:
+        if not connections and self.scale == 1:
             raise RuntimeError("nobody called the hostile receiver")
 
     def prefer(self, *channels: Json, **preferences: Any) -> None:
