@@ -32,9 +32,10 @@ SIGNERS ?= https://token.actions.githubusercontent.com
 SECONDS ?= 90
 COMMANDS ?= 0
 SEED ?=
+ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up venv travel token test test-kafka test-compose chaos bench image push sign attest verify chart deploy manifests helm \
+.PHONY: help demo up venv travel token test test-kafka test-compose chaos attack bench image push sign attest verify chart deploy manifests helm \
 	pgbouncer kind test-cluster demo-cluster idle-cluster backing documents asyncapi fuzz fuzz-http workflows lint format lock sbom licences \
 	audit secrets clean
 
@@ -70,6 +71,9 @@ test-compose: .dev ## The same on a Redpanda and a PostgreSQL of Docker: tests/c
 
 chaos: .dev ## Kill everything, then check every promise: make chaos SECONDS=600 COMMANDS=10000 SEED=7 (needs Java, Maven)
 	@$(RUN) tests.chaos run --seconds $(SECONDS) --commands $(COMMANDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+attack: .dev ## Measure what a hostile user, receiver or client costs another user: make attack SECONDS=60 ONLY=full-speed SEED=7
+	@$(RUN) tests.attack --seconds $(SECONDS) $(foreach name,$(ONLY),--only $(name)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 bench: .dev ## Measure against the usual design, side by side, and how late reminders are
 	@$(RUN) tests.bench
