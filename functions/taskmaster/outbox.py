@@ -2,10 +2,11 @@
 
 Every publisher runs the same loop: claim the oldest row of each key, hold those row locks until the broker
 acknowledges, delete what was acknowledged, commit. Whoever dies half-way leaves its rows to the next. A row that cannot
-be sent holds up its own key, and nobody else's.
+be sent holds up its own key, and nobody else's. Users take turns: however many rows one has, the next round has others'.
 """
 
 import logging
+import time
 
 from taskmaster.broker import Broker, BrokerUnavailable
 from taskmaster.store import Claimed, Database
@@ -14,7 +15,7 @@ log = logging.getLogger(__name__)
 
 BATCH = 500
 _DELAYED = 5.0  # seconds that an event has waited for: worth a line in the log, since somebody was away
-_FOLLOWED = 50  # rounds in which only keys that were just published go on, until the others have their turn
+_FOLLOWED = 0.1  # seconds in which only keys that were just published go on, until the others have their turn
 
 
 def publish(database: Database, broker: Broker) -> int:
@@ -32,12 +33,13 @@ def publish(database: Database, broker: Broker) -> int:
     oldest = 0.0
     failed: dict[int, Exception] = {}
     keys: list[str] = []  # of what has just been published
-    followed = 0
+    others_at = 0.0  # monotonic seconds, when somebody else is to have a turn
     while True:
         with database.as_system() as transaction:
-            rows = transaction.claim_successors(keys) if keys and followed < _FOLLOWED else []
-            followed = followed + 1 if rows else 0
-            rows = rows or transaction.claim_outbox(BATCH, list(failed))
+            rows = transaction.claim_successors(keys) if keys and time.monotonic() < others_at else []
+            if not rows:
+                rows = transaction.claim_outbox(BATCH, list(failed))
+                others_at = time.monotonic() + _FOLLOWED
             if not rows:
                 if oldest > _DELAYED:
                     log.info("published %d events, of which the oldest had waited %.0f s", published, oldest)
