@@ -45,11 +45,8 @@ def secure(connection: "psycopg.Connection[Any]", *, may_move_time: bool) -> lis
     `may_move_time` says whether dispatch may be told another time than the database's. Returns what this owner could not
     do, in sentences for whoever administers the server.
     """
-    connection.execute("UPDATE clock SET may_be_moved = %s", (may_move_time,))
-    for login, settings in _SETTINGS.items():
-        for name, value in settings.items():
-            _set(connection, login, name, value)
-    return [*_revoke(connection), *_silence(connection)]
+    connection.execute("UPDATE clock SET may_be_moved = %s WHERE may_be_moved <> %s", (may_move_time, may_move_time))
+    return [*_set(connection), *_revoke(connection), *_silence(connection)]
 
 
 def _revoke(connection: "psycopg.Connection[Any]") -> Iterator[str]:
@@ -70,25 +67,33 @@ def _revoke(connection: "psycopg.Connection[Any]") -> Iterator[str]:
             )
 
 
-def _silence(connection: "psycopg.Connection[Any]") -> Iterator[str]:
-    refused = set()
-    for login in LOGINS:
-        for name, value in _SILENCE.items():
-            try:
-                _set(connection, login, name, value)
-            except errors.InsufficientPrivilege:
-                refused.add(name)
+def _set(connection: "psycopg.Connection[Any]") -> Iterator[str]:
+    refused = [each for login in LOGINS for each in _altered(connection, login, _SETTINGS[login])]
     if refused:
-        statements = "; ".join(
-            f"ALTER ROLE {login} SET {name} = '{value}'" for login in LOGINS for name, value in _SILENCE.items()
-        )
+        yield f"calls may wait too long, since this login may not alter theirs: have a superuser run {'; '.join(refused)}"
+
+
+def _silence(connection: "psycopg.Connection[Any]") -> Iterator[str]:
+    refused = [each for login in LOGINS for each in _altered(connection, login, _SILENCE)]
+    if refused:
         yield (
-            "the server may log titles of tasks with statements that fail, since this login may not set"
-            f" {' and '.join(sorted(refused))}: have a superuser run {statements}"
+            "the server may log what users wrote with a statement that fails, since this login may not set that for"
+            f" theirs: have a superuser run {'; '.join(refused)}"
         )
 
 
-def _set(connection: "psycopg.Connection[Any]", login: str, name: LiteralString, value: LiteralString) -> None:
-    connection.execute(
-        sql.SQL("ALTER ROLE {} SET {} = {}").format(sql.Identifier(login), sql.Identifier(name), sql.Literal(value))
-    )
+def _altered(
+    connection: "psycopg.Connection[Any]", login: str, settings: Mapping[LiteralString, LiteralString]
+) -> Iterator[str]:
+    """Alter what is not as it is to be; the statements that were refused."""
+    [(configured,)] = connection.execute("SELECT rolconfig FROM pg_roles WHERE rolname = %s", (login,)).fetchall()
+    for name, value in settings.items():
+        if f"{name}={value}" in [each.replace("TimeZone=", "timezone=") for each in configured or ()]:
+            continue
+        statement = sql.SQL("ALTER ROLE {} SET {} = {}").format(
+            sql.Identifier(login), sql.Identifier(name), sql.Literal(value)
+        )
+        try:
+            connection.execute(statement)
+        except errors.InsufficientPrivilege:
+            yield statement.as_string(connection)
