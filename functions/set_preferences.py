@@ -1,4 +1,7 @@
-"""set-preferences: what a user prefers changes as a whole; reminders at the hour of the day move along, a few at a time."""
+"""set-preferences: what a user prefers changes as a whole.
+
+Reminders at the hour of the day move along, those of a few tasks in a transaction.
+"""
 
 from typing import Annotated
 

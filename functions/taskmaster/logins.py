@@ -35,15 +35,16 @@ _UNNEEDED: Mapping[str, LiteralString] = {
     "make tables in the schema {schema}": "REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC",
 }
 _LEFT = """
-SELECT has_database_privilege(%(login)s, current_database(), 'TEMPORARY'), has_schema_privilege(%(login)s, current_schema(), 'CREATE')
+SELECT has_database_privilege(%(login)s, current_database(), 'TEMPORARY'),
+       has_schema_privilege(%(login)s, current_schema(), 'CREATE')
 """
 
 
 def secure(connection: "psycopg.Connection[Any]", *, may_move_time: bool) -> list[str]:
     """Put settings and rights of the logins as they are to be, as the owner of the tables, in autocommit.
 
-    `may_move_time` says whether dispatch may be told another time than the database's. Returns what this owner could not
-    do, in sentences for whoever administers the server.
+    `may_move_time` says whether dispatch may be told another time than the database's. Returns what this owner could
+    not do, in sentences for whoever administers the server.
     """
     connection.execute("UPDATE clock SET may_be_moved = %s WHERE may_be_moved <> %s", (may_move_time, may_move_time))
     return [*_set(connection), *_revoke(connection), *_silence(connection)]
@@ -70,7 +71,8 @@ def _revoke(connection: "psycopg.Connection[Any]") -> Iterator[str]:
 def _set(connection: "psycopg.Connection[Any]") -> Iterator[str]:
     refused = [each for login in LOGINS for each in _altered(connection, login, _SETTINGS[login])]
     if refused:
-        yield f"calls may wait too long, since this login may not alter theirs: have a superuser run {'; '.join(refused)}"
+        statements = "; ".join(refused)
+        yield f"calls may wait too long, since this login may not set their limits: have a superuser run {statements}"
 
 
 def _silence(connection: "psycopg.Connection[Any]") -> Iterator[str]:

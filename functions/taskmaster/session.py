@@ -75,7 +75,7 @@ class Session:
         return self._send(tuple_row).rowcount
 
     def fetch_bound(self, query: Query, parameters: Parameters, rows: RowFactory[_Row]) -> list[_Row]:
-        """The rows of a query that is sent by itself, with real parameters: no log of the server's has what they are."""
+        """The rows of a query that is sent by itself, with real parameters: no log of the server's has them."""
         cursor = self._send_bound(query, parameters, rows)
         return cursor.fetchall() if cursor.description else []
 

@@ -107,7 +107,7 @@ class UserTransaction(InboxTransaction):
         return fetch(query, {**filters, **mark, "limit": limit}, _AS_TASK)
 
     def read_preferences(self, *, hold: bool = False) -> Preferences:
-        """The user's, or the defaults. What is held nobody changes before this transaction ends; lock no task after it."""
+        """The user's, or the defaults. What is held nobody changes until the commit: lock no task after it."""
         if hold:
             self._session.later(_PREFERENCES["hold_preferences"])
         return self._preferences()
@@ -121,9 +121,7 @@ class UserTransaction(InboxTransaction):
         row = preferences.model_dump()
         quiet, channels = row["quiet_hours"], row["channels"]
         parameters = {**row, "quiet_hours": Jsonb(quiet) if quiet else None, "channels": Jsonb(channels)}
-        self._session.fetch_bound(
-            _PREFERENCES["keep_preferences"], {**parameters, "user_id": self._user_id}, tuple_row
-        )
+        self._session.fetch_bound(_PREFERENCES["keep_preferences"], {**parameters, "user_id": self._user_id}, tuple_row)
 
     def begin_move(self, event: Outgoing, ticket: str, asked_at: datetime, day: date) -> None:
         """Have the reminders follow the hour of the day anew, of tasks due on that day or later; where there are any.
@@ -137,7 +135,7 @@ class UserTransaction(InboxTransaction):
         return next(iter(self._session.fetch(_REMINDERS["read_move"], {"ticket": ticket}, class_row(Move))), None)
 
     def lock_tasks_to_move(self, after: int, day: date, limit: int) -> list[Task]:
-        """Open tasks that are due on a day, this one or a later one, with ids above `after`, in the order of their ids."""
+        """Open tasks due on a day, this one or a later one, with ids above `after`, in the order of their ids."""
         parameters = {"after_task": after, "day": day, "limit": limit}
         return self._session.fetch(_REMINDERS["lock_tasks_to_move"], parameters, _AS_TASK)
 
@@ -279,7 +277,7 @@ class SystemTransaction(InboxTransaction):
         ]
 
     def fire_reminders(self, reminder_ids: Sequence[str], *, now: datetime, stale: datetime) -> list[Fired]:
-        """Mark those of these that are due still, their tasks being locked; what is older than `stale` is closed too."""
+        """Mark those that are due still, their tasks being locked; what is older than `stale` is closed too."""
         parameters = {"reminder_ids": list(reminder_ids), "now": now, "stale": stale}
         return [Fired._make(row) for row in self._session.fetch(_REMINDERS["fire_reminders"], parameters, tuple_row)]
 

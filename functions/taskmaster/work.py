@@ -148,7 +148,7 @@ class Work:
         return self._preferences
 
     def prefer(self, preferences: Preferences) -> None:
-        """Keep what the user now prefers; where the hour of the day changed, reminders that follow it move after this."""
+        """Keep what the user now prefers; where the hour of the day changed, its reminders move after this."""
         was, self._preferences = self.preferences, preferences
         self._writes.append(lambda: self._transaction.keep_preferences(preferences))
         self._emit("preferences.updated", preferences.announced().model_dump_json().encode(), key=self._origin.user_id)

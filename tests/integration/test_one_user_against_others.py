@@ -33,11 +33,13 @@ def _alone(pack: Pack) -> Iterator[None]:
     pack.sql("DELETE FROM outbox")
 
 
-def tasks_of(pack: Pack, user: str, count: int, *, reminders: int = 1, due: datetime = START, **columns: Any) -> list[int]:
+def tasks_of(
+    pack: Pack, user: str, count: int, *, reminders: int = 1, due: datetime = START, **columns: Any
+) -> list[int]:
     """Tasks with reminders, a second apart, as that many calls leave them."""
     rows = pack.sql(
-        "INSERT INTO task (task_id, user_id, title, completed, priority, tags, time_zone, due_at, due_on, recurrence_from,"
-        " recurrence_paused, version, created_at, updated_at)"
+        "INSERT INTO task (task_id, user_id, title, completed, priority, tags, time_zone, due_at, due_on,"
+        " recurrence_from, recurrence_paused, version, created_at, updated_at)"
         " SELECT nextval('task_id'), %(user)s, 'x', false, 'low', '{}', 'UTC', %(due_at)s, %(due_on)s, 'due', false, 1,"
         " now(), now() FROM generate_series(1, %(count)s) RETURNING task_id",
         **{"user": user, "count": count, "due_at": due, "due_on": None, **columns},
@@ -66,7 +68,9 @@ def fire(pack: Pack) -> int:
 
 
 def rung(pack: Pack, user: str) -> int:
-    [(count,)] = pack.sql("SELECT count(*) FROM outbox WHERE user_id = %(user)s AND 'reminders' = ANY (topics)", user=user)
+    [(count,)] = pack.sql(
+        "SELECT count(*) FROM outbox WHERE user_id = %(user)s AND 'reminders' = ANY (topics)", user=user
+    )
     return int(count)
 
 
