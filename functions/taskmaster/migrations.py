@@ -40,7 +40,7 @@ class Migrated(NamedTuple):
 
 
 def migrate(owner_url: str, user_url: str, system_url: str, *, may_move_time: bool = False) -> Migrated:
-    """Apply what is missing, give the two logins settings, rights and the passwords of their URLs, and fill new columns.
+    """Apply what is missing, give the logins settings, rights and their URLs' passwords, and fill new columns.
 
     Raises WrongLogin, and psycopg's errors when the database refuses.
     """

@@ -168,8 +168,15 @@ def test_what_is_not_exactly_a_zone_is_refused(pack: Pack, zone: str) -> None:
 
 def test_what_an_envelope_says_of_the_past_and_of_versions_is_not_taken(pack: Pack) -> None:
     data = {
-        **{"title": "x", "task_id": 7, "completed": True, "version": 10**30, "series_id": -1, "occurrence": 2**80},
-        **{"completed_at": "0001-01-01T00:00:00Z", "created_at": "9999-12-31T23:59:59-23:59", "updated_at": "no date"},
+        "title": "x",
+        "task_id": 7,
+        "completed": True,
+        "version": 10**30,
+        "series_id": -1,
+        "occurrence": 2**80,
+        "completed_at": "0001-01-01T00:00:00Z",
+        "created_at": "9999-12-31T23:59:59-23:59",
+        "updated_at": "no date",
     }
     said = {"event_type": "task.create", "user_id": pack.user, "data": data}
     for offset, timestamp in enumerate(["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"]):
