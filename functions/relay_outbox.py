@@ -10,9 +10,11 @@ from taskmaster.outbox import publish
 from taskmaster.retention import purge
 from taskmaster.runtime import Runtime
 
+_PUBLISHING = 30.0  # seconds: others publish too, and however much one user writes, the purge has its turn
+
 
 @tick
 def relay_outbox(here: Runtime) -> None:
     remind_of_missed(here)
-    publish(here.database, here.broker)
+    publish(here.database, here.broker, seconds=_PUBLISHING)
     purge(here.database)

@@ -1,8 +1,15 @@
-"""set-preferences: what a user prefers changes as a whole; reminders at the hour of the day move along."""
+"""set-preferences: what a user prefers changes as a whole.
+
+Reminders at the hour of the day move along, those of a few tasks in a transaction.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
 
 from taskmaster.door import function, handles
 from taskmaster.preferences import SetPreferences, ShownPreferences
-from taskmaster.tasks import Command
+from taskmaster.tasks import Command, Fact
 from taskmaster.work import Work
 
 
@@ -19,11 +26,21 @@ def show_preferences(command: GetPreferences, work: Work) -> ShownPreferences:
 @handles("preferences.set", http=["PUT /", "PUT /preferences"])
 def change_preferences(command: SetPreferences, work: Work) -> ShownPreferences:
     """What the user prefers, as a whole: what is left out takes its default."""
-    kept = work.lock_preferences()
+    kept = work.change_preferences()
     preferences = command.applied_to(kept)
     if preferences != kept:
         work.prefer(preferences)
     return preferences.shown()
 
 
-set_preferences = function("set_preferences", show_preferences, change_preferences)
+class RemindersMove(Fact):
+    ticket: Annotated[str, Field(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+
+
+@handles("reminders.move")
+def move_reminders(fact: RemindersMove, work: Work) -> None:
+    """The reminders of some more tasks follow a new hour of the day."""
+    work.move_some(fact.ticket)
+
+
+set_preferences = function("set_preferences", show_preferences, change_preferences, move_reminders)

@@ -6,6 +6,7 @@ One transaction at a time, each seen whole or not at all. tests/contract/test_st
 import copy
 import itertools
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,10 +19,10 @@ from taskmaster.ids import new_id
 from taskmaster.pages import Mark, Sort
 from taskmaster.preferences import Preferences
 from taskmaster.receipts import InboxKey, Receipt, outbox_row
-from taskmaster.reminders import ReminderDue, ReminderRow
+from taskmaster.reminders import Move, ReminderDue, ReminderRow
 from taskmaster.search import folded
 from taskmaster.series import Series
-from taskmaster.store import Fired
+from taskmaster.store import Due, Fired
 from taskmaster.tasks import Priority, Task
 
 Row = TypeVar("Row")
@@ -42,6 +43,7 @@ class Tables:
     series: dict[int, tuple[str, Series]] = field(default_factory=dict)
     reminders: dict[str, tuple[str, ReminderRow]] = field(default_factory=dict)
     preferences: dict[str, Preferences] = field(default_factory=dict)
+    moves: dict[str, tuple[str, Move]] = field(default_factory=dict)  # by user, with the ticket
     inbox: dict[InboxKey, Receipt] = field(default_factory=dict)
     outbox: list[Outgoing] = field(default_factory=list)
     next_look: datetime | None = None  # of the dispatcher
@@ -164,17 +166,41 @@ class FakeUserTransaction(_FakeInbox):
 
     read_series = lock_series
 
-    def lock_tasks_due_on_a_day(self, day: date) -> list[Task]:
-        due = (task for task in self._tasks() if not task.completed and task.due_on and task.due_on >= day)
-        return sorted(due, key=lambda task: task.task_id)
-
-    def read_preferences(self) -> Preferences:
+    def read_preferences(self, *, hold: bool = False) -> Preferences:
         return self._tables.preferences.get(self._user_id, Preferences())
 
-    lock_preferences = read_preferences
+    def change_preferences(self) -> Preferences:
+        return self.read_preferences()
 
     def keep_preferences(self, preferences: Preferences) -> None:
         self._tables.preferences[self._user_id] = preferences
+
+    def begin_move(self, event: Outgoing, ticket: str, asked_at: datetime, day: date) -> None:
+        if not any(self._tasks_to_move(0, day)):
+            return
+        known = self._tables.moves.get(self._user_id)
+        self._tables.moves[self._user_id] = (known[0] if known else ticket, Move(0, asked_at))
+        if known is None:
+            self.insert_outbox(event)
+
+    def read_move(self, ticket: str) -> Move | None:
+        known, move = self._tables.moves.get(self._user_id, ("", None))
+        return move if known == ticket else None
+
+    def lock_tasks_to_move(self, after: int, day: date, limit: int) -> list[Task]:
+        return sorted(self._tasks_to_move(after, day), key=lambda task: task.task_id)[:limit]
+
+    def advance_move(self, ticket: str, after: int) -> None:
+        if move := self.read_move(ticket):
+            self._tables.moves[self._user_id] = (ticket, move._replace(after_task=after))
+
+    def end_move(self, ticket: str) -> None:
+        if self.read_move(ticket):
+            del self._tables.moves[self._user_id]
+
+    def _tasks_to_move(self, after: int, day: date) -> Iterator[Task]:
+        due = (task for task in self._tasks() if not task.completed and task.due_on and task.due_on >= day)
+        return (task for task in due if task.task_id > after)
 
     def insert_task(self, task: Task) -> None:
         if task.task_id in self._tables.tasks:
@@ -265,17 +291,19 @@ class FakeSystemTransaction(_FakeInbox):
     def read_inbox(self, keys: Sequence[InboxKey]) -> dict[InboxKey, Receipt]:
         return {key: self._tables.inbox[key] for key in keys if key in self._tables.inbox}
 
-    def lock_due_tasks(self, now: datetime, limit: int) -> dict[int, tuple[ReminderDue, str]]:
-        due = sorted(self._due(now), key=lambda row: row.due_at)[:limit]
-        found = {}
-        for task_id in sorted({row.task_id for row in due}):
-            user, task = self._tables.tasks[task_id]
-            found[task_id] = (ReminderDue.model_construct(**task.__dict__), user)
-        return found
+    def lock_due_reminders(self, now: datetime, limit: int) -> list[Due]:
+        queue: list[tuple[int, datetime, Due]] = []
+        turns: Counter[str] = Counter()
+        for row in sorted(self._due(now), key=lambda row: (row.due_at, row.reminder_id)):
+            user, task = self._tables.tasks[row.task_id]
+            turns[user] += 1
+            due = Due(row.reminder_id, user, ReminderDue.model_construct(**task.__dict__))
+            queue.append((turns[user], row.due_at, due))
+        return [due for _, _, due in sorted(queue, key=lambda each: each[:2])][:limit]
 
-    def fire_reminders(self, task_ids: Sequence[int], *, now: datetime, stale: datetime) -> list[Fired]:
+    def fire_reminders(self, reminder_ids: Sequence[str], *, now: datetime, stale: datetime) -> list[Fired]:
         fired = []
-        for row in [row for row in self._due(now) if row.task_id in task_ids]:
+        for row in [row for row in self._due(now) if row.reminder_id in reminder_ids]:
             is_stale = row.due_at <= stale
             user, _ = self._tables.reminders[row.reminder_id]
             marked = row.model_copy(update={"fired_at": now, "is_closed": is_stale})

@@ -36,16 +36,19 @@ def migrate() -> None:
 
     settings = configured("migration_database_url", "database_url", "system_database_url")
     try:
-        applied = migrations.migrate(
+        done = migrations.migrate(
             settings.migration_database_url.get_secret_value(),
             settings.database_url.get_secret_value(),
             settings.system_database_url.get_secret_value(),
+            may_move_time=bool(settings.clock_offset_file),
         )
     except migrations.WrongLogin as error:
         fail(str(error))
     except psycopg.Error as error:
         fail(f"the database refused: {first_line(error)}")
-    click.echo(f"applied {', '.join(applied)}" if applied else "the schema is up to date")
+    click.echo(f"applied {', '.join(done.applied)}" if done.applied else "the schema is up to date")
+    for what in done.left:
+        click.echo(f"not done: {what}")
 
 
 @main.command()

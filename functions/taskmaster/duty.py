@@ -23,6 +23,7 @@ TICK = timedelta(minutes=10)  # between two ticks where there is no alarm
 EARLY = timedelta(seconds=10)  # before a moment the alarm rings: a start from zero takes up to three
 WARM_UP = timedelta(seconds=5)  # before a moment send-reminder is woken
 _RETRY_AFTER = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds while the database is away, or the alarm cannot be set
+_HELD = (0.02, 0.04, 0.08, 0.1)  # seconds between looks while all that is due is in other hands
 _SLICE = 0.2 if os.environ.get("CLOCK_OFFSET_FILE") else 30.0  # seconds until a moved clock, or a suspend, is noticed
 
 
@@ -34,6 +35,7 @@ class Duty:
         self._on_duty = False
         self._news = False
         self._leaving = False
+        self._looks = 0  # in a row, that found everything that is due in other hands
         self._warm_until = 0.0  # monotonic seconds: send-reminder was busy or woken
 
     def serve(self, here: Runtime) -> None:
@@ -87,6 +89,7 @@ class Duty:
         """Fire what is due and look after what comes next. Whether there is nothing left to stay for."""
         if firing.fire(here, now=clock.now()):
             self._warm_until = time.monotonic() + WARM_UP.total_seconds()
+            self._looks = 0
             return False
         now = clock.now()
         coming = firing.see_to_next(here, by=None if alarm.is_used else now + TICK)
@@ -107,7 +110,8 @@ class Duty:
             firing.announce_soon(here)
             self._warm_until = time.monotonic() + 2 * WARM_UP.total_seconds()
         if self._sleep_until(moment, until) and clock.now() - moment > timedelta(milliseconds=20):
-            self._pause(0.02)  # its task is in other hands: a moment, not a storm
+            self._pause(_HELD[min(self._looks, len(_HELD) - 1)])  # its task is in other hands: a moment, not a storm
+            self._looks += 1
 
     def _sleep_until(self, moment: datetime, until: float) -> bool:
         """Whether it is that moment. Ends earlier for news, at the end of the duty, or when time was moved back."""

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
 from taskmaster import clock
@@ -9,14 +10,15 @@ from taskmaster.events import Origin, Outgoing, outgoing
 from taskmaster.reminders import ReminderDue, ReminderOutcome
 from taskmaster.routes import topics_of
 from taskmaster.runtime import Runtime
-from taskmaster.store import Fired
+from taskmaster.store import Due, Fired
 from taskmaster.tasks import Record
 from taskmaster.work import Armed
 
 log = logging.getLogger(__name__)
 
 LATE = timedelta(minutes=1)  # from here on an event says that it is late
-BATCH = 200
+BATCH = 200  # reminders of one transaction
+_CHARACTERS = 1_000_000  # of their tasks' descriptions: whoever is due next waits for this transaction
 
 _FUNCTION = "dispatch-due-reminders"
 _NOBODY = "taskmaster"  # the user of what the pack says to itself
@@ -25,19 +27,27 @@ _NOBODY = "taskmaster"  # the user of what the pack says to itself
 def fire(here: Runtime, *, now: datetime) -> int:
     """Fire a batch of what is due at `now`, business time; how many. Tasks in other hands are left for the next time.
 
-    The task is locked before its outbox row is made, and its reminders are read under that lock: one that was
-    completed or moved a moment ago does not ring. Raises Unavailable or Busy.
+    Users take turns, so that one who has a single reminder waits for no other's thousands. The task is locked before
+    its outbox row is made, and its reminders are read under that lock: one that was completed or moved a moment ago
+    does not ring. Raises Unavailable or Busy.
     """
     stale = now - timedelta(hours=here.settings.reminder_stale_hours)
     with here.database.as_system() as transaction:
-        tasks = transaction.lock_due_tasks(now, BATCH)
-        if not tasks:
+        due = {each.reminder_id: each for each in _some(transaction.lock_due_reminders(now, BATCH))}
+        if not due:
             return 0
-        fired = transaction.fire_reminders(list(tasks), now=now, stale=stale)
+        fired = transaction.fire_reminders(list(due), now=now, stale=stale)
         for reminder in fired:
-            transaction.insert_outbox(_event(here, reminder, *tasks[reminder.task_id], now=now))
+            of = due[reminder.reminder_id]
+            transaction.insert_outbox(_event(here, reminder, of.task, of.user_id, now=now))
     here.publisher.wake()
     return max(len(fired), 1)
+
+
+def _some(due: list[Due]) -> list[Due]:
+    """The first of them, as many as a short transaction can carry."""
+    lengths = accumulate(len(each.task.description or "") for each in due)
+    return [each for each, length in zip(due, lengths, strict=True) if each is due[0] or length <= _CHARACTERS]
 
 
 def see_to_next(here: Runtime, *, by: datetime | None) -> datetime | None:

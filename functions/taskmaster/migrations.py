@@ -5,18 +5,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
 
 from taskmaster.backfill import fold_texts
+from taskmaster.logins import LOGINS, secure
 
 log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent / "sql" / "migrations"
 _LOCK = 7_461_736_721  # our advisory lock's number; any other program's choice would do
-_LOGINS = ("taskmaster_user", "taskmaster_system")
 
 
 # Whose tables are there that the login may not change, and whether it may make new ones.
@@ -31,14 +32,19 @@ class WrongLogin(ValueError):
     """A URL does not name the login that it must: the functions' own, or the owner of the tables."""
 
 
-def migrate(owner_url: str, user_url: str, system_url: str) -> list[str]:
-    """Apply what is missing, give the two logins the passwords of their URLs, and fill new columns of old rows.
+class Migrated(NamedTuple):
+    """The names of the migrations that were applied, and what the owner of the tables could not do, in sentences."""
 
-    The names of what was applied.
+    applied: list[str]
+    left: list[str]
+
+
+def migrate(owner_url: str, user_url: str, system_url: str, *, may_move_time: bool = False) -> Migrated:
+    """Apply what is missing, give the logins settings, rights and their URLs' passwords, and fill new columns.
 
     Raises WrongLogin, and psycopg's errors when the database refuses.
     """
-    passwords = dict(map(_credentials, (user_url, system_url), _LOGINS))
+    passwords = dict(map(_credentials, (user_url, system_url), LOGINS))
     with _alone(owner_url) as connection:
         _expect_owner(connection)
         applied = _apply(owner_url)
@@ -48,7 +54,7 @@ def migrate(owner_url: str, user_url: str, system_url: str) -> list[str]:
                     sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(login), sql.Literal(password))
                 )
         fold_texts(connection)
-    return applied
+        return Migrated(applied, secure(connection, may_move_time=may_move_time))
 
 
 def _apply(url: str) -> list[str]:

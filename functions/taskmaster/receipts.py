@@ -60,7 +60,10 @@ class InboxTransaction:
         self._session.later(_OUTBOX["insert_outbox"], outbox_row(event))
 
     def insert_outbox_unless_awaited(self, event: Outgoing, moment: datetime, now: datetime) -> None:
-        """Leave reminder.armed, unless the dispatcher will look by that moment. To be the last of a transaction."""
+        """Leave reminder.armed, unless the dispatcher will look by that moment. To be the last of a transaction.
+
+        Waits for nobody: while the dispatcher looks, it is told anyway.
+        """
         self._session.later(_REMINDERS["read_alarm_until_commit"])
         parameters = {**outbox_row(event), "moment": moment, "now": now}
         self._session.later(_REMINDERS["insert_outbox_unless_awaited"], parameters)

@@ -95,6 +95,13 @@ class ReminderRow(Record):
         )
 
 
+class Move(NamedTuple):
+    """How far the reminders of a user follow a new hour of the day: those of tasks up to an id."""
+
+    after_task: int
+    asked_at: datetime
+
+
 def concluded(row: ReminderRow, tried: Mapping[str, Outcome], *, now: datetime) -> tuple[ReminderRow, str | None]:
     """A reminder after a round of delivery, and the event that follows.
 

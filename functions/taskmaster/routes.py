@@ -6,6 +6,7 @@ TASK_EVENTS = "task-events"
 TASK_UPDATES = "task-updates"
 REMINDERS = "reminders"
 DEAD_LETTERS = "dead-letters"
+SET_PREFERENCES = "set-preferences"
 SCHEDULE_NEXT_RECURRENCE = "schedule-next-recurrence"
 DISPATCH_DUE_REMINDERS = "dispatch-due-reminders"
 
@@ -17,7 +18,7 @@ MAILBOXES = (
     "reopen-task",
     "delete-task",
     SCHEDULE_NEXT_RECURRENCE,
-    "set-preferences",
+    SET_PREFERENCES,
     "snooze-reminder",
     DISPATCH_DUE_REMINDERS,
 )
@@ -34,6 +35,7 @@ _ROUTES = {
     "task.recurring.ended": _TASK_FACT,
     "task.command.rejected": (TASK_UPDATES,),
     "preferences.updated": (TASK_UPDATES,),
+    "reminders.move": (SET_PREFERENCES,),
     "reminder.armed": (DISPATCH_DUE_REMINDERS,),
     "reminder.soon": (REMINDERS,),
     "reminder.due": (REMINDERS,),

@@ -3,6 +3,7 @@
 Statements wait until somebody reads or the transaction commits, then go out together in one message of the simple
 query protocol. So a create is one round trip and an update two; nothing is prepared on the server and no session state
 is kept, which is what a pooler in transaction mode (PgBouncer, Neon) asks for. The client binds parameters as literals.
+What carries a secret goes by itself, with real parameters: the server may log a statement that fails.
 """
 
 import select
@@ -73,6 +74,24 @@ class Session:
         self.later(query, parameters)
         return self._send(tuple_row).rowcount
 
+    def fetch_bound(self, query: Query, parameters: Parameters, rows: RowFactory[_Row]) -> list[_Row]:
+        """The rows of a query that is sent by itself, with real parameters: no log of the server's has them."""
+        cursor = self._send_bound(query, parameters, rows)
+        return cursor.fetchall() if cursor.description else []
+
+    def fetch_and_commit(self, query: Query, parameters: Parameters, rows: RowFactory[_Row]) -> list[_Row]:
+        """The rows of a query that ends the transaction: its locks are held by nobody who waits for an answer."""
+        self.later(query, parameters)
+        before = len(self._waiting) - 1
+        self._waiting.append("COMMIT")
+        cursor = self._execute(rows)
+        self._waiting = ["BEGIN"]  # whatever may follow begins anew
+        for _ in range(before):
+            cursor.nextset()
+        found = cursor.fetchall()
+        cursor.nextset()
+        return found
+
     def commit(self) -> None:
         if self._waiting == ["BEGIN"]:
             return
@@ -84,6 +103,11 @@ class Session:
         while cursor.nextset():
             pass
         return cursor
+
+    def _send_bound(self, query: Query, parameters: Parameters, rows: RowFactory[Any]) -> psycopg.Cursor[Any]:
+        if self._waiting:
+            self._send(tuple_row)
+        return self._connection.cursor(row_factory=rows).execute(query, parameters)
 
     def _execute(self, rows: RowFactory[Any]) -> psycopg.Cursor[Any]:
         message, self._waiting = ";\n".join(self._waiting), []

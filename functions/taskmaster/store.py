@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, LiteralString, NamedTuple
 
 from psycopg import sql
-from psycopg.rows import dict_row, kwargs_row, tuple_row
+from psycopg.rows import class_row, dict_row, kwargs_row, tuple_row
 from psycopg.types.json import Jsonb
 
 from taskmaster.events import Outgoing
@@ -15,7 +15,7 @@ from taskmaster.pages import Mark, Sort
 from taskmaster.preferences import Preferences
 from taskmaster.queries import named
 from taskmaster.receipts import InboxKey, InboxTransaction, Receipt, outbox_row
-from taskmaster.reminders import ReminderDue, ReminderRow
+from taskmaster.reminders import Move, ReminderDue, ReminderRow
 from taskmaster.search import folded_texts
 from taskmaster.series import Series
 from taskmaster.session import Login, Session
@@ -26,6 +26,8 @@ _REMINDERS, _PREFERENCES = named("reminders.sql"), named("preferences.sql")
 _AS_TASK, _AS_SERIES = kwargs_row(Task.model_construct), kwargs_row(Series.model_construct)
 _AS_REMINDER = kwargs_row(ReminderRow.model_construct)
 _IDS_AHEAD = 32
+_BYTES_A_ROUND = 2_000_000  # that a publisher carries before others have their turn
+_ANY = 50  # rows of a round without turns
 _SORT_KEYS: dict[str, LiteralString] = {
     "created_at": "created_at",
     "updated_at": "updated_at",
@@ -54,6 +56,14 @@ class Fired(NamedTuple):
     moment: datetime
     due_at: datetime
     is_stale: bool
+
+
+class Due(NamedTuple):
+    """One reminder that is due, with its task as it is and whose it is."""
+
+    reminder_id: str
+    user_id: str
+    task: ReminderDue
 
 
 class UserTransaction(InboxTransaction):
@@ -92,24 +102,48 @@ class UserTransaction(InboxTransaction):
             beyond=sql.SQL("<" if descending else ">"),
         )
         mark = {"mark_key": beyond.key if beyond else None, "mark_id": beyond.task_id if beyond else None}
-        return self._session.fetch(query, {**filters, **mark, "limit": limit}, _AS_TASK)
+        # A search takes as long as the user has tasks, and may run into its time limit with the text in it.
+        fetch = self._session.fetch_bound if filters["text"] else self._session.fetch
+        return fetch(query, {**filters, **mark, "limit": limit}, _AS_TASK)
 
-    def lock_tasks_due_on_a_day(self, day: date) -> list[Task]:
-        """The open tasks that are due on a day, this one or a later one, in the order of their ids."""
-        return self._session.fetch(_REMINDERS["lock_tasks_due_on_a_day"], {"day": day}, _AS_TASK)
+    def read_preferences(self, *, hold: bool = False) -> Preferences:
+        """The user's, or the defaults. What is held nobody changes until the commit: lock no task after it."""
+        if hold:
+            self._session.later(_PREFERENCES["hold_preferences"])
+        return self._preferences()
 
-    def read_preferences(self) -> Preferences:
-        """The user's, or the defaults."""
-        return self._preferences("read_preferences")
-
-    def lock_preferences(self) -> Preferences:
-        return self._preferences("lock_preferences")
+    def change_preferences(self) -> Preferences:
+        """The same, for whoever sets them: waits for all who have read them. To be the first lock, behind the inbox."""
+        self._session.later(_PREFERENCES["change_preferences"])
+        return self._preferences()
 
     def keep_preferences(self, preferences: Preferences) -> None:
         row = preferences.model_dump()
         quiet, channels = row["quiet_hours"], row["channels"]
         parameters = {**row, "quiet_hours": Jsonb(quiet) if quiet else None, "channels": Jsonb(channels)}
-        self._session.later(_PREFERENCES["keep_preferences"], {**parameters, "user_id": self._user_id})
+        self._session.fetch_bound(_PREFERENCES["keep_preferences"], {**parameters, "user_id": self._user_id}, tuple_row)
+
+    def begin_move(self, event: Outgoing, ticket: str, asked_at: datetime, day: date) -> None:
+        """Have the reminders follow the hour of the day anew, of tasks due on that day or later; where there are any.
+
+        Leaves the event, unless one with an earlier ticket is at it.
+        """
+        move = {"user_id": self._user_id, "ticket": ticket, "asked_at": asked_at, "day": day}
+        self._session.later(_REMINDERS["begin_move"], {**outbox_row(event), **move})
+
+    def read_move(self, ticket: str) -> Move | None:
+        return next(iter(self._session.fetch(_REMINDERS["read_move"], {"ticket": ticket}, class_row(Move))), None)
+
+    def lock_tasks_to_move(self, after: int, day: date, limit: int) -> list[Task]:
+        """Open tasks due on a day, this one or a later one, with ids above `after`, in the order of their ids."""
+        parameters = {"after_task": after, "day": day, "limit": limit}
+        return self._session.fetch(_REMINDERS["lock_tasks_to_move"], parameters, _AS_TASK)
+
+    def advance_move(self, ticket: str, after: int) -> None:
+        self._session.later(_REMINDERS["advance_move"], {"ticket": ticket, "after_task": after})
+
+    def end_move(self, ticket: str) -> None:
+        self._session.later(_REMINDERS["end_move"], {"ticket": ticket})
 
     def drop_reminders(self, task: Task, keep: Sequence[datetime]) -> None:
         """Those of a task that have not rung, but for these moments."""
@@ -160,8 +194,8 @@ class UserTransaction(InboxTransaction):
     def update_series(self, series: Series) -> None:
         self._session.later(_TASKS["update_series"], self._series_row(series))
 
-    def _preferences(self, name: str) -> Preferences:
-        return _preferences_in(self._session.fetch(_PREFERENCES[name], {}, dict_row))
+    def _preferences(self) -> Preferences:
+        return _preferences_in(self._session.fetch(_PREFERENCES["read_preferences"], {}, dict_row))
 
     def _series(self, name: str, series_id: int) -> Series | None:
         return next(iter(self._session.fetch(_TASKS[name], {"series_id": series_id}, _AS_SERIES)), None)
@@ -214,9 +248,14 @@ class SystemTransaction(InboxTransaction):
         return bool(empty)
 
     def claim_outbox(self, limit: int, failed: Sequence[int]) -> list[Claimed]:
-        """The oldest row of each key, locked until this transaction ends, without those in other hands."""
+        """The oldest rows of keys, users in turn, locked until this transaction ends, without those in other hands.
+
+        At most `limit`, and no more once they have _BYTES_A_ROUND. None: there is nothing left to claim.
+        """
+        parameters = {"limit": limit, "failed": list(failed), "bytes": _BYTES_A_ROUND}
         self._session.later(_OUTBOX["prepare_publishing"])
-        rows = self._session.fetch(_OUTBOX["claim_outbox"], {"limit": limit, "failed": list(failed)}, tuple_row)
+        rows = self._session.fetch(_OUTBOX["claim_outbox"], parameters, tuple_row)
+        rows = rows or self._session.fetch(_OUTBOX["claim_any"], {**parameters, "limit": _ANY}, tuple_row)
         return [Claimed._make(row) for row in rows]
 
     def claim_successors(self, keys: Sequence[str]) -> list[Claimed]:
@@ -228,16 +267,18 @@ class SystemTransaction(InboxTransaction):
     def delete_outbox(self, ids: Sequence[int]) -> None:
         self._session.later(_OUTBOX["delete_outbox"], {"ids": list(ids)})
 
-    def lock_due_tasks(self, now: datetime, limit: int) -> dict[int, tuple[ReminderDue, str]]:
-        """The tasks of reminders that are due, with their users, locked; without those in other hands."""
-        rows = self._session.fetch(_REMINDERS["lock_due_tasks"], {"now": now, "limit": limit}, dict_row)
-        users = [row.pop("user_id") for row in rows]
-        tasks = [ReminderDue.model_construct(**row) for row in rows]
-        return {task.task_id: (task, user) for task, user in zip(tasks, users, strict=True)}
+    def lock_due_reminders(self, now: datetime, limit: int) -> list[Due]:
+        """Reminders that are due, users in turn, their tasks locked; without those whose task is in other hands."""
+        self._session.later(_REMINDERS["hold_briefly"])
+        rows = self._session.fetch(_REMINDERS["lock_due_reminders"], {"now": now, "limit": limit}, dict_row)
+        return [
+            Due(row.pop("reminder_id"), row.pop("user_id"), ReminderDue.model_construct(**row))  # in this order
+            for row in rows
+        ]
 
-    def fire_reminders(self, task_ids: Sequence[int], *, now: datetime, stale: datetime) -> list[Fired]:
-        """Mark what is due of these locked tasks; what is older than `stale` is closed with it."""
-        parameters = {"task_ids": list(task_ids), "now": now, "stale": stale}
+    def fire_reminders(self, reminder_ids: Sequence[str], *, now: datetime, stale: datetime) -> list[Fired]:
+        """Mark those that are due still, their tasks being locked; what is older than `stale` is closed too."""
+        parameters = {"reminder_ids": list(reminder_ids), "now": now, "stale": stale}
         return [Fired._make(row) for row in self._session.fetch(_REMINDERS["fire_reminders"], parameters, tuple_row)]
 
     def insert_outbox_if_missed(self, event: Outgoing, by: datetime) -> None:
@@ -245,17 +286,14 @@ class SystemTransaction(InboxTransaction):
         self._session.later(_REMINDERS["insert_outbox_if_missed"], {**outbox_row(event), "by": by})
 
     def see_to_next(self, by: datetime | None) -> datetime | None:
-        """The next moment of any armed reminder, written where all who arm one read it."""
+        """The next moment of any armed reminder, written where all who arm one read it. Ends the transaction."""
         self._session.later(_REMINDERS["lock_alarm"])
-        return self._moment("see_to_next", by=by)
+        [(moment,)] = self._session.fetch_and_commit(_REMINDERS["see_to_next"], {"by": by}, tuple_row)
+        return moment if isinstance(moment, datetime) else None
 
     def seen_to(self) -> datetime | None:
-        return self._moment("seen_to")
-
-    def _moment(self, name: str, **parameters: Any) -> datetime | None:
-        row: tuple[datetime | None]
-        [row] = self._session.fetch(_REMINDERS[name], parameters, tuple_row)
-        return row[0]
+        [(moment,)] = self._session.fetch(_REMINDERS["seen_to"], {}, tuple_row)
+        return moment if isinstance(moment, datetime) else None
 
 
 def _preferences_in(rows: Sequence[dict[str, Any]]) -> Preferences:

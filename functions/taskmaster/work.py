@@ -11,13 +11,15 @@ from pydantic import Field
 
 from taskmaster import reminders, routes
 from taskmaster.events import Origin, Outgoing, outgoing
+from taskmaster.ids import new_id
 from taskmaster.pages import Mark, Sort
 from taskmaster.preferences import Preferences
-from taskmaster.reminders import ReminderRow
+from taskmaster.reminders import Move, ReminderRow
 from taskmaster.series import Series
 from taskmaster.tasks import Record, Refused, Task, not_found, version_conflict
 
 _LONGEST_WAY = timedelta(hours=24)  # of a command whose reminders still ring; later ones would be stale
+_MOVED_AT_ONCE = 20  # tasks, with up to 50 reminders each, of one transaction
 
 
 class Transaction(Protocol):
@@ -30,10 +32,14 @@ class Transaction(Protocol):
     def list_tasks(self, filters: Mapping[str, Any], sort: Sort, beyond: Mark | None, limit: int) -> list[Task]: ...
     def lock_series(self, series_id: int) -> Series | None: ...
     def read_series(self, series_id: int) -> Series | None: ...
-    def lock_tasks_due_on_a_day(self, day: date) -> list[Task]: ...
-    def read_preferences(self) -> Preferences: ...
-    def lock_preferences(self) -> Preferences: ...
+    def read_preferences(self, *, hold: bool) -> Preferences: ...
+    def change_preferences(self) -> Preferences: ...
     def keep_preferences(self, preferences: Preferences) -> None: ...
+    def begin_move(self, event: Outgoing, ticket: str, asked_at: datetime, day: date) -> None: ...
+    def read_move(self, ticket: str) -> Move | None: ...
+    def lock_tasks_to_move(self, after: int, day: date, limit: int) -> list[Task]: ...
+    def advance_move(self, ticket: str, after: int) -> None: ...
+    def end_move(self, ticket: str) -> None: ...
     def insert_task(self, task: Task) -> None: ...
     def update_task(self, task: Task) -> None: ...
     def delete_task(self, task: Task) -> None: ...
@@ -72,6 +78,7 @@ class Work:
         self._locked: dict[int, Task] = {}  # as they were: what rings is written anew only where it changes
         self._armed: tuple[datetime, Task] | None = None  # the earliest reminder that this work armed
         self._preferences: Preferences | None = None
+        self._preferences_are_held = False
 
     def new_task_id(self) -> int:
         """The id of a task to be created."""
@@ -122,23 +129,74 @@ class Work:
     def preferences(self) -> Preferences:
         """What this user prefers."""
         if self._preferences is None:
-            self._preferences = self._transaction.read_preferences()
+            # Held where that is safe and saves another look: whoever holds them must lock no task after it.
+            self._preferences_are_held = not self._locked
+            self._preferences = self._transaction.read_preferences(hold=self._preferences_are_held)
         return self._preferences
 
-    def lock_preferences(self) -> Preferences:
-        """The same, locked."""
-        self._preferences = self._transaction.lock_preferences()
+    def _day_hour(self, task: Task) -> str:
+        """The hour at which a task that is due on a day reminds: it does not change before this work has committed."""
+        if not reminders.needs_day_hour(task):
+            return ""
+        if not self._preferences_are_held:
+            self._preferences, self._preferences_are_held = self._transaction.read_preferences(hold=True), True
+        return self.preferences.day_hour
+
+    def change_preferences(self) -> Preferences:
+        """The same, while nobody else arms reminders by them. No task may be locked before."""
+        self._preferences, self._preferences_are_held = self._transaction.change_preferences(), True
         return self._preferences
 
     def prefer(self, preferences: Preferences) -> None:
-        """Keep what the user now prefers; where the hour of the day changed, reminders that follow it move."""
+        """Keep what the user now prefers; where the hour of the day changed, its reminders move after this."""
         was, self._preferences = self.preferences, preferences
         self._writes.append(lambda: self._transaction.keep_preferences(preferences))
         self._emit("preferences.updated", preferences.announced().model_dump_json().encode(), key=self._origin.user_id)
         if preferences.day_hour != was.day_hour:
-            yesterday = (self.now - timedelta(days=2)).date()
-            for task in self._transaction.lock_tasks_due_on_a_day(yesterday):
-                self.remind(task)
+            ticket = new_id()
+            event = self._move_event(ticket)
+            self._writes.append(
+                lambda: self._transaction.begin_move(event, ticket, asked_at=self._asked_at, day=self._first_day())
+            )
+
+    def move_some(self, ticket: str) -> None:
+        """Have the reminders of some more tasks follow the hour of the day, and leave word for those that are left.
+
+        A transaction for a few tasks: none of the user's is held for long, however many there are. The event only
+        triggers, the row of the move counts; another ticket than the row has does nothing.
+        """
+        before = self._transaction.read_move(ticket)
+        if before is None:
+            return
+        day = self._first_day(before.asked_at)
+        tasks = self._transaction.lock_tasks_to_move(before.after_task, day, _MOVED_AT_ONCE)
+        # Tasks first, then preferences, as whoever changes a task does it; from here on the hour does not change.
+        self._preferences, self._preferences_are_held = self._transaction.read_preferences(hold=True), True
+        move = self._transaction.read_move(ticket)
+        if move is None:
+            return
+        self._asked_at = max(min(move.asked_at, self.now), self.now - _LONGEST_WAY)
+        for task in tasks:
+            self.remind(task)
+        if move != before:  # another hour was set meanwhile: begun again
+            self._emit_move(ticket)
+        elif len(tasks) < _MOVED_AT_ONCE:
+            self._writes.append(lambda: self._transaction.end_move(ticket))
+        else:
+            self._writes.append(lambda: self._transaction.advance_move(ticket, tasks[-1].task_id))
+            self._emit_move(ticket)
+
+    def _first_day(self, moment: datetime | None = None) -> date:
+        """Due on which day a task may still remind at an hour of that day, in any zone."""
+        return ((moment or self._asked_at) - timedelta(days=2)).date()
+
+    def _emit_move(self, ticket: str) -> None:
+        event = self._move_event(ticket)
+        self._writes.append(lambda: self._transaction.insert_outbox(event))
+
+    def _move_event(self, ticket: str) -> Outgoing:
+        data = Moving(ticket=ticket).model_dump_json().encode()
+        return self._event("reminders.move", data, key=self._origin.user_id)
 
     def create(self, task: Task, *, event: str = "task.created") -> Task:
         self._writes.append(lambda: self._transaction.insert_task(task))
@@ -156,8 +214,7 @@ class Work:
 
     def remind(self, task: Task, *, new: bool = False) -> None:
         """Arm the reminders of a task, and disarm those that it had and has no more. Passed moments do not ring."""
-        hour = self.preferences.day_hour if reminders.needs_day_hour(task) else ""
-        moments = reminders.moments(task, day_hour=hour)
+        moments = reminders.moments(task, day_hour=self._day_hour(task))
         ahead = [moment for moment in moments if moment > self._asked_at]
         if not new:
             self._writes.append(lambda: self._transaction.drop_reminders(task, moments))
@@ -179,7 +236,7 @@ class Work:
 
     def silence(self, task: Task) -> None:
         """Drop what rings, is held back or is to be tried again; what is still to come stays."""
-        hour = self.preferences.day_hour if reminders.needs_day_hour(task) else ""
+        hour = self._day_hour(task)
         ahead = [moment for moment in reminders.moments(task, day_hour=hour) if moment > self.now]
         self._writes.append(lambda: self._transaction.drop_reminders(task, ahead))
 
@@ -252,6 +309,12 @@ class Armed(Record):
     """Data of reminder.armed: the earliest moment that the dispatcher does not know of yet."""
 
     moment: datetime = Field(description="when to be awake")
+
+
+class Moving(Record):
+    """Data of reminders.move: reminders have yet to follow a new hour of the day."""
+
+    ticket: str = Field(description="which change of the hour it is for")
 
 
 class Rejection(Record):

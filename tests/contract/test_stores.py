@@ -11,6 +11,7 @@ from taskmaster.inbox import KEEP_EVENTS, inbox_key
 from taskmaster.pages import ListTasks, Mark, mark_of, page
 from taskmaster.preferences import Preferences, QuietHours, Webhook
 from taskmaster.receipts import InboxKey
+from taskmaster.reminders import Move
 from taskmaster.series import Series, begun
 from taskmaster.store import Database
 from taskmaster.tasks import Task
@@ -219,7 +220,7 @@ def test_reminders_are_armed_once_for_each_moment_and_fired_once(store: Store, a
         transaction.insert_reminders(task, [early, late])
         transaction.insert_reminders(task, [early])
     with store.as_system() as system:
-        assert list(system.lock_due_tasks(early - timedelta(seconds=1), 10)) == []
+        assert system.lock_due_reminders(early - timedelta(seconds=1), 10) == []
     fired = _fire(store, task, at=early)
     assert [(each.task_id, each.moment, each.is_stale) for each in fired] == [(task.task_id, early, False)]
     assert _fire(store, task, at=early) == []
@@ -243,8 +244,8 @@ def test_what_is_due_comes_with_its_task_and_its_user(store: Store, ada: str) ->
     with store.as_user(ada) as transaction:
         transaction.insert_reminders(task, [NOW])
     with store.as_system() as system:
-        due, user = system.lock_due_tasks(NOW, 1000)[task.task_id]
-    assert (due.title, due.due_at, user) == ("ring", NOW, ada)
+        [due] = [each for each in system.lock_due_reminders(NOW, 1000) if each.task.task_id == task.task_id]
+    assert (due.task.title, due.task.due_at, due.user_id) == ("ring", NOW, ada)
 
 
 def test_dropping_reminders_spares_those_to_keep_and_those_that_are_closed(store: Store, ada: str) -> None:
@@ -270,10 +271,10 @@ def test_reminders_go_with_their_task(store: Store, ada: str) -> None:
         transaction.insert_reminders(task, [NOW])
         transaction.delete_task(task)
     with store.as_system() as system:
-        assert task.task_id not in system.lock_due_tasks(NOW, 1000)
+        assert task.task_id not in {each.task.task_id for each in system.lock_due_reminders(NOW, 1000)}
 
 
-def test_open_tasks_due_on_a_day_come_in_the_order_of_their_ids(store: Store, ada: str, bob: str) -> None:
+def test_open_tasks_due_on_a_day_come_by_their_ids_a_few_at_a_time(store: Store, ada: str, bob: str) -> None:
     day = date(2026, 11, 24)
     wanted = [_keep(store, ada, due_on=day + timedelta(days=days)) for days in (1, 0)]
     _keep(store, ada, due_on=day - timedelta(days=1))
@@ -281,8 +282,45 @@ def test_open_tasks_due_on_a_day_come_in_the_order_of_their_ids(store: Store, ad
     _keep(store, ada, due_on=day, completed=True, completed_at=NOW)
     _keep(store, bob, due_on=day)
     with store.as_user(ada) as transaction:
-        found = transaction.lock_tasks_due_on_a_day(day)
-    assert found == sorted(wanted, key=lambda task: task.task_id)
+        first = transaction.lock_tasks_to_move(0, day, 1)
+        rest = transaction.lock_tasks_to_move(first[0].task_id, day, 9)
+    assert first + rest == sorted(wanted, key=lambda task: task.task_id)
+    assert len(first) == 1
+
+
+def test_what_is_due_comes_by_turns_of_users(store: Store, ada: str, bob: str) -> None:
+    moments = [NOW + timedelta(seconds=seconds) for seconds in range(6)]
+    for user, own in ((ada, moments[:5]), (bob, moments[5:])):
+        task = _keep(store, user, due_at=NOW)
+        with store.as_user(user) as transaction:
+            transaction.insert_reminders(task, own)
+    with store.as_system() as system:
+        due = [each for each in system.lock_due_reminders(moments[-1], 1000) if each.user_id in (ada, bob)]
+    assert [each.user_id for each in due] == [ada, bob, ada, ada, ada, ada]
+
+
+def test_a_move_is_begun_once_and_begins_again(store: Store, ada: str, bob: str) -> None:
+    day = date(2026, 11, 24)
+    tickets = [str(uuid4()) for _ in range(3)]
+    with store.as_user(ada) as transaction:
+        transaction.begin_move(_event(ada), tickets[0], NOW, day)
+        assert transaction.read_move(tickets[0]) is None  # nothing is due on a day
+    _keep(store, ada, due_on=day)
+    for ticket in tickets[1:]:
+        with store.as_user(ada) as transaction:
+            transaction.begin_move(_event(ada), ticket, NOW, day)
+            assert transaction.read_move(tickets[1]) == Move(0, NOW)
+            transaction.advance_move(tickets[1], 7)
+            assert transaction.read_move(tickets[1]) == Move(7, NOW)
+            assert transaction.read_move(tickets[2]) is None  # the first is still at it
+    with store.as_user(bob) as transaction:
+        assert transaction.read_move(tickets[1]) is None
+        transaction.end_move(tickets[1])
+    with store.as_user(ada) as transaction:
+        transaction.end_move(tickets[2])
+        assert transaction.read_move(tickets[1]) == Move(7, NOW)
+        transaction.end_move(tickets[1])
+        assert transaction.read_move(tickets[1]) is None
 
 
 def test_preferences_are_their_owners_and_default_until_set(store: Store, ada: str, bob: str) -> None:
@@ -297,7 +335,7 @@ def test_preferences_are_their_owners_and_default_until_set(store: Store, ada: s
         with store.as_user(ada) as transaction:
             transaction.keep_preferences(preferences)
         with store.as_user(ada) as transaction:
-            assert transaction.read_preferences() == transaction.lock_preferences() == preferences
+            assert transaction.read_preferences() == transaction.change_preferences() == preferences
     with store.as_user(bob) as transaction:
         assert transaction.read_preferences() == Preferences()
 
@@ -459,8 +497,8 @@ def _paged(store: Store, user: str, sort: str, *, limit: int) -> list[Task]:
 
 def _fire(store: Store, task: Task, *, at: datetime) -> list[Any]:
     with store.as_system() as system:
-        system.lock_due_tasks(at, 1000)
-        return list(system.fire_reminders([task.task_id], now=at, stale=at - timedelta(hours=24)))
+        due = [each.reminder_id for each in system.lock_due_reminders(at, 1000) if each.task.task_id == task.task_id]
+        return list(system.fire_reminders(due, now=at, stale=at - timedelta(hours=24)))
 
 
 def _key(user: str) -> InboxKey:

@@ -33,6 +33,7 @@ ROWS: Mapping[str, Json] = {
     "get-ready": {},
     "show-preferences": {},
     "change-preferences": {"time_zone": "Asia/Tokyo"},
+    "move-reminders": {"ticket": str(uuid4())},
 }
 BY_CALL = [(each, route) for each in served() for route in each.operation.http]
 BY_EVENT = [(each, event_type) for each in served() for event_type in each.operation.types]

@@ -51,6 +51,7 @@ def test_a_new_day_hour_moves_the_reminders_that_follow_it(pack: Pack) -> None:
     task = pack.create(due_on="2090-11-24")
     assert pack.rings(task) == ["2090-11-24T09:00"]
     pack.prefer(day_hour="07:30")
+    pack.deliver("set-preferences")  # what moves them follows the answer
     assert pack.rings(task) == ["2090-11-24T07:30"]
 
 

@@ -172,8 +172,8 @@ def test_an_event_that_commits_late_is_not_skipped(outbox: Outbox) -> None:
 
 
 def test_a_key_with_many_events_leaves_the_others_their_turn(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy key is followed by itself for some rounds; what came meanwhile goes before its end."""
-    monkeypatch.setattr("taskmaster.outbox._FOLLOWED", 3)
+    """A busy key is followed by itself for a moment; what came meanwhile goes before its end."""
+    monkeypatch.setattr("taskmaster.outbox._FOLLOWED", 0.001)
     busy = [outbox.add("busy") for _ in range(20)]
     send, meanwhile = Broker.send, list[str]()
 

@@ -15,7 +15,7 @@ from taskmaster.preferences import AnnouncedPreferences
 from taskmaster.reminders import ReminderDue, ReminderOutcome
 from taskmaster.series import Followed
 from taskmaster.tasks import Task
-from taskmaster.work import Armed, Rejection
+from taskmaster.work import Armed, Moving, Rejection
 from tests.specifications import examples, json_schema
 from tests.specifications.json_schema import Schema
 from tests.specifications.served import ROOT, served
@@ -89,6 +89,7 @@ _FACTS: dict[str, tuple[type[BaseModel], str]] = {
     "task.recurring.ended": (Task, "A series ended by COUNT or UNTIL with this occurrence."),
     "task.command.rejected": (Rejection, "A rule refused a command that came by event."),
     "preferences.updated": (AnnouncedPreferences, "What a user prefers changed; told whole, without addresses."),
+    "reminders.move": (Moving, "Reminders have yet to follow a new hour of the day. Within the pack."),
     "reminder.armed": (Armed, "A reminder comes before anything that the dispatcher waits for. Within the pack."),
     "reminder.soon": (Armed, "A reminder comes in a few seconds. Within the pack."),
     "reminder.due": (ReminderDue, "The moment of a reminder has come; the task is as it was then."),

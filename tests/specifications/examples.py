@@ -84,6 +84,7 @@ FACTS: dict[str, Json] = {
         "detail": "There is no task 7 among yours.",
     },
     "preferences.updated": {**PREFERENCES, "channels": ["mail"]},
+    "reminders.move": {"ticket": "019ab1f5-0000-7000-8000-000000000003"},
     "reminder.armed": {"moment": "2027-01-30T08:00:00Z"},
     "reminder.soon": {"moment": "2027-01-30T07:59:55Z"},
     "reminder.due": {**TASK, **REMINDER},

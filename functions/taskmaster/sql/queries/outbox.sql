@@ -2,22 +2,55 @@
 INSERT INTO outbox (key, topics, headers, value) VALUES (%(key)s, %(topics)s, %(headers)s, %(value)s)
 
 -- name: prepare_publishing
--- A lost delete is a repeat, so it need not be flushed; one hot key must not turn each claim into a hash of the table.
+-- A lost delete is a repeat, so it need not be flushed; a table that was empty a moment ago has no statistics to plan by.
 SELECT set_config('synchronous_commit', 'off', true), set_config('enable_hashjoin', 'off', true),
-       set_config('enable_mergejoin', 'off', true), set_config('enable_sort', 'off', true)
+       set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true),
+       set_config('enable_bitmapscan', 'off', true)
 
 -- name: is_outbox_empty
 SELECT NOT EXISTS (SELECT FROM outbox)
 
 -- name: claim_outbox
--- Only the oldest row of each key: its successors wait until it is deleted, whoever publishes.
+-- Only the oldest row of each key: its successors wait until it is deleted, whoever publishes. Users take turns:
+-- everybody's first key, then everybody's second. The oldest 1,000 rows are looked at, and where these belong to a few
+-- users, the first rows of the others behind them. No more than some bytes: whoever comes next waits for this round.
+WITH RECURSIVE
+oldest AS MATERIALIZED (
+  SELECT o.id, o.key, o.user_id, octet_length(o.value) AS size FROM outbox o ORDER BY o.id LIMIT 1000),
+step AS (
+  (SELECT o.user_id FROM outbox o
+    WHERE (SELECT count(*) = 1000 AND count(DISTINCT user_id) < %(limit)s FROM oldest) ORDER BY o.user_id LIMIT 1)
+  UNION ALL
+  SELECT beyond.user_id FROM step, LATERAL (
+    SELECT o.user_id FROM outbox o WHERE o.user_id > step.user_id ORDER BY o.user_id LIMIT 1) AS beyond),
+candidate AS (
+  SELECT * FROM oldest
+  UNION
+  SELECT first.* FROM (SELECT user_id FROM step LIMIT 1000) AS hidden, LATERAL (
+    SELECT o.id, o.key, o.user_id, octet_length(o.value) AS size FROM outbox o WHERE o.user_id = hidden.user_id ORDER BY o.id LIMIT 10) AS first),
+queue AS (
+  SELECT c.id, c.size, row_number() OVER (PARTITION BY c.user_id ORDER BY c.id) AS turn FROM candidate c
+   WHERE c.id <> ALL (%(failed)s) AND NOT EXISTS (SELECT FROM outbox e WHERE e.key = c.key AND e.id < c.id))
 SELECT o.id, o.key, o.topics, o.headers, o.value, extract(epoch FROM clock_timestamp() - o.created_at)::float8 AS waited
-  FROM outbox o
- WHERE o.id <> ALL (%(failed)s) AND NOT EXISTS (SELECT FROM outbox e WHERE e.key = o.key AND e.id < o.id)
- ORDER BY o.id LIMIT %(limit)s FOR UPDATE OF o SKIP LOCKED
+  FROM (SELECT id, turn, sum(size) OVER (ORDER BY turn, id) - size AS before FROM queue ORDER BY turn, id) AS q
+  JOIN outbox o ON o.id = q.id
+ WHERE q.before < %(bytes)s
+ ORDER BY q.turn, q.id LIMIT %(limit)s FOR UPDATE OF o SKIP LOCKED
+
+-- name: claim_any
+-- The same without turns, from key to key: where all that claim_outbox looks at is in other hands or cannot be sent,
+-- this says whether there is more. A key with many rows is one step.
+WITH RECURSIVE step AS (
+  (SELECT o.key, o.id FROM outbox o ORDER BY o.key, o.id LIMIT 1)
+  UNION ALL
+  SELECT beyond.key, beyond.id FROM step, LATERAL (
+    SELECT o.key, o.id FROM outbox o WHERE o.key > step.key ORDER BY o.key, o.id LIMIT 1) AS beyond)
+SELECT o.id, o.key, o.topics, o.headers, o.value, extract(epoch FROM clock_timestamp() - o.created_at)::float8 AS waited
+  FROM step JOIN outbox o ON o.id = step.id
+ WHERE o.id <> ALL (%(failed)s) LIMIT %(limit)s FOR UPDATE OF o SKIP LOCKED
 
 -- name: claim_successors
--- What is now the oldest row of each of these keys, by the index alone: claim_outbox looks at every row that waits.
+-- What is now the oldest row of each of these keys, by the index alone: claim_outbox looks at a thousand rows.
 SELECT o.id, o.key, o.topics, o.headers, o.value, extract(epoch FROM clock_timestamp() - o.created_at)::float8 AS waited
   FROM unnest(%(keys)s::text[]) AS published (key)
   JOIN outbox o ON o.id = (SELECT min(e.id) FROM outbox e WHERE e.key = published.key) FOR UPDATE OF o SKIP LOCKED

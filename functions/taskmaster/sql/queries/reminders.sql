@@ -8,35 +8,66 @@ SELECT id, %(task_id)s, %(user_id)s, moment, moment FROM unnest(%(ids)s::uuid[],
 ON CONFLICT (task_id, moment) DO NOTHING
 
 -- name: read_alarm_until_commit
--- Shared with all who arm, against the dispatcher, who holds it exclusively while it finds the next moment.
-SELECT pg_advisory_xact_lock_shared(7461736722)
+-- Shared with all who arm, against the dispatcher, who holds it exclusively while it finds the next moment. Nobody waits
+-- here: where he has it, or is waiting for it, the next statement says so to him instead of reading the alarm.
+SELECT set_config('taskmaster.alarm_is_read', pg_try_advisory_xact_lock_shared(7461736722)::text, true)
 
 -- name: insert_outbox_unless_awaited
 -- Say that a reminder was armed, unless the dispatcher will look at this moment or before.
 INSERT INTO outbox (key, topics, headers, value)
 SELECT %(key)s, %(topics)s, %(headers)s, %(value)s
- WHERE NOT EXISTS (SELECT FROM alarm WHERE next_at > %(now)s AND next_at <= %(moment)s)
+ WHERE current_setting('taskmaster.alarm_is_read') <> 'true'
+    OR NOT EXISTS (SELECT FROM alarm WHERE next_at > %(now)s AND next_at <= %(moment)s)
 
 -- name: insert_outbox_if_missed
 INSERT INTO outbox (key, topics, headers, value)
 SELECT %(key)s, %(topics)s, %(headers)s, %(value)s
  WHERE EXISTS (SELECT FROM reminder WHERE fired_at IS NULL AND closed_at IS NULL AND due_at <= %(by)s)
 
--- name: lock_tasks_due_on_a_day
+-- name: begin_move
+-- A new day_hour: reminders that follow it are to be moved from the first task on. An event says so where nobody is at
+-- it; one that is begins again, unless it stood still for a minute.
+WITH move AS (
+  INSERT INTO reminder_move AS m (user_id, ticket, asked_at)
+  SELECT %(user_id)s, %(ticket)s::uuid, %(asked_at)s
+   WHERE EXISTS (SELECT FROM task WHERE user_id = taskmaster_caller() AND NOT completed AND due_on >= %(day)s)
+  ON CONFLICT (user_id) DO UPDATE SET after_task = 0, asked_at = excluded.asked_at,
+    ticket   = CASE WHEN m.moved_at > now() - interval '1 minute' THEN m.ticket ELSE excluded.ticket END,
+    moved_at = CASE WHEN m.moved_at > now() - interval '1 minute' THEN m.moved_at ELSE excluded.moved_at END
+  RETURNING ticket)
+INSERT INTO outbox (key, topics, headers, value)
+SELECT %(key)s, %(topics)s, %(headers)s, %(value)s FROM move WHERE ticket = %(ticket)s::uuid
+
+-- name: read_move
+SELECT after_task, asked_at FROM reminder_move WHERE user_id = taskmaster_caller() AND ticket = %(ticket)s::uuid
+
+-- name: lock_tasks_to_move
 SELECT task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, reminders, snoozed_until,
        recurrence_pattern, recurrence_from, recurrence_paused, series_id, occurrence, version, created_at, updated_at, completed_at
-  FROM task WHERE user_id = taskmaster_caller() AND NOT completed AND due_on >= %(day)s ORDER BY task_id FOR UPDATE
+  FROM task WHERE user_id = taskmaster_caller() AND NOT completed AND due_on >= %(day)s AND task_id > %(after_task)s
+ ORDER BY task_id LIMIT %(limit)s FOR UPDATE
 
--- name: lock_due_tasks
--- The tasks of what is due, without those in other hands: these are looked at again in a moment.
-SELECT user_id, task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, reminders, snoozed_until,
-       recurrence_pattern, recurrence_from, recurrence_paused, series_id, occurrence, version, created_at, updated_at, completed_at
-  FROM lock_tasks_to_remind_of(%(now)s, %(limit)s)
+-- name: advance_move
+UPDATE reminder_move SET after_task = %(after_task)s, moved_at = now()
+ WHERE user_id = taskmaster_caller() AND ticket = %(ticket)s::uuid
+
+-- name: end_move
+DELETE FROM reminder_move WHERE user_id = taskmaster_caller() AND ticket = %(ticket)s::uuid
+
+-- name: hold_briefly
+-- A dispatcher that freezes with tasks in its hands loses them soon: their users wait for them.
+SELECT set_config('idle_in_transaction_session_timeout', '5s', true)
+
+-- name: lock_due_reminders
+SELECT reminder_id::text, user_id, task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, reminders,
+       snoozed_until, recurrence_pattern, recurrence_from, recurrence_paused, series_id, occurrence, version, created_at,
+       updated_at, completed_at
+  FROM lock_due_reminders(%(now)s, %(limit)s)
 
 -- name: fire_reminders
 -- A statement of its own behind the lock, so that it sees what the last holder of the task committed.
 UPDATE reminder SET fired_at = %(now)s, closed_at = CASE WHEN due_at <= %(stale)s THEN clock_timestamp() END
- WHERE task_id = ANY (%(task_ids)s) AND fired_at IS NULL AND closed_at IS NULL AND due_at <= %(now)s
+ WHERE reminder_id = ANY (%(reminder_ids)s::uuid[]) AND fired_at IS NULL AND closed_at IS NULL AND due_at <= %(now)s
 RETURNING reminder_id::text, task_id, moment, due_at, closed_at IS NOT NULL
 
 -- name: lock_alarm
@@ -61,5 +92,5 @@ UPDATE reminder SET due_at = %(due_at)s, fired_at = %(fired_at)s, attempts = %(a
  WHERE reminder_id = %(reminder_id)s::uuid
 
 -- name: purge_reminders
-DELETE FROM reminder WHERE ctid = ANY (ARRAY(
-  SELECT ctid FROM reminder WHERE closed_at < now() - interval '30 days' LIMIT %(batch)s FOR UPDATE SKIP LOCKED))
+DELETE FROM reminder WHERE reminder_id = ANY (ARRAY(
+  SELECT reminder_id FROM reminder WHERE closed_at < now() - interval '30 days' LIMIT %(batch)s FOR UPDATE SKIP LOCKED))
