@@ -33,6 +33,8 @@ _DEFAULTS = {"priority": "medium", "tags": [], "recurrence_from": "due", "recurr
 
 
 class UpdateTask(TaskCommand):
+    is_patch = True
+
     title: Title = ""  # may be left out, but not cleared
     description: Description | None = None
     priority: Priority | None = None

@@ -1,13 +1,18 @@
 """What makes two deliveries the same command: the key of its row in the inbox, and how its first answer is read."""
 
 import hashlib
+import json
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from pydantic import SecretStr
 
 from taskmaster import events, identity
 from taskmaster.answers import Answer
 from taskmaster.events import Malformed
 from taskmaster.receipts import InboxKey, Receipt
+from taskmaster.tasks import Command, Record
 
 KEEP_EVENTS = timedelta(days=8)  # a day longer than the topics keep their records
 KEEP_CALLS = timedelta(hours=24)
@@ -24,6 +29,37 @@ def digest(*parts: str | bytes) -> bytes:
         raw = part.encode() if isinstance(part, str) else part
         hashed.update(len(raw).to_bytes(8, "big") + raw)
     return hashed.digest()
+
+
+def digest_of(operation: str, command: Record, preconditions: Mapping[str, Any] | None = None) -> bytes:
+    """What tells one command from another under one id, whichever door it came by: SHA-256, 32 bytes.
+
+    Of the operation, the validated command and its preconditions, such as an If-Match that is no field of the command.
+    How they were written does not count: the order of members, whitespace, a moment's offset, a default that was
+    spelled out. Of a merge patch it counts which fields were sent: an absent one stays, null clears (RFC 7396).
+    """
+    said = {
+        "operation": operation,
+        "command": command.model_dump(),
+        "sent": sorted(command.model_fields_set) if isinstance(command, Command) and command.is_patch else None,
+        "preconditions": dict(preconditions or {}),
+    }
+    canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), default=_plain)
+    return hashlib.sha256(canonical.encode()).digest()
+
+
+def _plain(value: object) -> Any:
+    """What JSON has no form for, as a text that is another one for another value."""
+    match value:
+        case SecretStr():
+            return value.get_secret_value()
+        case datetime() | date():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case set() | frozenset():
+            return sorted(value)
+    raise TypeError(f"a command cannot hold {type(value).__name__}")
 
 
 def inbox_key(function: str, user_id: str, source: str, identifier: str) -> InboxKey:

@@ -6,7 +6,7 @@ Every moment is an aware datetime in UTC; every day is a date in the task's own 
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
@@ -210,6 +210,8 @@ class Task(Record):
 
 class Command(Record):
     """What may be asked of the pack. `expected_version` is If-Match for those who come by event."""
+
+    is_patch: ClassVar[bool] = False  # whether an absent field stays and null clears (JSON Merge Patch, RFC 7396)
 
 
 class Fact(Record):
