@@ -133,6 +133,7 @@ def _served(
         return _response(given)
 
     serve.__name__ = target
+    serve.largest_body = limit  # type: ignore[attr-defined]  # for the server, which reads no more than that
     return serve
 
 
