@@ -177,7 +177,9 @@ def _is_believed(configured: settings.Settings, request: Request) -> bool:
 
 
 def _response(answer: Answer) -> Response:
-    headers = {"Content-Type": answer.content_type, **answer.headers}
+    headers = dict(answer.headers)
+    if answer.status not in (204, 304):  # which have no content
+        headers["Content-Type"] = answer.content_type
     if answer.reason:
         headers["kne-reason"] = answer.reason
     return answer.body, answer.status, headers

@@ -104,9 +104,8 @@ def _application(function: Callable[[Any], Any]) -> Callable[[dict[str, Any], Ca
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         body, status, headers = function(SimpleNamespace(environ=environ))
         content = body.encode()
-        start_response(
-            f"{status} {HTTPStatus(status).phrase}", [*headers.items(), ("Content-Length", str(len(content)))]
-        )
+        length = [] if status in (204, 304) else [("Content-Length", str(len(content)))]
+        start_response(f"{status} {HTTPStatus(status).phrase}", [*headers.items(), *length])
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [content]
 
     return application

@@ -12,10 +12,11 @@ from pydantic import Field
 from taskmaster import reminders, routes
 from taskmaster.events import Origin, Outgoing, outgoing
 from taskmaster.pages import Mark, Sort
+from taskmaster.preconditions import Preconditions, tag_of
 from taskmaster.preferences import Preferences
 from taskmaster.reminders import ReminderRow
 from taskmaster.series import Series
-from taskmaster.tasks import Record, Refused, Task, not_found, version_conflict
+from taskmaster.tasks import Record, Refused, Task, not_found, precondition_failed, version_conflict
 
 _LONGEST_WAY = timedelta(hours=24)  # of a command whose reminders still ring; later ones would be stale
 
@@ -62,8 +63,11 @@ class Work:
         now: datetime,
         topic: Callable[[str], str] = str,
         asked_at: datetime | None = None,
+        preconditions: Preconditions | None = None,
     ) -> None:
         self.now = now
+        self.compared = False  # whether the preconditions were looked at
+        self._preconditions = preconditions
         self._asked_at = min(max(asked_at or now, now - _LONGEST_WAY), now)
         self._transaction = transaction
         self._origin = origin
@@ -84,7 +88,17 @@ class Work:
             raise not_found(task_id)
         if expecting is not None and task.version != expecting:
             raise version_conflict(task, expecting)
+        self.compare(task)
         return task
+
+    def compare(self, shown: Record) -> None:
+        """Hold the call's preconditions against what it is about, as people are shown it. Refused: 412 if one is false."""
+        self.compared = True
+        if not self._preconditions:
+            return
+        tag = str(shown.version) if isinstance(shown, Task) else tag_of(shown.model_dump_json())
+        if failed := self._preconditions.failed(tag):
+            raise precondition_failed(shown, failed)
 
     def find(self, task_id: int) -> Task | None:
         """A task of this user, locked, or None."""

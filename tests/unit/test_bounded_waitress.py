@@ -289,7 +289,11 @@ def test_answers_that_nobody_takes_do_not_fill_the_memory() -> None:
 # Connections ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("begun", [b"", b"GET / HTTP/1.1\r\n", post("Content-Length: 10"), GET], ids=["idle", "headers", "body", "asked before"])
+@pytest.mark.parametrize(
+    "begun",
+    [b"", b"GET / HTTP/1.1\r\n", post("Content-Length: 10"), GET],
+    ids=["idle", "headers", "body", "asked before"],
+)
 def test_connections_beyond_the_limit_make_way_for_who_asks(port: int, begun: bytes) -> None:
     held = []
     try:
@@ -372,4 +376,3 @@ def test_stopping_waits_for_nobody_who_is_slow() -> None:
         server.stop()
         assert time.monotonic() - began < 5
     assert not any(thread.name == f"web-{server.port}" for thread in threading.enumerate())
-
