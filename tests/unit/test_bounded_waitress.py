@@ -324,7 +324,7 @@ def test_a_connection_that_asks_now_and_then_outlives_the_silent_ones(port: int)
 
 
 def test_bodies_together_are_limited() -> None:
-    """Ten clients announce as much as they may and send nothing: beyond what all may, the next is told to come again."""
+    """Ten clients announce as much as they may and send nothing: beyond what all may, the next is turned away."""
     with serving() as port:
         clients = [RawClient(port) for _ in range(10)]
         try:
@@ -336,7 +336,7 @@ def test_bodies_together_are_limited() -> None:
             assert ask(port, post("Content-Length: 100000", body=b"x" * 100_000)).status == 200
         finally:
             for client in clients:
-                client.__exit__(None, None, None)
+                client.close()
 
 
 # HEAD, and answers without a body -------------------------------------------------------------------------------------
