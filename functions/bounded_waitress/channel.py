@@ -63,8 +63,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     task_class = Task
     error_task_class = Refused
 
-    def __init__(self, server: Any, sock: socket.socket, address: Any, adjustments: Any, map: Any = None) -> None:  # noqa: A002
+    def __init__(self, server: Any, sock: socket.socket, address: Any, adjustments: Any, map: Any = None) -> None:
         self._limits: Limits = server.limits
+        self.request: Parser | None = None
         self._free_since = time.monotonic()  # no request of this connection is being answered since then
         self._answering_since = 0.0
         self._sent = 0  # bytes since then
@@ -132,6 +133,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         """Answer a request that has not come whole."""
         with self.requests_lock:
             request, self.request = self.request, None
+            if request is None:
+                return
             if not request.headers_finished:
                 request.version = "1.1"
             request.refuse(refusal)
@@ -185,9 +188,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             self._flushing = False
 
     def handle_close(self) -> None:
-        """Close, or where the client may still be sending what was refused, say that this is the end and listen a little.
+        """Close; where the client may still be sending what was refused, say that this is the end and listen a little.
 
-        A socket that is closed with unread bytes is reset, and takes with it the answer that its client has not read yet
+        A socket that is closed with unread bytes is reset, and takes with it the answer that its client has not read
         (RFC 9112, 9.6).
         """
         answered = self._flushing and not self.total_outbufs_len

@@ -10,8 +10,8 @@ LINGER_BYTES = 4_194_304
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """`bodies` and `answers` are for all connections together: what has come and is not handled yet, and what nobody has
-    taken yet. Seconds are of real time, from the first byte of a request."""
+    """`bodies` and `answers` are for all connections together: what has come and is not handled yet, and what nobody
+    has taken yet. Seconds are of real time, from the first byte of a request."""
 
     body: int  # bytes of a request's body
     header_bytes: int = 65_536  # of the request line and all header fields

@@ -20,6 +20,8 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         self, adjustments: Any, limits: Limits, *, is_full: Callable[[int], bool], on_refusal: Callable[[], None]
     ) -> None:
         super().__init__(adjustments)
+        self.error: Any = None
+        self.expect_continue: bool = False
         self.began = time.monotonic()
         self.refusal: Refusal | None = None
         self._limits = limits

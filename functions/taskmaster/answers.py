@@ -53,7 +53,7 @@ def of(result: Record | None, *, status: int = 200) -> Answer:
 
 
 def conditional(answer: Answer, preconditions: Preconditions) -> Answer:
-    """What a GET or HEAD gets that was asked on conditions (RFC 9110, 13.2.2), with the ETag that it may ask by again."""
+    """What a GET or HEAD gets that was asked on conditions (RFC 9110, 13.2.2), with the ETag to ask by again."""
     if answer.status != 200:
         return answer
     tag = answer.headers.get("ETag") or f'"{tag_of(answer.body)}"'

@@ -178,7 +178,7 @@ def _is_believed(configured: settings.Settings, request: Request) -> bool:
 
 def _response(answer: Answer) -> Response:
     headers = dict(answer.headers)
-    if answer.status not in (204, 304):  # which have no content
+    if answer.status != 304:  # it says nothing of a content that it does not carry (RFC 9110, 15.4.5)
         headers["Content-Type"] = answer.content_type
     if answer.reason:
         headers["kne-reason"] = answer.reason

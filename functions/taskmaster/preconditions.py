@@ -1,7 +1,7 @@
 """Conditional requests (RFC 9110, 13): which entity tags a call names, and whether what is there satisfies it.
 
-An entity tag here is the text between the quotes: the version of a task, a digest of what is shown otherwise. All that the
-pack gives are strong. It gives no Last-Modified, so that dates (If-Unmodified-Since) are not looked at, as 13.1.4 says.
+An entity tag here is the text between the quotes: the version of a task, a digest of what is shown otherwise. All that
+the pack gives are strong. It gives no Last-Modified, so that dates (If-Unmodified-Since) are not looked at (13.1.4).
 """
 
 import hashlib
@@ -33,7 +33,7 @@ class Tags:
 
     @classmethod
     def parse(cls, name: str, text: str) -> Self:
-        """The value of a header (RFC 9110, 8.8.3 and 5.6.1; empty members of a list do not count). Raises Unparsable."""
+        """The value of a header (RFC 9110, 8.8.3, 5.6.1: empty members of a list do not count). Raises Unparsable."""
         rest = text.strip(" \t")
         if rest == "*":
             return cls(any=True)

@@ -92,7 +92,7 @@ class Work:
         return task
 
     def compare(self, shown: Record) -> None:
-        """Hold the call's preconditions against what it is about, as people are shown it. Refused: 412 if one is false."""
+        """Hold the call's preconditions against what it is about, as it is shown. Refused: 412 if one is false."""
         self.compared = True
         if not self._preconditions:
             return

@@ -30,9 +30,9 @@ def hello() -> str:
 
 def _built(tag: str, folder: Path) -> str:
     if tool := os.environ.get("IMAGE_TOOL"):
-        with tempfile.TemporaryDirectory(prefix="taskmaster-image-") as context:
+        with tempfile.TemporaryDirectory(prefix="taskmaster-image-") as copy:
             base = os.environ.get("BASE_IMAGE")
-            _run(tool, "image", tag, str(on_base(base, folder, Path(context)) if base else folder))
+            _run(tool, "image", tag, str(on_base(base, folder, Path(copy)) if base else folder))
         return tag
     context = subprocess.run(["kubectl", "config", "current-context"], capture_output=True, text=True, check=False)
     name = context.stdout.strip()

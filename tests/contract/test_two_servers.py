@@ -244,12 +244,16 @@ def query_tasks(connected: dict[str, str]) -> Iterator[list[Served]]:
 READING: dict[str, Request] = {
     "GET": lambda s: s.ask("GET", "/tasks"),
     "HEAD": lambda s: s.ask("HEAD", "/tasks"),
-    "an ETag that is known": lambda s: s.ask("GET", "/tasks", headers={"If-None-Match": s.ask("GET", "/").headers["etag"]}),
+    "an ETag that is known": lambda s: s.ask(
+        "GET", "/tasks", headers={"If-None-Match": s.ask("GET", "/").headers["etag"]}
+    ),
     "any ETag": lambda s: s.ask("GET", "/tasks", headers={"If-None-Match": "*"}),
     "any ETag, by HEAD": lambda s: s.ask("HEAD", "/tasks", headers={"If-None-Match": "*"}),
     "another ETag": lambda s: s.ask("GET", "/tasks", headers={"If-None-Match": '"x", W/"y"'}),
     "a version that is another": lambda s: s.ask("GET", "/tasks", headers={"If-Match": '"x"'}),
-    "a version that is weak": lambda s: s.ask("GET", "/tasks", headers={"If-Match": f"W/{s.ask('GET', '/').headers['etag']}"}),
+    "a version that is weak": lambda s: s.ask(
+        "GET", "/tasks", headers={"If-Match": f"W/{s.ask('GET', '/').headers['etag']}"}
+    ),
     "a version that is none": lambda s: s.ask("GET", "/tasks", headers={"If-Match": "x"}),
     "a parameter that is unknown": lambda s: s.ask("GET", "/tasks?x=1"),
     "a parameter that is there twice": lambda s: s.ask("GET", "/tasks?limit=1&limit=1"),

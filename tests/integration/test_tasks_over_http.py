@@ -227,7 +227,7 @@ def test_head_is_get_without_a_body(pack: Pack) -> None:
         ('""', 412),
         ('"2,"', 412),
         ('"99999999999"', 412),
-    ],  # fmt: skip
+    ],
 )
 def test_if_match_holds_for_one_version(
     pack: Pack, function: str, method: str, body: Json | None, suffix: str, given: str | None, status: int

@@ -36,16 +36,16 @@ PARAMETERS: dict[str, Any] = {
     "If-Match": {
         "name": "If-Match",
         "in": "header",
-        "description": "The ETags of what is meant: with any other it is 412 (RFC 9110, 13.1.1). * is whatever is there. "
-        "A weak one, W/, matches nothing.",
+        "description": "The ETags of what is meant: with any other it is 412 (RFC 9110, 13.1.1). * is whatever is "
+        "there. A weak one, W/, matches nothing.",
         "schema": {"type": "string", "format": "etag", "pattern": _TAGS},
         "example": '"1"',
     },
     "If-None-Match": {
         "name": "If-None-Match",
         "in": "header",
-        "description": "The ETags of what is known: where it is still one of these, reading is 304 without a body, and a "
-        "change 412 (RFC 9110, 13.1.2).",
+        "description": "The ETags of what is known: where it is still one of these, reading is 304 without a body, and "
+        "a change 412 (RFC 9110, 13.1.2).",
         "schema": {"type": "string", "format": "etag", "pattern": _TAGS},
         "example": '"7"',
     },
@@ -109,8 +109,8 @@ class Refusal(NamedTuple):
 REFUSALS = {
     400: Refusal(
         "Malformed",
-        "The body is not JSON, the query not UTF-8, a header is none of what it takes, or something is there that nobody "
-        "reads: a body of GET or DELETE, conditions where there is no ETag.",
+        "The body is not JSON, the query not UTF-8, a header is none of what it takes, or something is there that "
+        "nobody reads: a body of GET or DELETE, conditions where there is no ETag.",
         "Not an ETag",
         'If-Match takes ETags as they were given, quotes included, such as "3", or *.',
     ),
