@@ -96,7 +96,7 @@ def _answer_event(
         command = chosen.command.model_validate(data)
     except ValidationError as error:
         return answers.invalid(error, chosen.command)
-    seal = digest_of(chosen.name, command, preconditions.said())
+    seal = digest_of(event["type"], command, preconditions.said())
     return invoker.by_call(chosen, command, origin, key=key, seal=seal, preconditions=preconditions)
 
 

@@ -38,8 +38,8 @@ def document() -> dict[str, Any]:
             "description": "A to-do back end of functions that sleep at zero: what people and their programs call. "
             "Who calls is who the bearer token says; nobody sees another's tasks. Every refusal is problem details "
             "(RFC 9457) with a sentence that says what to do. Each operation has a host of its own too, where its "
-            "path is without /tasks; a CloudEvent POSTed to its root, or to /tasks where tasks are created, is handled as "
-            "its type says. GET answers HEAD as well, and its ETag makes it conditional (RFC 9110, 13). There is one "
+            "path is without /tasks; a CloudEvent POSTed to its root, or to /tasks where tasks are created, is handled "
+            "as its type says. GET answers HEAD as well, and its ETag makes it conditional (RFC 9110, 13). There is one "
             "representation of everything, so that Accept, Range and dates in conditions are not looked at.",
         },
         "servers": [
