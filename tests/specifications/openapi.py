@@ -39,8 +39,8 @@ def document() -> dict[str, Any]:
             "Who calls is who the bearer token says; nobody sees another's tasks. Every refusal is problem details "
             "(RFC 9457) with a sentence that says what to do. Each operation has a host of its own too, where its "
             "path is without /tasks; a CloudEvent POSTed to its root, or to /tasks where tasks are created, is handled "
-            "as its type says. GET answers HEAD as well, and its ETag makes it conditional (RFC 9110, 13). There is one "
-            "representation of everything, so that Accept, Range and dates in conditions are not looked at.",
+            "as its type says. GET answers HEAD as well, and its ETag makes it conditional (RFC 9110, 13). There is "
+            "one representation of everything, so that Accept, Range and dates in conditions are not looked at.",
         },
         "servers": [
             {"url": "http://localhost:8080", "description": "make up"},
