@@ -72,7 +72,7 @@ def test_10000_headers_are_refused(served: Served) -> None:
     assert served.ask("POST", "/tasks", TASK).status == 201
 
 
-# Ours alone: gunicorn lets each of these hold one of its threads, and is not what the manifests run ----------------------------------------
+# Ours alone: gunicorn lets each of these hold one of its threads, and is not what the manifests run ------------------
 
 
 @pytest.fixture(scope="module")
