@@ -6,14 +6,17 @@
 # own image comes without byte code, and a root file system that is read-only never gets any: everything is compiled
 # here, standard library included, or each start from zero would take several times as long.
 
-FROM python:3.13-slim AS packages
+# The index of all processors. Where no registry is reached: tests/cluster/images.py, BASE_IMAGE.
+FROM python:3.13-slim@sha256:9662417aace5ae7b8e2609cce472b72a8958e134ba372808abe9cc1a0c0125e6 AS python
+
+FROM python AS packages
 COPY functions/requirements.txt /tmp/requirements.txt
 RUN pip install --prefix=/packages --require-hashes --only-binary=:all: --no-compile --no-cache-dir \
       --disable-pip-version-check --root-user-action=ignore -r /tmp/requirements.txt
 
 # Python and the packages, without what only makes packages or serves a desktop. Byte code is checked by nobody
 # (unchecked-hash): it cannot change, and so it is the same in every build.
-FROM python:3.13-slim AS root
+FROM python AS root
 COPY --from=packages /packages /usr/local
 WORKDIR /usr/local
 RUN rm -rf lib/python3.13/site-packages/pip* lib/python3.13/ensurepip lib/python3.13/idlelib lib/python3.13/tkinter \

@@ -27,6 +27,7 @@ def show_preferences(command: GetPreferences, work: Work) -> ShownPreferences:
 def change_preferences(command: SetPreferences, work: Work) -> ShownPreferences:
     """What the user prefers, as a whole: what is left out takes its default."""
     kept = work.change_preferences()
+    work.compare(kept.shown())
     preferences = command.applied_to(kept)
     if preferences != kept:
         work.prefer(preferences)

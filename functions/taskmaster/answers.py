@@ -1,11 +1,12 @@
 """What a caller gets, before it is put into HTTP: an answer, or problem details (RFC 9457) that say what to do."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from pydantic import ValidationError
 
+from taskmaster.preconditions import Preconditions, tag_of
 from taskmaster.tasks import Command, Record, Task
 
 JSON = "application/json"
@@ -51,6 +52,21 @@ def of(result: Record | None, *, status: int = 200) -> Answer:
     return Answer(status=status, body=result.model_dump_json(), headers=headers)
 
 
+def conditional(answer: Answer, preconditions: Preconditions) -> Answer:
+    """What a GET or HEAD gets that was asked on conditions (RFC 9110, 13.2.2), with the ETag to ask by again."""
+    if answer.status != 200:
+        return answer
+    tag = answer.headers.get("ETag") or f'"{tag_of(answer.body)}"'
+    headers = {**answer.headers, "ETag": tag}
+    match preconditions.failed(tag.strip('"')):
+        case "If-Match":
+            detail = "What is here has another ETag than If-Match names. Read it again."
+            return problem(412, "Version conflict", detail)
+        case "If-None-Match":
+            return Answer(status=304, headers=headers)
+    return replace(answer, headers=headers)
+
+
 def problem(status: int, title: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any) -> Answer:
     """Problem details. `detail` is shown to the caller: no internals, no secrets, nothing of what was sent."""
     body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail, **more})
@@ -71,6 +87,13 @@ def invalid(error: ValidationError, command: type[Command]) -> Answer:
     ]
     detail = "; ".join(f"{fault['pointer'].lstrip('/') or 'the command'}: {fault['detail']}" for fault in faults[:3])
     return problem(422, "Not a valid command", detail, errors=faults)
+
+
+def not_in_query(name: str, said: str) -> Answer:
+    """422 for a query parameter that a call does not take, or not so."""
+    return problem(
+        422, "Not a valid command", f"{name[:64]}: {said}", errors=[{"pointer": _pointer((name,)), "detail": said}]
+    )
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:

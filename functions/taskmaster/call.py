@@ -12,18 +12,19 @@ from taskmaster.answers import Answer, Turned, problem
 from taskmaster.events import Malformed, Origin
 from taskmaster.header_values import obstacle
 from taskmaster.ids import new_id
-from taskmaster.inbox import digest, digest_of, inbox_key
+from taskmaster.inbox import digest_of, inbox_key
 from taskmaster.invocation import Invoker
 from taskmaster.log import tie
 from taskmaster.operation import Operation
+from taskmaster.preconditions import Preconditions, Unparsable
 from taskmaster.receipts import InboxKey
 from taskmaster.request import Request
 from taskmaster.settings import Settings
 from taskmaster.tasks import QUERY
 
 _MERGE_PATCH = "application/merge-patch+json"
-_BY_QUERY = ("GET", "HEAD", "DELETE")
-_VERSION = re.compile(r"[1-9][0-9]{0,8}")
+_READING = ("GET", "HEAD")
+_BY_QUERY = (*_READING, "DELETE")
 _IDEMPOTENCY_KEY = re.compile(r"(?! )[ -~]{1,255}(?<! )")
 
 
@@ -36,31 +37,49 @@ def answer_call(invoker: Invoker, operations: Sequence[Operation], request: Requ
     user_id = _caller(headers, invoker.settings)
     origin = _origin(invoker.function, user_id, headers)
     tie(correlation_id=origin.correlation_id)
-    if events.is_event(headers):
-        return _answer_event(invoker, operations, origin, headers, body)
+    if request.method == "POST" and events.is_event(headers):
+        return _answer_event(invoker, operations, origin, request, body)
+    if "ce-specversion" in headers:
+        raise Turned(problem(400, "Malformed event", "An event is POSTed: leave the ce- headers out, or use POST."))
     chosen, parameters = _route(operations, request.method, request.path)
-    sent, expected = _fields(request, body), _expected_version(chosen, headers)
+    preconditions = _preconditions(headers)
+    sent = _fields(request, chosen, body)
     if twice := sent.keys() & parameters.keys():
         raise Turned(problem(422, "Not a valid command", f"The path says {' and '.join(twice)}: leave it out."))
-    if sent.get("expected_version") is None:
-        sent |= expected
     try:
         command = chosen.command.model_validate(
             {**sent, **parameters}, context=QUERY if request.method in _BY_QUERY else None
         )
     except ValidationError as error:
         return answers.invalid(error, chosen.command)
-    if any(getattr(command, name) != value for name, value in expected.items()):
-        raise Turned(problem(412, "Version conflict", "If-Match and expected_version differ: send one."))
+    if request.method in _READING:
+        answer = invoker.by_call(chosen, command, origin, key=None, seal=b"")
+        return answers.conditional(answer, preconditions)
     key = _idempotency_key(invoker.function, user_id, headers) if chosen.types else None
-    seal = digest(request.method, request.path, headers.get("if-match", ""), body) if key else b""
-    return invoker.by_call(chosen, command, origin, key=key, seal=seal)
+    seal = digest_of(chosen.name, command, preconditions.said()) if key else b""
+    return invoker.by_call(chosen, command, origin, key=key, seal=seal, preconditions=preconditions)
 
 
 def _answer_event(
-    invoker: Invoker, operations: Sequence[Operation], origin: Origin, headers: Mapping[str, str], body: bytes
+    invoker: Invoker, operations: Sequence[Operation], origin: Origin, request: Request, body: bytes
 ) -> Answer:
-    """A CloudEvent from a person: its ce-userid is not looked at, its id makes it safe to repeat."""
+    """A CloudEvent from a person: its ce-userid is not looked at, its id makes it safe to repeat.
+
+    It says itself what it is about, so it comes to a path that says nothing: the function's root, or a collection.
+    """
+    headers = request.headers
+    paths = {"/", *(route.path for each in operations for route in each.http if route.takes_events)}
+    if request.path not in paths:
+        _route(operations, request.method, request.path)
+        detail = f"An event names its task itself: POST it to {' or '.join(sorted(paths))}."
+        raise Turned(problem(400, "Malformed event", detail))
+    if arguments := _arguments(request):
+        said = "there is no such query parameter; an event says all itself"
+        raise Turned(answers.not_in_query(next(iter(arguments)), said))
+    if "idempotency-key" in headers:
+        detail = "An event is told from its repeat by its id: leave Idempotency-Key out."
+        raise Turned(problem(400, "Malformed event", detail))
+    preconditions = _preconditions(headers)
     by_type = {event_type: each for each in operations for event_type in each.types}
     try:
         event = events.decode(headers, body)
@@ -77,7 +96,8 @@ def _answer_event(
         return problem(400, "Malformed event", str(error))
     except ValidationError as error:
         return answers.invalid(error, chosen.command)
-    return invoker.by_call(chosen, command, origin, key=key, seal=digest_of(event["type"], command))
+    seal = digest_of(event["type"], command, preconditions.said())
+    return invoker.by_call(chosen, command, origin, key=key, seal=seal, preconditions=preconditions)
 
 
 def _caller(headers: Mapping[str, str], configured: Settings) -> str:
@@ -98,7 +118,7 @@ def _route(operations: Sequence[Operation], method: str, path: str) -> tuple[Ope
                 continue
             if route.method == asked:
                 return each, _ids(parameters)
-            allowed.add(route.method)
+            allowed |= {"GET", "HEAD"} if route.method == "GET" else {route.method}
     if allowed:
         allow = ", ".join(sorted(allowed))
         raise Turned(problem(405, "Method not allowed", f"Use {allow} here.", headers={"Allow": allow}))
@@ -112,15 +132,40 @@ def _ids(parameters: Mapping[str, str]) -> dict[str, int]:
     return {name: int(text) for name, text in parameters.items()}
 
 
-def _fields(request: Request, body: bytes) -> dict[str, Any]:
-    """What was sent: a query string, or a JSON object, which for PATCH is a merge patch (RFC 7396)."""
+def _fields(request: Request, chosen: Operation, body: bytes) -> dict[str, Any]:
+    """What was sent: a query string, or a JSON object, which for PATCH is a merge patch (RFC 7396); never both."""
+    arguments = _arguments(request)
     if request.method in _BY_QUERY:
+        if body:
+            detail = f"{request.method} takes no body: say it in the path and the query."
+            raise Turned(problem(400, "A body where none is read", detail))
+        for name, given in arguments.items():
+            if isinstance(given, list) and not chosen.takes_several(name):
+                raise Turned(answers.not_in_query(name, f"is there {len(given)} times: give it once"))
+        return arguments
+    if arguments:
+        said = f"there is no such query parameter; {request.method} takes its fields in the body"
+        raise Turned(answers.not_in_query(next(iter(arguments)), said))
+    return _members(request, body)
+
+
+def _arguments(request: Request) -> dict[str, Any]:
+    try:
         return request.arguments()
+    except ValueError:
+        raise Turned(problem(400, "Not UTF-8", "The query must be UTF-8, percent-encoded.")) from None
+
+
+def _members(request: Request, body: bytes) -> dict[str, Any]:
+    """The members of the JSON object that a body is; those of none, where there is no body."""
     if not body.strip():
         return {}
     accepted = (events.JSON, _MERGE_PATCH) if request.method == "PATCH" else (events.JSON,)
     if events.media_type(request.headers) not in accepted:
         raise Turned(problem(415, "Unsupported media type", f"Send {' or '.join(accepted)}."))
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        detail = "Send the body as it is, without Content-Encoding."
+        raise Turned(problem(415, "Unsupported encoding", detail, headers={"Accept-Encoding": "identity"}))
     try:
         fields = from_json(body, allow_inf_nan=False)
     except ValueError as error:
@@ -130,15 +175,11 @@ def _fields(request: Request, body: bytes) -> dict[str, Any]:
     return fields
 
 
-def _expected_version(chosen: Operation, headers: Mapping[str, str]) -> dict[str, int]:
-    """If-Match (RFC 9110, 13.1.1): the ETag of one version, or * for whatever is there."""
-    given = headers.get("if-match", "*").strip()
-    if given == "*" or "expected_version" not in chosen.command.model_fields:
-        return {}
-    number = given[1:-1] if given[:1] == given[-1:] == '"' else given
-    if not _VERSION.fullmatch(number):
-        raise Turned(problem(400, "Not a version", 'If-Match takes the ETag of a task, such as "3".'))
-    return {"expected_version": int(number)}
+def _preconditions(headers: Mapping[str, str]) -> Preconditions:
+    try:
+        return Preconditions.of(headers)
+    except Unparsable as error:
+        raise Turned(problem(400, "Not an ETag", str(error))) from None
 
 
 def _idempotency_key(function: str, user_id: str, headers: Mapping[str, str]) -> InboxKey | None:

@@ -132,6 +132,7 @@ def _served(
         return _response(given)
 
     serve.__name__ = target
+    serve.largest_body = limit  # type: ignore[attr-defined]  # for the server, which reads no more than that
     return serve
 
 
@@ -177,7 +178,9 @@ def _is_believed(configured: settings.Settings, request: Request) -> bool:
 
 
 def _response(answer: Answer) -> Response:
-    headers = {"Content-Type": answer.content_type, **answer.headers}
+    headers = dict(answer.headers)
+    if answer.status != 304:  # it says nothing of a content that it does not carry (RFC 9110, 15.4.5)
+        headers["Content-Type"] = answer.content_type
     if answer.reason:
         headers["kne-reason"] = answer.reason
     return answer.body, answer.status, headers

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import ValidationError
 
 from taskmaster import answers, clock, events
-from taskmaster.answers import NO_CONTENT, Answer, problem
+from taskmaster.answers import NO_CONTENT, Answer, Turned, problem
 from taskmaster.events import Malformed, Origin, Received
 from taskmaster.inbox import (
     KEEP_CALLS,
@@ -30,6 +30,7 @@ from taskmaster.inbox import (
 )
 from taskmaster.log import tie
 from taskmaster.operation import Errand, Operation
+from taskmaster.preconditions import Preconditions
 from taskmaster.receipts import InboxKey, Receipt
 from taskmaster.session import Busy, TooSlow, Unavailable
 from taskmaster.settings import Settings
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from cloudevents.http import CloudEvent
 
 log = logging.getLogger(__name__)
+
+_NO_VERSION = problem(400, "No version here", "This call is about nothing that has an ETag: leave the If- headers out.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,20 +57,30 @@ class Invoker:
     # By call ----------------------------------------------------------------------------------------------------
 
     def by_call(
-        self, operation: Operation, command: Command, origin: Origin, *, key: InboxKey | None, seal: bytes
+        self,
+        operation: Operation,
+        command: Command,
+        origin: Origin,
+        *,
+        key: InboxKey | None,
+        seal: bytes,
+        preconditions: Preconditions | None = None,
     ) -> Answer:
         """A person's call. With an idempotency key it is handled once and its answer remembered for 24 hours.
 
-        `seal` is the digest of the command. Raises Unavailable, Busy and Mismatch.
+        `seal` is the digest of the command. Raises Unavailable, Busy, Mismatch, and Turned where there is nothing to hold the
+        preconditions against.
         """
         with self.database.as_user(origin.user_id) as transaction:
             if key is not None:
                 receipt = transaction.count_attempt(key, of_call(seal), KEEP_CALLS)
                 if (first := first_answer(receipt, seal)) is not None:
                     return first
-            work = self._work(transaction, origin)
+            work = self._work(transaction, origin, preconditions=preconditions)
             try:
                 answer = answers.of(operation.handler(command, work), status=operation.status)
+                if preconditions and not work.compared:
+                    raise Turned(_NO_VERSION)
             except Refused as refusal:
                 work.discard()
                 answer = problem(refusal.status, refusal.title, refusal.detail)
@@ -219,13 +232,20 @@ class Invoker:
                     return NO_CONTENT
             result = errand.run(self.settings)
 
-    def _work(self, transaction: UserTransaction, origin: Origin, asked_at: datetime | None = None) -> Work:
+    def _work(
+        self,
+        transaction: UserTransaction,
+        origin: Origin,
+        asked_at: datetime | None = None,
+        preconditions: Preconditions | None = None,
+    ) -> Work:
         return Work(
             transaction,
             origin=origin,
             now=clock.now(),
             topic=self.settings.topic,
             asked_at=asked_at,
+            preconditions=preconditions,
         )
 
     @staticmethod

@@ -4,7 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_origin
 
 from taskmaster.events import Malformed
 from taskmaster.tasks import Command, Task
@@ -20,6 +20,11 @@ class Operation:
     types: tuple[str, ...]  # the event types that carry its command
     http: tuple["Route", ...]
     status: int  # of a person's call that succeeds
+
+    def takes_several(self, name: str) -> bool:
+        """Whether a field of the command may be given several times in a query."""
+        field = self.command.model_fields.get(name)
+        return field is None or get_origin(field.annotation) is list  # of one that is not there, something else is said
 
     def understand(self, data: Any, *, wrapped: bool = False) -> Any:
         """The command in the data of an event. Raises ValidationError, and Malformed for none where it would do harm.
@@ -62,6 +67,11 @@ class Route:
         method, path = text.split()
         expression = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path))
         return cls(method, path, re.compile(expression))
+
+    @property
+    def takes_events(self) -> bool:
+        """Whether a CloudEvent may be POSTed there by a person: to a path that names nothing, since the event does."""
+        return self.method == "POST" and "{" not in self.path
 
     def match(self, path: str) -> Mapping[str, str] | None:
         found = self.pattern.fullmatch(path)

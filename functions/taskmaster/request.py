@@ -9,6 +9,8 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qs
 
+_DISCARDED = 262_144  # bytes beyond the limit that are read for the sake of whoever sends before it listens
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -28,7 +30,7 @@ class Request:
             headers["content-type"] = content_type
         return cls(
             method=environ["REQUEST_METHOD"],
-            path=environ.get("PATH_INFO") or "/",
+            path=_path(environ),
             query=environ.get("QUERY_STRING", ""),
             headers=headers,
             body=_body(environ, limit),
@@ -39,17 +41,32 @@ class Request:
         return self.headers.get("host", "")
 
     def arguments(self) -> dict[str, str | list[str]]:
-        """The query string; a name that was given several times has a list."""
-        listed = parse_qs(self.query, keep_blank_values=True)
+        """The query string; a name that was given several times has a list. Raises ValueError for what is not UTF-8."""
+        query = self.query.encode("latin-1").decode("utf-8")  # WSGI hands it over as Latin-1 (PEP 3333)
+        listed = parse_qs(query, keep_blank_values=True, errors="strict")
         return {name: values if len(values) > 1 else values[0] for name, values in listed.items()}
 
 
+def _path(environ: MutableMapping[str, Any]) -> str:
+    """The path, its escapes decoded. One with an escaped slash stays as it is: it separates nothing (RFC 3986, 2.2)."""
+    asked = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""  # gunicorn's and waitress' own
+    raw: str = asked.partition("?")[0]
+    return raw if "%2f" in raw.lower() else environ.get("PATH_INFO") or "/"
+
+
 def _body(environ: MutableMapping[str, Any], limit: int) -> bytes | None:
-    length = environ.get("CONTENT_LENGTH") or ""
-    if not length.isdigit() and not environ.get("wsgi.input_terminated"):
+    """The body, and what functions-framework reads once more behind the answer: no more than that."""
+    length, stream = environ.get("CONTENT_LENGTH") or "", environ["wsgi.input"]
+    announced = int(length) if length.isascii() and length.isdigit() else None
+    if announced is None and not environ.get("wsgi.input_terminated"):
         return b""
-    if length.isdigit() and int(length) > limit:
-        return None
-    body: bytes = environ["wsgi.input"].read(int(length) if length.isdigit() else limit + 1)
-    environ["wsgi.input"] = BytesIO(body)  # functions-framework reads it once more, behind the answer
-    return body if len(body) <= limit else None
+    body: bytes = b""
+    if announced is None or announced <= limit:
+        body = stream.read(limit + 1 if announced is None else announced)
+    too_large = len(body) > limit or (announced or 0) > limit
+    if too_large and (announced or 0) <= limit + _DISCARDED:
+        stream.read(_DISCARDED)  # a connection that is closed upon unread bytes is reset, and the answer with it
+    environ["wsgi.input"] = BytesIO(b"" if too_large else body)
+    if too_large:
+        environ["CONTENT_LENGTH"] = "0"
+    return None if too_large else body

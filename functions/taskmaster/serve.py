@@ -17,7 +17,10 @@ import sys  # noqa: E402
 from collections.abc import Callable, Iterable  # noqa: E402
 from http import HTTPStatus  # noqa: E402
 from types import FrameType, FunctionType, SimpleNamespace  # noqa: E402
-from typing import Any  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
+
+if TYPE_CHECKING:
+    from bounded_waitress import Limits
 
 THREADS = 4  # more of them wait for the interpreter, not for the database
 DRAIN_SECONDS = 20
@@ -28,21 +31,22 @@ def main() -> None:
     """Serve FUNCTION_TARGET on PORT (8080) until SIGTERM."""
     port, threads = _number("PORT", 8080, most=65_535), _number("THREADS", THREADS, most=1_000)
     function = _load(os.environ.get("FUNCTION_TARGET", ""))
+    limits = _limits(function)
 
     from taskmaster import runtime
 
     runtime.fork_publisher()  # before there is any thread
 
-    from waitress.server import create_server
+    from bounded_waitress import create
 
     host = os.environ.get("HOST", "0.0.0.0")  # noqa: S104, a pod is reached from outside
     try:
-        server = create_server(
+        server = create(
             _application(function),
+            limits,
             host=host,
             port=port,
             threads=threads,
-            ident=None,
             clear_untrusted_proxy_headers=False,  # nobody here believes them
         )
     except (OSError, ValueError) as error:
@@ -68,6 +72,16 @@ def _number(name: str, default: int, *, most: int) -> int:
     sys.exit(f"taskmaster cannot start:\n  {name} is wrong: it must be a number from 1 to {most}")
 
 
+def _limits(function: Callable[[Any], Any]) -> "Limits":
+    """What a request to this function may be: never more than the function itself reads."""
+    from bounded_waitress import Limits
+
+    letter = getattr(function, "largest_body", None)
+    if letter:  # what was too large for its function, and what tells why, must not be too large to be kept
+        return Limits(body=letter, header_bytes=131_072, header_fields=400)
+    return Limits(body=_number("MAX_BODY_BYTES", 262_144, most=10_485_760))
+
+
 def _load(target: str) -> Callable[[Any], Any]:
     """The function of that name in the file that FUNCTION_SOURCE names, or in TARGET.py."""
     source = os.path.realpath(os.environ.get("FUNCTION_SOURCE", f"{target}.py"))
@@ -90,9 +104,8 @@ def _application(function: Callable[[Any], Any]) -> Callable[[dict[str, Any], Ca
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         body, status, headers = function(SimpleNamespace(environ=environ))
         content = body.encode()
-        start_response(
-            f"{status} {HTTPStatus(status).phrase}", [*headers.items(), ("Content-Length", str(len(content)))]
-        )
+        length = [] if status in (204, 304) else [("Content-Length", str(len(content)))]
+        start_response(f"{status} {HTTPStatus(status).phrase}", [*headers.items(), *length])
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [content]
 
     return application

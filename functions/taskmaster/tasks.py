@@ -162,6 +162,13 @@ def version_conflict(task: "Task", expected: int) -> Refused:
     )
 
 
+def precondition_failed(shown: "Record", header: str) -> Refused:
+    """A precondition of the call is false for what is there (RFC 9110, 13)."""
+    what = f"Task {shown.task_id} is at version {shown.version}" if isinstance(shown, Task) else "There is another ETag"
+    wanted = {"If-Match": "which If-Match does not name", "If-None-Match": "which If-None-Match rules out"}
+    return Refused(412, "Version conflict", f"{what}, {wanted[header]}. Read it again.")
+
+
 class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 

@@ -13,10 +13,11 @@ from taskmaster import reminders, routes
 from taskmaster.events import Origin, Outgoing, outgoing
 from taskmaster.ids import new_id
 from taskmaster.pages import Mark, Sort
+from taskmaster.preconditions import Preconditions, tag_of
 from taskmaster.preferences import Preferences
 from taskmaster.reminders import Move, ReminderRow
 from taskmaster.series import Series
-from taskmaster.tasks import Record, Refused, Task, not_found, version_conflict
+from taskmaster.tasks import Record, Refused, Task, not_found, precondition_failed, version_conflict
 
 _LONGEST_WAY = timedelta(hours=24)  # of a command whose reminders still ring; later ones would be stale
 _MOVED_AT_ONCE = 20  # tasks, with up to 50 reminders each, of one transaction
@@ -68,8 +69,11 @@ class Work:
         now: datetime,
         topic: Callable[[str], str] = str,
         asked_at: datetime | None = None,
+        preconditions: Preconditions | None = None,
     ) -> None:
         self.now = now
+        self.compared = False  # whether the preconditions were looked at
+        self._preconditions = preconditions
         self._asked_at = min(max(asked_at or now, now - _LONGEST_WAY), now)
         self._transaction = transaction
         self._origin = origin
@@ -91,7 +95,17 @@ class Work:
             raise not_found(task_id)
         if expecting is not None and task.version != expecting:
             raise version_conflict(task, expecting)
+        self.compare(task)
         return task
+
+    def compare(self, shown: Record) -> None:
+        """Hold the call's preconditions against what it is about, as it is shown. Refused: 412 if one is false."""
+        self.compared = True
+        if not self._preconditions:
+            return
+        tag = str(shown.version) if isinstance(shown, Task) else tag_of(shown.model_dump_json())
+        if failed := self._preconditions.failed(tag):
+            raise precondition_failed(shown, failed)
 
     def find(self, task_id: int) -> Task | None:
         """A task of this user, locked, or None."""

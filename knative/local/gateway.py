@@ -74,7 +74,7 @@ class Gateway:
         return label if dot and label in self._serving else None
 
     def _administer(self, environ: Environ, name: str, start_response: StartResponse) -> Iterable[bytes]:
-        method = environ["REQUEST_METHOD"]
+        method = "GET" if environ["REQUEST_METHOD"] == "HEAD" else environ["REQUEST_METHOD"]
         # A web page elsewhere could make a browser send a plain POST here; JSON it could not.
         if method != "GET" and environ.get("CONTENT_TYPE", "").partition(";")[0] != "application/json":
             return _problem(start_response, 415, "Send application/json.")

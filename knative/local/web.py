@@ -1,4 +1,4 @@
-"""A WSGI application on a loopback port, served by waitress from a thread of its own."""
+"""A WSGI application on a loopback port, served within limits by waitress, from a thread of its own."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from waitress import wasyncore
-from waitress.server import create_server
+
+from bounded_waitress import Limits, create
 
 Environ = dict[str, Any]
 StartResponse = Callable[..., object]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+# A body may be larger than a function takes, so that it is the function that refuses it; and not so large that a client
+# could fill the memory of the machine.
+LIMITS = Limits(body=8_388_608, bodies=67_108_864, answers=67_108_864)
 
 
 class PortInUseError(RuntimeError):
@@ -42,16 +47,16 @@ def _not_yet(environ: Environ, start_response: StartResponse) -> Iterable[bytes]
 class WebServer:
     """Serves from construction to `stop`; port 0 takes a free one."""
 
-    def __init__(self, application: Application, *, port: int = 0, threads: int = 4) -> None:
+    def __init__(self, application: Application, *, port: int = 0, threads: int = 4, limits: Limits = LIMITS) -> None:
         # A request that waits for its function holds a thread: a queue here is no news.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         try:
-            self._server = create_server(
+            self._server = create(
                 application,
+                limits,
                 host="127.0.0.1",
                 port=port,
                 threads=threads,
-                ident=None,
                 clear_untrusted_proxy_headers=True,
             )
         except OSError as error:

@@ -99,7 +99,8 @@ class Link:
         return len(theirs)
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
+        # Cancelled, it ends as it does otherwise: until Python 3.12 asyncio's own callback would print a traceback.
+        with contextlib.suppress(OSError, asyncio.CancelledError):
             first = await reader.read(_CHUNK)
             name = self._whose(first)
             if not first or any(fault.refused for fault in self._on(name)):

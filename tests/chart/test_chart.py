@@ -83,6 +83,18 @@ def test_the_routes_are_those_of_the_code(tmp_path: Path) -> None:
         assert all(any(covers(rule, route) for route in named) for rule in given[name]), name
 
 
+def test_who_may_get_may_ask_for_the_head_alone(default: Rendered) -> None:
+    """RFC 9110, 9.1: every server answers GET and HEAD; a match of the HTTPRoute is for one method."""
+    found = render("--set", "route.enabled=true").of("HTTPRoute").values()
+    rules = [rule for route in found for rule in route["spec"]["rules"]]
+    for rule in rules:
+        by_method: dict[str, list[object]] = {}
+        for match in rule["matches"]:
+            by_method.setdefault(match["method"], []).append(match["path"])
+        assert by_method.get("GET") == by_method.get("HEAD")
+    assert sum(len(rule["matches"]) == 2 for rule in rules) == 3
+
+
 def covers(rule: str, route: str) -> bool:
     prefix = rule.removesuffix("/*")
     return route == rule or (rule.endswith("/*") and (route == prefix or route.startswith(prefix + "/")))
@@ -160,6 +172,7 @@ def test_every_container_is_as_restricted_pod_security_wants_it(profiles: tuple[
                 "seccompProfile": {"type": "RuntimeDefault"},
             }, where
             assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"], where
+            assert {"name": "tmp", "emptyDir": {"sizeLimit": "16Mi"}} in pod["volumes"], where
             assert container["resources"].keys() == {"requests", "limits"}, where
     assert found == len(FUNCTIONS) + 2 + 3
 

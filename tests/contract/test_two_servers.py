@@ -25,6 +25,7 @@ import pytest
 from knative.local.processes import base_environment, free_port, listening, spawn, stop
 from taskmaster.identity import development_token
 from tests.pack import FUNCTIONS, Json
+from tests.raw_http import RawClient
 
 SERVERS = ["functions-framework", "taskmaster.serve"]
 LONGEST_START = 30.0  # seconds
@@ -65,7 +66,7 @@ class Served:
         self.server = server
         self.user = f"user-{uuid4()}"
         self.process = process
-        self._port = port
+        self.port = port
         self._secret = secret
 
     def ask(
@@ -80,7 +81,7 @@ class Served:
         sent = {"Content-Type": "application/json"} if body is not None else {}
         if signed_in:
             sent["Authorization"] = f"Bearer {development_token(self.user, secret=self._secret, seconds=600)}"
-        connection = HTTPConnection("127.0.0.1", self._port, timeout=30)
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
         try:
             sent |= headers or {}
             chunked = body is not None and not isinstance(body, bytes)
@@ -100,7 +101,7 @@ class Served:
             *("ce-specversion: 1.0", "ce-source: /raw", "ce-type: task.create", "Content-Type: application/json"),
             *("Content-Length: 14", "Connection: close"),
         ]  # fmt: skip
-        with socket.create_connection(("127.0.0.1", self._port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
             connection.sendall("\r\n".join([*lines, "", TASK.decode()]).encode())
             return int(connection.makefile("rb").readline().split()[1])
 
@@ -184,6 +185,17 @@ REQUESTS: dict[str, Request] = {
         "POST", "/events", TASK, {**BINARY, "ce-userid": "ada", "X-Forwarded-Host": "create-task.default.svc"}
     ),
     "a person's event": lambda s: s.ask("POST", "/", TASK, BINARY),
+    "a person's event at another path": lambda s: s.ask("POST", "/tasks/1/complete", TASK, BINARY),
+    "a person's event by GET": lambda s: s.ask("GET", "/tasks", None, BINARY),
+    "a person's event on a condition": lambda s: s.ask("POST", "/", TASK, {**BINARY, "If-Match": '"1"'}),
+    "a condition where there is no ETag": lambda s: s.ask("POST", "/tasks", TASK, {"If-Match": "*"}),
+    "a condition that is none": lambda s: s.ask("POST", "/tasks", TASK, {"If-None-Match": "1"}),
+    "an escaped slash": lambda s: s.ask("POST", "/%2Ftasks", TASK),
+    "an escaped slash within": lambda s: s.ask("POST", "/tasks%2F", TASK),
+    "a query in raw UTF-8": lambda s: s.ask("DELETE", "/tasks?text=%FF"),
+    "a body of GET": lambda s: s.ask("GET", "/tasks", b"{}"),
+    "a body that is packed": lambda s: s.ask("POST", "/tasks", TASK, {"Content-Encoding": "gzip"}),
+    "a body without a type": lambda s: s.ask("POST", "/tasks", TASK, {"Content-Type": ""}),
     "an underscore where a hyphen belongs": lambda s: s.ask("POST", "/", TASK, {"ce_specversion": "1.0", **BINARY}),
     "two events of which one is a list": lambda s: s.ask(
         "POST", "/events", b"[]", {"Content-Type": "application/cloudevents-batch+json", "Host": "x.svc"}
@@ -221,6 +233,57 @@ def test_no_request_line_and_no_second_host_opens_the_event_door(
     for served in create_task:
         assert served.raw("/events", f"Host: {INSIDE}") == 204  # as it is let in
         assert served.raw(target, *(f"Host: {host}" for host in hosts)) in (400, 401, 404)
+
+
+@pytest.fixture(scope="module")
+def query_tasks(connected: dict[str, str]) -> Iterator[list[Served]]:
+    with serving(SERVERS[0], "query-tasks", connected) as one, serving(SERVERS[1], "query-tasks", connected) as two:
+        yield [one, two]
+
+
+READING: dict[str, Request] = {
+    "GET": lambda s: s.ask("GET", "/tasks"),
+    "HEAD": lambda s: s.ask("HEAD", "/tasks"),
+    "an ETag that is known": lambda s: s.ask(
+        "GET", "/tasks", headers={"If-None-Match": s.ask("GET", "/").headers["etag"]}
+    ),
+    "any ETag": lambda s: s.ask("GET", "/tasks", headers={"If-None-Match": "*"}),
+    "any ETag, by HEAD": lambda s: s.ask("HEAD", "/tasks", headers={"If-None-Match": "*"}),
+    "another ETag": lambda s: s.ask("GET", "/tasks", headers={"If-None-Match": '"x", W/"y"'}),
+    "a version that is another": lambda s: s.ask("GET", "/tasks", headers={"If-Match": '"x"'}),
+    "a version that is weak": lambda s: s.ask(
+        "GET", "/tasks", headers={"If-Match": f"W/{s.ask('GET', '/').headers['etag']}"}
+    ),
+    "a version that is none": lambda s: s.ask("GET", "/tasks", headers={"If-Match": "x"}),
+    "a parameter that is unknown": lambda s: s.ask("GET", "/tasks?x=1"),
+    "a parameter that is there twice": lambda s: s.ask("GET", "/tasks?limit=1&limit=1"),
+    "a query that is no UTF-8": lambda s: s.ask("GET", "/tasks?text=%FF"),
+    "a slash at the end": lambda s: s.ask("GET", "/tasks/"),
+    "a range": lambda s: s.ask("GET", "/tasks", headers={"Range": "bytes=0-1"}),
+}
+
+
+@pytest.mark.parametrize("case", READING)
+def test_both_servers_show_the_same(query_tasks: list[Served], case: str) -> None:
+    one, two = (READING[case](served) for served in query_tasks)
+    assert two.comparable == one.comparable
+    assert one.status < 500
+    assert "ETag" not in case or one.status in (200, 304)
+
+
+def test_a_condition_that_is_there_twice_is_one_list(query_tasks: list[Served]) -> None:
+    """RFC 9110, 5.3: two lines of a header are one, joined by a comma."""
+    for served in query_tasks:
+        etag = served.ask("GET", "/tasks").headers["etag"].encode()
+        token = development_token(served.user, secret=served._secret, seconds=60).encode()
+        asked = b"GET /tasks HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + token + b"\r\n"
+        for twice, status in (
+            (b'If-None-Match: "x"\r\nIf-None-Match: ' + etag, 304),
+            (b"If-Match: " + etag + b'\r\nIf-Match: "x"', 200),
+            (b'If-Match: *\r\nIf-Match: "x"', 400),
+        ):
+            with RawClient(served.port) as client:
+                assert client.ask(asked + twice + b"\r\n\r\n").status == status
 
 
 def test_an_idempotency_key_holds_across_servers(create_task: list[Served], connected: dict[str, str]) -> None:
@@ -317,7 +380,7 @@ def test_a_port_or_a_number_of_threads_that_is_none_is_refused_by_name(
 
 def test_a_port_that_is_taken_is_said_to_be_so(environment: dict[str, str]) -> None:
     with serving("taskmaster.serve", "create-task", environment) as served:
-        port = str(served._port)
+        port = str(served.port)
         code, output = started("taskmaster.serve", "create_task", {**environment, "PORT": port})
     assert code == 1
     assert f"PORT {port}" in output

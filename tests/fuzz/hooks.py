@@ -29,7 +29,7 @@ for name, written in {
     "iana-time-zone": st.sampled_from(ZONES),
     "recurrence-pattern": st.sampled_from(NAMED) | RULES,
     "duration": DURATIONS,
-    "etag": st.sampled_from(['"1"', '"2"', '"999999999"', "*"]),
+    "etag": st.sampled_from(['"1"', '"2"', 'W/"1"', '"1", "2"', '"other"', "*"]),
     "reminder": DURATIONS | MOMENTS,
     "date": st.dates(date(1970, 1, 1), date(9000, 12, 31)).map(date.isoformat),
     "date-time": MOMENTS,

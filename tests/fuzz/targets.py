@@ -17,11 +17,14 @@ from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from knative.local import cloud_event
+from query_tasks import list_tasks
 from taskmaster import call, events, header_values, pages, recurrence, reminders, rrule
 from taskmaster.answers import Turned
 from taskmaster.pages import ListTasks
+from taskmaster.preconditions import Preconditions
 from taskmaster.request import Request
 from taskmaster.tasks import Refused
+from update_task import update_task
 
 _ZURICH = ZoneInfo("Europe/Zurich")
 _START = datetime(2024, 1, 31, 9)  # noqa: DTZ001 - a wall time
@@ -201,13 +204,16 @@ def cursor(data: bytes) -> None:
 
 
 def request(data: bytes) -> None:
-    """The query, If-Match and Idempotency-Key of a call: read, or turned away."""
+    """The query, preconditions and Idempotency-Key of a call: read, or turned away."""
     headers, body = _request(data)
     query = headers.pop("query", "")
-    for method in ("GET", "PATCH"):
+    for method, operation in (("GET", list_tasks), ("DELETE", list_tasks), ("PATCH", update_task.operations[0])):  # type: ignore[attr-defined]
         asked = Request(method=method, path="/tasks", query=query, headers=headers, body=body)
         with suppress(Turned):
-            call._fields(asked, body)
+            call._fields(asked, operation, body)
+    with suppress(Turned):
+        conditions = call._preconditions(headers)
+        assert conditions.said() == Preconditions.of(headers).said()
     with suppress(Turned):
         key = call._idempotency_key("create-task", "ada", headers)
         assert key is None or (0 < len(key.id) <= 255 and key.id.isascii() and key.id.isprintable())

@@ -208,7 +208,26 @@ def test_head_is_get_without_a_body(pack: Pack) -> None:
 )
 @pytest.mark.parametrize(
     ("given", "status"),
-    [('"1"', 412), ("1", 412), ('"3"', 412), ('"999999999"', 412), ('"2"', 200), ("2", 200), ("*", 200), (None, 200)],
+    [
+        ('"1"', 412),
+        ('"3"', 412),
+        ('"999999999"', 412),
+        ('"2"', 200),
+        ("*", 200),
+        (None, 200),
+        ('"1", "2"', 200),
+        ('"2","7"', 200),
+        (', "1",, "2" ,', 200),
+        ('"1", "7"', 412),
+        ('W/"2"', 412),
+        ('W/"2", "2"', 200),
+        ('W/"1", "1"', 412),
+        ('"02"', 412),
+        ('"two"', 412),
+        ('""', 412),
+        ('"2,"', 412),
+        ('"99999999999"', 412),
+    ],
 )
 def test_if_match_holds_for_one_version(
     pack: Pack, function: str, method: str, body: Json | None, suffix: str, given: str | None, status: int
@@ -226,9 +245,31 @@ def test_if_match_holds_for_one_version(
 
 
 @pytest.mark.parametrize(
-    "given", ["", '"', '""', "two", '"two"', '"1", "2"', 'W/"2"', "-1", "1.0", "²", '"99999999999"']
+    "given",
+    [
+        *(
+            "",
+            " ",
+            ",",
+            '"',
+            "two",
+            "1",
+            "-1",
+            "1.0",
+            "²",
+            "'1'",
+            '"1" "2"',
+            '"1"; "2"',
+            '"1',
+            '1"',
+            '"1",2',
+            '*, "1"',
+            "**",
+        ),
+        *('w/"1"', "W/1", 'W/ "1"', "W/", '"a b"', '"a\tb"', '""1""', '"1"*'),
+    ],
 )
-def test_an_if_match_that_is_no_version_is_malformed(pack: Pack, given: str) -> None:
+def test_an_if_match_that_is_no_list_of_etags_is_malformed(pack: Pack, given: str) -> None:
     task = pack.create()
     answer = pack.call("complete-task", "POST", f"/tasks/{task['task_id']}/complete", If_Match=given)
     assert answer.status_code == 400
@@ -337,8 +378,12 @@ def test_an_idempotency_key_has_1_to_255_characters(pack: Pack, key: str) -> Non
         ("update-task", "POST", "/tasks/1", "PATCH"),
         ("complete-task", "GET", "/tasks/1/complete", "POST"),
         ("delete-task", "GET", "/tasks/1", "DELETE"),
-        ("query-tasks", "POST", "/tasks", "GET"),
-        ("query-tasks", "DELETE", "/tasks/1", "GET"),
+        ("query-tasks", "POST", "/tasks", "GET, HEAD"),
+        ("query-tasks", "DELETE", "/tasks/1", "GET, HEAD"),
+        ("set-preferences", "POST", "/preferences", "GET, HEAD, PUT"),
+        ("query-tasks", "OPTIONS", "/tasks/1", "GET, HEAD"),
+        ("query-tasks", "TRACE", "/tasks", "GET, HEAD"),
+        ("delete-task", "HEAD", "/tasks/1", "DELETE"),
     ],
 )
 def test_a_method_that_is_not_served_says_which_are(

@@ -28,13 +28,26 @@ PROBLEM: Schema = {
     },
 }
 
+# RFC 9110, 8.8.3 and 5.6.1: entity tags in a list, whose empty members do not count.
+_TAG = '(W/)?"[!#-~\u0080-\u00ff]*"'
+_TAGS = f"^([*]|[ \\t,]*{_TAG}([ \\t]*,[ \\t,]*{_TAG})*[ \\t,]*)$"
+
 PARAMETERS: dict[str, Any] = {
     "If-Match": {
         "name": "If-Match",
         "in": "header",
-        "description": "The ETag of the version that is meant: with any other it is 412 (RFC 9110, 13.1.1). * is any.",
-        "schema": {"type": "string", "format": "etag", "pattern": '^("[1-9][0-9]{0,8}"|[1-9][0-9]{0,8}|[*])$'},
+        "description": "The ETags of what is meant: with any other it is 412 (RFC 9110, 13.1.1). * is whatever is "
+        "there. A weak one, W/, matches nothing.",
+        "schema": {"type": "string", "format": "etag", "pattern": _TAGS},
         "example": '"1"',
+    },
+    "If-None-Match": {
+        "name": "If-None-Match",
+        "in": "header",
+        "description": "The ETags of what is known: where it is still one of these, reading is 304 without a body, and "
+        "a change 412 (RFC 9110, 13.1.2).",
+        "schema": {"type": "string", "format": "etag", "pattern": _TAGS},
+        "example": '"7"',
     },
     "Idempotency-Key": {
         "name": "Idempotency-Key",
@@ -56,9 +69,9 @@ PARAMETERS: dict[str, Any] = {
 
 HEADERS: dict[str, Any] = {
     "ETag": {
-        "description": "The version of the task, for If-Match.",
+        "description": "What If-Match and If-None-Match take: of a task its version, else a digest of what is shown.",
         "required": True,
-        "schema": {"type": "string", "pattern": '^"[1-9][0-9]*"$'},
+        "schema": {"type": "string", "pattern": '^"[0-9a-f]+"$'},
         "example": '"1"',
     },
     "Location": {
@@ -96,9 +109,10 @@ class Refusal(NamedTuple):
 REFUSALS = {
     400: Refusal(
         "Malformed",
-        "The body is not JSON, or a header is none of what it takes.",
-        "Not a version",
-        'If-Match takes the ETag of a task, such as "3".',
+        "The body is not JSON, the query not UTF-8, a header is none of what it takes, or something is there that "
+        "nobody reads: a body of GET or DELETE, conditions where there is no ETag.",
+        "Not an ETag",
+        'If-Match takes ETags as they were given, quotes included, such as "3", or *.',
     ),
     401: Refusal(
         "NotSignedIn",
@@ -116,9 +130,9 @@ REFUSALS = {
     ),
     412: Refusal(
         "VersionConflict",
-        "The task has another version than If-Match says.",
+        "What is there has no ETag that If-Match names, or one that If-None-Match names.",
         "Version conflict",
-        "Task 7 is at version 1, not 3. Read it again.",
+        "Task 7 is at version 1, which If-Match does not name. Read it again.",
     ),
     413: Refusal(
         "TooLarge", "The body is larger than MAX_BODY_BYTES.", "Too large", "A request has at most 262144 bytes."
@@ -142,8 +156,12 @@ REFUSALS = {
 
 
 def responses() -> dict[str, Any]:
-    """The refusals as components."""
-    return {each.name: _response(status, each) for status, each in REFUSALS.items()}
+    """The refusals as components, and the answer to whoever has it already."""
+    unchanged = {
+        "description": "It is still what If-None-Match names: there is no body.",
+        "headers": {"ETag": {"$ref": "#/components/headers/ETag"}},
+    }
+    return {"Unchanged": unchanged} | {each.name: _response(status, each) for status, each in REFUSALS.items()}
 
 
 def _response(status: int, refusal: Refusal) -> dict[str, Any]:

@@ -38,7 +38,9 @@ def document() -> dict[str, Any]:
             "description": "A to-do back end of functions that sleep at zero: what people and their programs call. "
             "Who calls is who the bearer token says; nobody sees another's tasks. Every refusal is problem details "
             "(RFC 9457) with a sentence that says what to do. Each operation has a host of its own too, where its "
-            "path is without /tasks; a CloudEvent posted there is handled as its type says. GET answers HEAD as well.",
+            "path is without /tasks; a CloudEvent POSTed to its root, or to /tasks where tasks are created, is handled "
+            "as its type says. GET answers HEAD as well, and its ETag makes it conditional (RFC 9110, 13). There is "
+            "one representation of everything, so that Accept, Range and dates in conditions are not looked at.",
         },
         "servers": [
             {"url": "http://localhost:8080", "description": "make up"},
@@ -87,7 +89,7 @@ def _operation(each: Served, route: Route, components: dict[str, Schema]) -> dic
         "tags": [_tag(route)],
         "summary": each.summary,
         **({"description": each.description} if each.description else {}),
-        "parameters": [*parameters, *(_common(name) for name in _common_parameters(each))],
+        "parameters": [*parameters, *(_common(name) for name in _common_parameters(each, route))],
     }
     if has_body:
         name = each.operation.command.__name__
@@ -143,9 +145,10 @@ def _bare(field: Schema) -> Schema:
     return field
 
 
-def _common_parameters(each: Served) -> Iterable[str]:
-    if issubclass(each.operation.command, TaskCommand):
+def _common_parameters(each: Served, route: Route) -> Iterable[str]:
+    if route.method in ("GET", "PUT") or issubclass(each.operation.command, TaskCommand):
         yield "If-Match"
+        yield "If-None-Match"
     if each.operation.types:
         yield "Idempotency-Key"
     yield "X-Correlation-Id"
@@ -174,7 +177,7 @@ def _responses(
         components[kind.__name__] = _hoisted(kind, components, written=True)
         found[str(each.operation.status)] = {
             "description": "Done.",
-            "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in _headers(each, kind)},
+            "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in _headers(each, route, kind)},
             "content": {
                 "application/json": {
                     "schema": {"$ref": f"#/components/schemas/{kind.__name__}"},
@@ -183,27 +186,29 @@ def _responses(
             },
             **({"links": _links()} if each.id == "createTask" else {}),
         }
+    if route.method == "GET":
+        found["304"] = {"$ref": "#/components/responses/Unchanged"}
     for status in _refusals(each, route, has_body=has_body):
         found[str(status)] = {"$ref": f"#/components/responses/{answers.REFUSALS[status].name}"}
     return {status: {name: part for name, part in said.items() if part} for status, said in sorted(found.items())}
 
 
-def _headers(each: Served, kind: type[Record]) -> list[str]:
+def _headers(each: Served, route: Route, kind: type[Record]) -> list[str]:
     if not issubclass(kind, Task):
-        return []
+        return ["ETag"] if route.method == "GET" else []
     return ["ETag", "Location"] if each.operation.status == 201 else ["ETag"]
 
 
 def _refusals(each: Served, route: Route, *, has_body: bool) -> list[int]:
     """The statuses that its caller may meet, beside those of success."""
-    found = {401, 422, 503}
+    found = {400, 401, 422, 503}
     if has_body:
-        found |= {400, 413, 415}
+        found |= {413, 415}
     if each.operation.types:
-        found |= {400, 409}
+        found.add(409)
     if "{task_id}" in route.path:
         found.add(404)
-    if "If-Match" in _common_parameters(each):
+    if "If-Match" in _common_parameters(each, route):
         found.add(412)
     if route.path.endswith("}/occurrences"):
         found.add(409)  # of a task that does not recur

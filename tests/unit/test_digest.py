@@ -30,6 +30,7 @@ def of(command: type[Asked], sent: dict[str, Any], **preconditions: Any) -> byte
         ({"title": "x"}, {"title": "x", "priority": "medium", "tags": []}),
         ({"title": "x", "due_at": "2026-11-24T09:00:00Z"}, {"title": "x", "due_at": "2026-11-24T10:00:00.000+01:00"}),
         ({"title": "x"}, {"title": "x", "priority": None, "tags": None, "description": None}),
+        ({"title": "\u00fc"}, {"title": "\xfc"}),
     ],
 )
 def test_how_a_command_is_written_does_not_count(one: dict[str, Any], same: dict[str, Any]) -> None:

@@ -47,6 +47,35 @@ def test_nothing_is_allowed_that_a_job_does_not_ask_for(file: Path) -> None:
 
 
 @named
+def test_a_job_that_may_write_runs_nothing_but_what_publishes(file: Path) -> None:
+    """Tests, checks and the bill of materials run the code of all dependencies: none of it where a token may sign."""
+    for name, job in _read(file)["jobs"].items():
+        if "write" not in (job.get("permissions") or {}).values():
+            continue
+        steps = job.get("steps", ())
+        targets = set(re.findall(r"\bmake ([a-z-]+)", " ".join(str(step.get("run", "")) for step in steps)))
+        assert targets <= {"push", "sign", "attest", "chart", "helm"}, name
+        assert not any("setup-python" in str(step.get("uses")) for step in steps), name
+
+
+def test_nothing_is_released_that_was_not_tested_with_reading_rights_alone() -> None:
+    jobs = _read(WORKFLOWS / "release.yaml")["jobs"]
+    testing = [name for name, job in jobs.items() if "make test" in str(job.get("steps"))]
+    assert [jobs[name]["permissions"] for name in testing] == [{"contents": "read"}]
+    for name in jobs.keys() - set(testing):
+        before = name
+        while before not in testing:
+            before = jobs[before]["needs"]
+
+
+@named
+def test_a_job_of_a_workflow_that_grants_nothing_says_what_it_needs(file: Path) -> None:
+    workflow = _read(file)
+    granted = bool(workflow["permissions"])
+    assert all(granted or job["permissions"] for job in workflow["jobs"].values())
+
+
+@named
 def test_every_job_has_a_limit(file: Path) -> None:
     jobs = _read(file)["jobs"]
     assert all("timeout-minutes" in job or "uses" in job for job in jobs.values())
@@ -161,6 +190,19 @@ def test_dependabot_is_told_of_every_folder_with_something_to_update() -> None:
     }
     assert len(there) >= len(ECOSYSTEMS)
     assert there <= told
+
+
+def test_every_image_is_named_by_tag_and_digest() -> None:
+    """The tag says which it is, the digest that it stays what it was; Dependabot renews both together."""
+    named = []
+    for file in (ROOT / "Dockerfile", ROOT / "tests" / "cluster" / "hello" / "Dockerfile"):
+        text = file.read_text()
+        stages = set(re.findall(r"^FROM \S+ AS (\S+)", text, re.MULTILINE)) | {"scratch"}
+        named += [name for name in re.findall(r"^FROM (\S+)", text, re.MULTILINE) if name not in stages]
+    services = yaml.safe_load((ROOT / "tests" / "compose.yaml").read_text())["services"]
+    named += [service["image"] for service in services.values()]
+    assert len(named) == 4
+    assert all(re.fullmatch(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", name) for name in named), named
 
 
 def test_dependabot_can_read_what_an_image_is_built_from() -> None:

@@ -40,7 +40,9 @@ seccompProfile:
 {{- end -}}
 {{- define "taskmaster.volumes" -}}
 - name: tmp
-  emptyDir: {}
+  {{- /* Nothing of ours writes there; what does must not fill the node. */}}
+  emptyDir:
+    sizeLimit: 16Mi
 {{- with .root.Values.kafka.ca }}
 {{- if and $.kafka .secret }}
 - name: kafka-ca

@@ -11,12 +11,14 @@ import requests
 from knative.local.gateway import Gateway
 from knative.local.resources import Route
 from knative.local.serving import Serving
-from knative.local.web import PortInUseError, WebServer
+from knative.local.web import Gate, PortInUseError, WebServer
+from tests.raw_http import RawAnswer, RawClient
 
 from .fixture_functions import DIRECTORY, service
 
 ROUTES = [
     Route(path_type="PathPrefix", path="/tasks", method="GET", service="echo"),
+    Route(path_type="PathPrefix", path="/tasks", method="HEAD", service="echo"),
     Route(path_type="Exact", path="/tasks", method="POST", service="echo"),
     Route(path_type="RegularExpression", path="/tasks/[^/]+/complete", method="POST", service="fail"),
     Route(path_type="PathPrefix", path="/inside", method=None, service="hello"),
@@ -83,11 +85,15 @@ def test_an_escaped_slash_does_not_end_a_segment(gateway: WebServer) -> None:
         "echo.default.svc.",
         "echo.default.svc.cluster.local:80",
         "localhost:echo.default.svc",
-        "echo.localhost, echo.default.svc",
     ],
 )
 def test_an_internal_host_is_not_served(gateway: WebServer, host: str) -> None:
     assert ask(gateway, "POST", "/events", host=host).status_code == 404
+
+
+def test_an_internal_host_beside_another_is_no_request(gateway: WebServer) -> None:
+    """RFC 9112, 3.2: a Host that is there twice is 400."""
+    assert ask(gateway, "POST", "/events", host="echo.localhost, echo.default.svc").status_code == 400
 
 
 def test_a_cluster_local_function_is_not_served(gateway: WebServer) -> None:
@@ -115,6 +121,65 @@ def test_a_chunked_body_arrives(gateway: WebServer) -> None:
 
 def test_a_body_of_megabytes_arrives(gateway: WebServer) -> None:
     assert ask(gateway, "POST", "/tasks", data=b"x" * 5_000_000).json()["size"] == 5_000_000
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/tasks/7", 200), ("/nothing", 404), ("/inside", 404), ("/broken", 503), ("/-/status", 200), ("/-/other", 404)],
+)
+def test_head_has_no_body_and_leaves_the_connection_whole(gateway: WebServer, path: str, status: int) -> None:
+    """What follows on the connection would be taken for the next answer."""
+    with RawClient(gateway.port) as client:
+        for _ in range(2):
+            answer = client.ask(f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            assert answer.status == status
+        assert client.ask(b"GET /tasks/8 HTTP/1.1\r\nHost: localhost\r\n\r\n").status == 200
+
+
+def test_a_gate_that_is_not_open_yet_answers_head() -> None:
+    server = WebServer(Gate())
+    try:
+        with RawClient(server.port) as client:
+            for _ in range(2):
+                assert client.ask(b"HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n").status == 503
+    finally:
+        server.stop()
+
+
+def expect_problem(answer: RawAnswer, status: int) -> None:
+    assert (answer.status, answer.headers["content-type"]) == (status, "application/problem+json")
+    assert json.loads(answer.body)["status"] == status
+
+
+def test_a_body_that_is_too_large_goes_no_further(gateway: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what is announced and by what has come; others are answered meanwhile, and no file is written."""
+    monkeypatch.setattr("tempfile.TemporaryFile", None)
+    post = b"POST /tasks HTTP/1.1\r\nHost: localhost\r\n"
+    with RawClient(gateway.port) as announced, RawClient(gateway.port) as chunked:
+        chunked.send(post + b"Transfer-Encoding: chunked\r\n\r\n")
+        expect_problem(announced.ask(post + b"Content-Length: 314572800\r\n\r\n"), 413)
+        chunk = b"100000\r\n" + b"x" * 1_048_576 + b"\r\n"
+        assert chunked.send_until_refused(chunk for _ in range(300)) < 100_000_000
+        assert ask(gateway, "GET", "/tasks/7").status_code == 200
+
+
+def test_too_many_headers_go_no_further(gateway: WebServer) -> None:
+    many = b"".join(b"X-%d: y\r\n" % number for number in range(10_000))
+    with RawClient(gateway.port) as client:
+        expect_problem(client.ask(b"GET /tasks/7 HTTP/1.1\r\nHost: localhost\r\n" + many + b"\r\n"), 431)
+    assert ask(gateway, "GET", "/tasks/7").status_code == 200
+
+
+def test_connections_that_ask_nothing_keep_nobody_out(gateway: WebServer) -> None:
+    idle = [RawClient(gateway.port) for _ in range(400)]
+    try:
+        for client in idle[::2]:
+            client.send(b"GET /tasks/7 HTTP/1.1\r\nX-")
+        for _ in range(3):
+            assert ask(gateway, "GET", "/tasks/7").status_code == 200
+    finally:
+        for client in idle:
+            client.close()
 
 
 def test_a_function_that_does_not_start_is_a_503_that_says_why(gateway: WebServer) -> None:

@@ -112,3 +112,17 @@ def test_kafka_says_whose_a_connection_is() -> None:
     request = struct.pack(">ihhih", 100, 18, 3, 1, len(name)) + name + b"\0more"
     assert kafka_client(request) == "kafka-source-create-task"
     assert kafka_client(b"GET / HTTP/1.1") == kafka_client(b"") == ""
+
+
+@pytest.mark.parametrize("said", [b"", b"ada hello"])
+def test_it_ends_without_a_word_while_connections_are_open(caplog: pytest.LogCaptureFixture, said: bytes) -> None:
+    server = socket.create_server(("127.0.0.1", 0))
+    relay = Link(server.getsockname()[1])
+    relay.start()
+    with server, connect(relay) as connection:
+        if said:
+            connection.sendall(said)
+            server.accept()[0].close()
+        time.sleep(0.2)
+        relay.stop()
+    assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == []

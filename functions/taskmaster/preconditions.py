@@ -1,0 +1,89 @@
+"""Conditional requests (RFC 9110, 13): which entity tags a call names, and whether what is there satisfies it.
+
+An entity tag here is the text between the quotes: the version of a task, a digest of what is shown otherwise. All that
+the pack gives are strong. It gives no Last-Modified, so that dates (If-Unmodified-Since) are not looked at (13.1.4).
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+_BETWEEN = re.compile(r"[ \t]*,[ \t,]*")
+
+
+def tag_of(shown: str) -> str:
+    """A strong entity tag, without its quotes, of what has no version: a digest of how it is shown."""
+    return hashlib.sha256(shown.encode()).hexdigest()[:32]
+
+
+class Unparsable(ValueError):
+    """A header that is neither * nor a list of entity tags (400). The text says what to send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """What a header names: `any` is *, whatever is there."""
+
+    any: bool = False
+    strong: frozenset[str] = frozenset()
+    weak: frozenset[str] = frozenset()
+
+    @classmethod
+    def parse(cls, name: str, text: str) -> Self:
+        """The value of a header (RFC 9110, 8.8.3, 5.6.1: empty members of a list do not count). Raises Unparsable."""
+        rest = text.strip(" \t")
+        if rest == "*":
+            return cls(any=True)
+        rest = rest.strip(" \t,")
+        kinds: tuple[set[str], set[str]] = (set(), set())
+        while True:
+            found = _TAG.match(rest)
+            if found is None:
+                raise Unparsable(f'{name} takes ETags as they were given, quotes included, such as "3", or *.')
+            kinds[found[1] is not None].add(found[2])
+            rest = rest[found.end() :]
+            if not rest:
+                return cls(strong=frozenset(kinds[0]), weak=frozenset(kinds[1]))
+            between = _BETWEEN.match(rest)
+            rest = rest[between.end() :] if between else "no list"
+
+    def said(self) -> list[str]:
+        return ["*"] if self.any else sorted([f'"{tag}"' for tag in self.strong] + [f'W/"{tag}"' for tag in self.weak])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preconditions:
+    """False where there are none."""
+
+    if_match: Tags | None = None
+    if_none_match: Tags | None = None
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str]) -> Self:
+        """Those of a request. Raises Unparsable."""
+        given = {name: headers[name.lower()] for name in ("If-Match", "If-None-Match") if name.lower() in headers}
+        return cls(**{name.lower().replace("-", "_"): Tags.parse(name, text) for name, text in given.items()})
+
+    def __bool__(self) -> bool:
+        return self.if_match is not None or self.if_none_match is not None
+
+    def failed(self, tag: str) -> str | None:
+        """The header that is false for what is there with this tag, in the order of RFC 9110, 13.2.2."""
+        if self.if_match and not (self.if_match.any or tag in self.if_match.strong):  # strong: W/ never matches
+            return "If-Match"
+        none = self.if_none_match
+        if none and (none.any or tag in none.strong or tag in none.weak):
+            return "If-None-Match"
+        return None
+
+    def said(self) -> dict[str, Any]:
+        """What tells a command with these from one with others. If-Match: * asks nothing that a command does not."""
+        found = {}
+        if self.if_match and not self.if_match.any:
+            found["if_match"] = self.if_match.said()
+        if self.if_none_match:
+            found["if_none_match"] = self.if_none_match.said()
+        return found

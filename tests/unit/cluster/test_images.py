@@ -1,0 +1,20 @@
+"""Images are built on another base where no registry is reached, and otherwise as their Dockerfile says."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.images import ROOT, on_base
+
+HELLO = ROOT / "tests" / "cluster" / "hello"
+
+
+@pytest.mark.parametrize("folder", [ROOT, HELLO], ids=["ours", "hello"])
+def test_another_base_takes_the_place_of_the_one_with_a_digest(folder: Path, tmp_path: Path) -> None:
+    file = (on_base("localhost/python:3.13-slim", folder, tmp_path) / "Dockerfile").read_text()
+    assert re.findall(r"^FROM \S+", file, re.MULTILINE)[0] == "FROM localhost/python:3.13-slim"
+    assert "@sha256" not in file
+    wanted = re.findall(r"^COPY (?!--)(\S+) ", file, re.MULTILINE)
+    assert wanted
+    assert all((tmp_path / name).exists() for name in wanted)
