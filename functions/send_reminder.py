@@ -3,14 +3,16 @@
 Quiet hours and a snooze hold it back. What a channel does not take now is due again later, under the same id.
 """
 
+from datetime import timedelta
 from typing import Annotated
 
 from pydantic import Field
 
-from taskmaster.delivery import Delivered, deliver
+from taskmaster import delivery
+from taskmaster.delivery import Delivered, deliver, seconds_held
 from taskmaster.door import function, handles
 from taskmaster.operation import Errand
-from taskmaster.preferences import name_of
+from taskmaster.preferences import Mail, Webhook, name_of
 from taskmaster.reminders import concluded
 from taskmaster.settings import Settings
 from taskmaster.tasks import Fact, TaskId
@@ -41,18 +43,26 @@ def send(fact: ReminderDue, work: Work) -> Errand | None:
     if silent:
         work.keep_reminder(reminder.held_back(until=silent), task)
         return None
-    named = {name_of(channel): channel for channel in work.preferences.channels}
-    channels = {name: channel for name, channel in named.items() if not reminder.is_settled(name)}
+    channels = {name: channel for name, channel in _by_name(work).items() if not reminder.is_settled(name)}
+    again = {name: reminder.due_again(name) or work.now for name in channels}
+    if channels and (soonest := min(again.values())) > work.now:
+        work.keep_reminder(reminder.held_back(until=soonest), task)
+        return None
+    due = {name: channel for name, channel in channels.items() if again[name] <= work.now}
+    if held := seconds_held(due, user_id=work.user_id, age=work.now - reminder.moment):
+        work.keep_reminder(reminder.held_back(until=work.now + timedelta(seconds=held)), task)
+        return None
+    user_id = work.user_id
 
     def run(settings: Settings) -> Delivered:
-        return deliver(task, reminder, channels, late=fact.late, settings=settings)
+        return deliver(task, reminder, due, user_id=user_id, late=fact.late, settings=settings)
 
     def conclude(sent: Delivered, work: Work) -> None:
         found = work.ringing(fact.task_id, fact.reminder_id)
         if found is None:
             return  # gone while it went out
         task, reminder = found
-        reminder, event = concluded(reminder, sent.outcomes, now=work.now)
+        reminder, event = concluded(reminder, sent.outcomes, now=work.now, channels=_by_name(work))
         work.keep_reminder(reminder, task)
         if event:
             outcome = reminder.told(late=fact.late, called_at=sent.called_at)
@@ -61,10 +71,14 @@ def send(fact: ReminderDue, work: Work) -> Errand | None:
     return Errand(run=run, conclude=conclude)
 
 
+def _by_name(work: Work) -> dict[str, Webhook | Mail]:
+    return {name_of(channel): channel for channel in work.preferences.channels}
+
+
 @handles("reminder.soon")
 def get_ready(fact: ReminderSoon, work: Work) -> None:
     """Be awake, with everything imported and connected, when the reminder comes."""
-    import requests  # noqa: F401
+    delivery.get_ready()
 
 
 send_reminder = function("send_reminder", send, get_ready)

@@ -6,11 +6,12 @@ It asks the Kubernetes API with the pod's service account, whose Role allows thi
 from datetime import UTC, datetime
 
 from taskmaster import kubernetes
+from taskmaster.deadline import Deadline, DeadlineExceeded, within
 from taskmaster.settings import Settings
 
 _PATH = "/apis/sources.knative.dev/v1/namespaces/{namespace}/pingsources/{name}"
 _REST = "0 0 0 1 1 *"  # once a year: a PingSource has no never
-_TIMEOUT = (3.0, 10.0)  # seconds to connect, and to answer
+TOTAL_SECONDS = 10.0  # until the alarm is set, or is not
 
 
 class AlarmFailed(Exception):
@@ -40,18 +41,28 @@ class Alarm:
         import requests
 
         try:
-            with kubernetes.session() as session:
-                answer = session.patch(
-                    self._api + _PATH.format(namespace=kubernetes.namespace(), name=self._name),
-                    json={"spec": {"schedule": cron, "timezone": "UTC"}},
-                    headers={"Content-Type": "application/merge-patch+json", **kubernetes.headers()},
-                    timeout=_TIMEOUT,
-                    allow_redirects=False,
-                )
+            status = within(TOTAL_SECONDS, lambda deadline: self._patch(cron, deadline))
+        except DeadlineExceeded:
+            raise AlarmFailed(f"the alarm cannot be set: no answer within {TOTAL_SECONDS:g} s") from None
         except requests.RequestException as error:
             raise AlarmFailed(f"the alarm cannot be set: {type(error).__name__}") from None
-        if answer.status_code != 200:
-            raise AlarmFailed(f"the alarm cannot be set: the Kubernetes API answered {answer.status_code}")
+        if status != 200:
+            raise AlarmFailed(f"the alarm cannot be set: the Kubernetes API answered {status}")
+
+    def _patch(self, cron: str, deadline: Deadline) -> int:
+        """The status of the answer, whose body nobody reads."""
+        with (
+            kubernetes.session(deadline) as session,
+            session.patch(
+                self._api + _PATH.format(namespace=kubernetes.namespace(), name=self._name),
+                json={"spec": {"schedule": cron, "timezone": "UTC"}},
+                headers={"Content-Type": "application/merge-patch+json", **kubernetes.headers()},
+                timeout=TOTAL_SECONDS,
+                allow_redirects=False,
+                stream=True,
+            ) as answer,
+        ):
+            return answer.status_code
 
 
 def schedule(at: datetime) -> str:

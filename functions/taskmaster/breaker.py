@@ -1,45 +1,126 @@
-"""A breaker: a host that is slow again and again is not given every thread, so that it holds up nobody else.
+"""A breaker: what is slow again and again is called by fewer threads, then by one, and then only now and then.
 
-One slow answer says nothing: this process may have waited for its processor. Many users share a host, such as that of a
-chat, so while it answers it may have half of the threads that send-reminder has.
+One slow answer says nothing: this process may have waited for its processor. What is refused is told when to come
+again, each a while behind the other, so that those who wait do not come all at once.
 """
 
+import random
 import time
-from collections import Counter
+from dataclasses import dataclass, field
 from threading import Lock
 
-TROUBLE_SECONDS = 30.0  # how long slow answers are remembered
-SLOW_IN_A_ROW = 3  # answers after which a host is in trouble, until one is not slow
-MOST_IN_TROUBLE = 2  # calls at once to a host in trouble
-MOST_AT_ONCE = 32  # calls at once to any one host
+SLOW_SECONDS = 2.0  # from here on a call is slow, also while it is still under way
+SLOW_IN_A_ROW = 3  # slow calls after which there is trouble, until one is not slow
+MOST_IN_TROUBLE = 2  # calls at once where there is trouble
+HOPELESS_IN_A_ROW = 6  # slow calls after which there is one call at a time, and a pause behind each
+MOST_AT_ONCE = 24  # calls at once: half of what a KafkaSource has under way
+PAUSE_SECONDS = (15.0, 300.0)  # the first pause, doubled by each further slow call; the longest
+REMEMBERED_SECONDS = 60.0  # how long slow calls are remembered, at least
+SOONEST_SECONDS = 1.0  # until something that was refused comes again
+LATEST_SECONDS = 3600.0
+_PACE_SECONDS = 0.02  # between two of those that come again, at least
+_GUESS_SECONDS = 1.0  # that a call takes, before one has ended
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of one key. Seconds are monotonic."""
+
+    under_way: list[tuple[float, str]] = field(default_factory=list)  # since when, and for whom
+    slow: int = 0  # in a row; those for one and the same count once where somebody is named
+    slow_for: set[str] = field(default_factory=set)
+    until: float = 0.0  # that counts
+    not_before: float = 0.0  # the end of a pause
+    queue: float = 0.0  # when the last of those that were refused comes again
+    took: float = 0.0  # seconds of a call, of late
 
 
 class Breaker:
-    """Of one process, for all hosts."""
+    """Of one process. A key is whatever is to be told apart: a host, a user, a channel of a user."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, most: int = MOST_AT_ONCE) -> None:
+        self._most = most
         self._lock = Lock()
-        self._in_flight: Counter[str] = Counter()
-        self._slow: dict[str, tuple[int, float]] = {}  # by host: slow answers in a row, and until when that counts
+        self._known: dict[str, _Known] = {}
 
-    def enter(self, host: str) -> bool:
-        """Whether the host may be called now; if so, `leave` must follow."""
+    def enter(self, key: str, *, by: str = "") -> bool:
+        """Whether a call may begin now; if so, `leave` must follow.
+
+        `by` is for whom: a host is in trouble when it is slow for several, since one alone may have asked it to be.
+        """
         with self._lock:
-            in_a_row, until = self._slow.get(host, (0, 0.0))
-            troubled = in_a_row >= SLOW_IN_A_ROW and until > time.monotonic()
-            if self._in_flight[host] >= (MOST_IN_TROUBLE if troubled else MOST_AT_ONCE):
+            if not self._has_room(key):
                 return False
-            self._in_flight[host] += 1
+            self._known.setdefault(key, _Known()).under_way.append((time.monotonic(), by))
             return True
 
-    def leave(self, host: str, *, slow: bool) -> None:
+    def leave(self, key: str, *, slow: bool | None, by: str = "") -> None:
+        """A call has ended; None says that it was not made after all."""
         with self._lock:
-            self._in_flight[host] -= 1
-            if not self._in_flight[host]:
-                del self._in_flight[host]
+            now = time.monotonic()
+            known = self._known[key]
+            since = next(each for each in known.under_way if each[1] == by)
+            known.under_way.remove(since)
+            if slow is not None:
+                took = now - since[0]
+                known.took = took if not known.took else 0.7 * known.took + 0.3 * took
             if slow:
-                now = time.monotonic()
-                self._slow = {name: known for name, known in self._slow.items() if known[1] > now}
-                self._slow[host] = self._slow.get(host, (0, now))[0] + 1, now + TROUBLE_SECONDS
-            else:
-                self._slow.pop(host, None)
+                self._note_slow(known, by, now)
+            elif slow is not None:
+                known.slow, known.not_before = 0, 0.0
+                known.slow_for.clear()
+            self._forget(now)
+
+    def has_room(self, key: str) -> bool:
+        """Whether `enter` would let a call begin, were it asked now."""
+        with self._lock:
+            return self._has_room(key)
+
+    def seconds_until(self, key: str) -> float:
+        """When to come again, for one that was refused: each call of this gives a later place in the queue."""
+        with self._lock:
+            now = time.monotonic()
+            known = self._known.setdefault(key, _Known())
+            place = max(now + SOONEST_SECONDS, known.not_before, known.queue)
+            takes = max([known.took or _GUESS_SECONDS, *(now - since for since, _ in known.under_way)])
+            pace = max(takes / self._allowed(known, now), _PACE_SECONDS)
+            known.queue = min(place + pace, now + LATEST_SECONDS)
+            if place >= now + LATEST_SECONDS / 2:
+                return random.uniform(LATEST_SECONDS / 2, LATEST_SECONDS)
+            return place - now
+
+    def _has_room(self, key: str) -> bool:
+        known, now = self._known.get(key), time.monotonic()
+        return known is None or (now >= known.not_before and len(known.under_way) < self._allowed(known, now))
+
+    def _allowed(self, known: _Known, now: float) -> int:
+        stuck = [by for since, by in known.under_way if now - since > SLOW_SECONDS]
+        slow = (known.slow if known.until > now else 0) + len({by for by in stuck if by}) + stuck.count("")
+        if slow >= HOPELESS_IN_A_ROW:
+            return min(1, self._most)
+        return min(MOST_IN_TROUBLE if slow >= SLOW_IN_A_ROW else self._most, self._most)
+
+    def _note_slow(self, known: _Known, by: str, now: float) -> None:
+        if known.until <= now:
+            known.slow = 0
+            known.slow_for.clear()
+        if not by or by not in known.slow_for:
+            known.slow += 1
+            known.slow_for.add(by)
+        first, longest = PAUSE_SECONDS
+        pause = (
+            min(first * 2.0 ** min(known.slow - HOPELESS_IN_A_ROW, 10), longest)
+            if known.slow >= HOPELESS_IN_A_ROW
+            else 0.0
+        )
+        known.not_before = now + pause
+        known.until = now + max(2 * pause, REMEMBERED_SECONDS)
+
+    def _forget(self, now: float) -> None:
+        """What is known of nobody any more, once in a while."""
+        if len(self._known) > 1000:
+            self._known = {
+                key: known
+                for key, known in self._known.items()
+                if known.under_way or max(known.until, known.queue) > now
+            }

@@ -3,17 +3,21 @@
 A process fetches when it first needs a key, when what it has is five minutes old, and when a token names a key that it
 does not know; but never more often than every ten seconds, so that tokens with made-up key ids make nobody fetch.
 While the issuer is away, the keys that it gave last go on being used.
+
+One fetch is under way at a time, in a thread of its own. Whoever needs its keys waits for a moment, counted from the
+start of the fetch and not from their own call, so that an issuer that answers byte by byte holds nobody's threads.
 """
 
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from threading import Lock
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic_core import from_json
 
-from taskmaster import kubernetes
+from taskmaster import http_session, kubernetes
+from taskmaster.deadline import Deadline, within
 from taskmaster.hosts import may_be_asked
 
 if TYPE_CHECKING:
@@ -24,8 +28,9 @@ logger = logging.getLogger(__name__)
 FRESH_SECONDS = 300.0
 PAUSE_SECONDS = 10.0  # between two fetches, whoever asks
 FIRST_PAUSE_SECONDS = 2.0  # the same while there are no keys at all, and everybody waits for them
-_FOR_EVER = -1.0  # which is as long as the time-outs of a fetch
-_TIMEOUT = (2.0, 3.0)  # seconds to connect, and until something is answered
+PATIENCE_SECONDS = 3.0  # of whoever needs a fetch that is under way, from its start: a cold pod is slow itself
+SHORT_PATIENCE_SECONDS = 0.3  # the same after a fetch that failed: the next one may be as slow, and ends as badly
+TOTAL_SECONDS = 5.0  # of one fetch, discovery included, however slowly an answer trickles in
 _LARGEST = 524_288
 _ALGORITHMS = {
     "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
@@ -102,7 +107,10 @@ class PublishedKeys:
 
     def __init__(self, fetch: Callable[[], Document]) -> None:
         self._fetch = fetch
-        self._fetching = Lock()
+        self._choosing = Lock()  # whether to fetch: held for no longer than that takes
+        self._fetching = Lock()  # held by the one fetch that is under way
+        self._ended = Event()
+        self._begun = 0.0
         self._held: KeySet | None = None
         self._fresh_until = 0.0
         self._next_fetch = 0.0
@@ -110,40 +118,48 @@ class PublishedKeys:
 
     def current(self) -> KeySet:
         held = self._held
-        if held is None:
-            return self._renewed(held, patience=_FOR_EVER)
-        if time.monotonic() < self._fresh_until:
+        if held is not None and time.monotonic() < self._fresh_until:
             return held
-        try:
-            return self._renewed(held, patience=0.0)
-        except KeysUnavailable:  # another thread is at it
-            return held
+        began = self._begin(held)
+        if held is None or began:  # whoever has keys and finds a fetch under way does not wait for it
+            self._await()
+        if self._held is None:
+            raise KeysUnavailable("the issuer's keys cannot be had")
+        return self._held
 
     def newer_than(self, known: KeySet) -> KeySet:
-        newer = self._renewed(known, patience=1.0)
-        if newer is known and self._failed:
+        self._begin(known)
+        if not self._await():
+            raise KeysUnavailable("the issuer's keys are being fetched")
+        if self._held is None or (self._held is known and self._failed):
             raise KeysUnavailable(
                 "the issuer's keys cannot be had, and the key of a token is none of those it gave last"
             )
-        return newer
+        return self._held
 
-    def _renewed(self, known: KeySet | None, *, patience: float) -> KeySet:
-        """The keys after one fetch, by this thread or by another that is at it: wait so many seconds for that one."""
-        if not self._fetching.acquire(timeout=patience):
-            raise KeysUnavailable("the issuer's keys are being fetched")
-        try:
-            if self._held is known and time.monotonic() >= self._next_fetch:
-                self._renew()
-            if self._held is None:
-                raise KeysUnavailable("the issuer's keys cannot be had")
-            return self._held
-        finally:
-            self._fetching.release()
+    def _begin(self, known: KeySet | None) -> bool:
+        """Begin a fetch, unless one is under way, was a moment ago, or has brought other keys than the known ones."""
+        with self._choosing:
+            if self._fetching.locked() or self._held is not known or time.monotonic() < self._next_fetch:
+                return False
+            self._fetching.acquire()
+            self._ended, self._begun = Event(), time.monotonic()
+        Thread(target=self._renew, args=(self._ended,), name="keys of an issuer", daemon=True).start()
+        return True
 
-    def _renew(self) -> None:
+    def _await(self) -> bool:
+        """Wait for the fetch that is under way, if there is one: for a moment from its start. Whether it has ended."""
+        with self._choosing:
+            if not self._fetching.locked():
+                return True
+            ended, begun = self._ended, self._begun
+        patience = SHORT_PATIENCE_SECONDS if self._failed else PATIENCE_SECONDS
+        return ended.wait(max(begun + patience - time.monotonic(), 0.0))
+
+    def _renew(self, ended: Event) -> None:
         try:
             fetched = KeySet(self._fetch())
-        except (OSError, ValueError) as error:  # requests raises OSErrors; what came may be no JSON, or no key set
+        except Exception as error:  # of the network, of what is no JSON or no key set: whatever it is, it has failed
             self._failed = True
             logger.warning("the keys of a token issuer cannot be had: %s", type(error).__name__)
         else:
@@ -152,40 +168,43 @@ class PublishedKeys:
             if fetched != self._held:
                 self._held = fetched
         self._next_fetch = time.monotonic() + (FIRST_PAUSE_SECONDS if self._held is None else PAUSE_SECONDS)
+        self._fetching.release()
+        ended.set()
 
 
 def fetch(url: str, *, kubernetes_api: str) -> Document:
-    """A JSON object of at most half a megabyte. Raises OSError or ValueError."""
-    import requests
+    """A JSON object of at most half a megabyte, within TOTAL_SECONDS. Raises OSError or ValueError."""
+    return within(TOTAL_SECONDS, lambda deadline: _fetch(url, deadline, kubernetes_api))
 
+
+def discover(issuer: str, *, kubernetes_api: str) -> Document:
+    """The keys of an issuer that says where they are (OpenID Connect Discovery 1.0, 4). Raises as `fetch` does."""
+    return within(TOTAL_SECONDS, lambda deadline: _discover(issuer, deadline, kubernetes_api))
+
+
+def _discover(issuer: str, deadline: Deadline, kubernetes_api: str) -> Document:
+    about = _fetch(issuer.rstrip("/") + "/.well-known/openid-configuration", deadline, kubernetes_api)
+    where = about.get("jwks_uri")
+    if about.get("issuer") != issuer or not isinstance(where, str) or not may_be_asked(where):
+        raise ValueError("the discovery document is another issuer's, or does not say where the keys are")
+    return _fetch(where, deadline, kubernetes_api)
+
+
+def _fetch(url: str, deadline: Deadline, kubernetes_api: str) -> Document:
     ours = kubernetes.serves(url, api=kubernetes_api)
     with (
-        kubernetes.session() if ours else requests.Session() as session,
+        kubernetes.session(deadline) if ours else http_session.session(deadline) as session,
         session.get(
             url,
             headers={"Accept": "application/json", **(kubernetes.headers() if ours else {})},
-            timeout=_TIMEOUT,
+            timeout=deadline.left,
             allow_redirects=False,
             stream=True,
         ) as answer,
     ):
         if answer.status_code != 200:
             raise ValueError(f"HTTP {answer.status_code}")
-        body = b""
-        for piece in answer.iter_content(65_536):
-            body += piece
-            if len(body) > _LARGEST:
-                raise ValueError("more than half a megabyte")
-    document = from_json(body)
+        document = from_json(http_session.body_of(answer, most=_LARGEST))
     if not isinstance(document, dict):
         raise ValueError("no JSON object")
     return document
-
-
-def discover(issuer: str, *, kubernetes_api: str) -> Document:
-    """The keys of an issuer that says where they are (OpenID Connect Discovery 1.0, 4). Raises as `fetch` does."""
-    about = fetch(issuer.rstrip("/") + "/.well-known/openid-configuration", kubernetes_api=kubernetes_api)
-    where = about.get("jwks_uri")
-    if about.get("issuer") != issuer or not isinstance(where, str) or not may_be_asked(where):
-        raise ValueError("the discovery document is another issuer's, or does not say where the keys are")
-    return fetch(where, kubernetes_api=kubernetes_api)

@@ -2,8 +2,11 @@
 
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from taskmaster import http_session
+from taskmaster.deadline import Deadline
 
 if TYPE_CHECKING:
     import requests
@@ -22,27 +25,19 @@ def headers() -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def session() -> "requests.Session":
+def session(deadline: Deadline) -> "requests.Session":
     """For requests to the API, verified against the cluster's own authority; the public ones where there is none.
 
     Many clusters' authorities have no key usage or key identifier, which Python insists on from 3.13 (RFC 5280,
     VERIFY_X509_STRICT) and Kubernetes' own clients do not: names, signatures and dates are verified as ever.
     """
-    import requests
-    from requests.adapters import HTTPAdapter
-
-    asking = requests.Session()
     authority = _ACCOUNT / "ca.crt"
-    if authority.exists():
-        trusting = ssl.create_default_context(cafile=authority)
-        trusting.verify_flags &= ~ssl.VERIFY_X509_STRICT
-
-        class Adapter(HTTPAdapter):
-            def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
-                super().init_poolmanager(*arguments, **named, ssl_context=trusting)
-
-        asking.mount("https://", Adapter())
-        asking.verify = str(authority)
+    if not authority.exists():
+        return http_session.session(deadline)
+    trusting = ssl.create_default_context(cafile=authority)
+    trusting.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    asking = http_session.session(deadline, ssl_context=trusting)
+    asking.verify = str(authority)
     return asking
 
 

@@ -5,29 +5,25 @@ Wall times are HH:MM in the user's own zone. What a channel proves itself with (
 
 import hashlib
 import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time, timedelta
-from typing import Annotated, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
+from taskmaster.channels import LONGEST_ADDRESS, LONGEST_URL, mail_address, signing_key, webhook_address
 from taskmaster.tasks import Command, Record, Refused, TimeZone
 
-_SIGNING_KEY = r"whsec_[A-Za-z0-9+/]{32,88}={0,2}"  # 24 to 64 bytes in base64, as Standard Webhooks has it
 
+def _usable(read: Callable[[str], object]) -> AfterValidator:
+    """Refuse a text that `read` cannot read, in its words; the text itself is kept as it was written."""
 
-def _webhook_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or not url.isascii() or not url.isprintable() or " " in url:
-        raise ValueError("must be an https address, such as https://example.com/reminders")
-    if "@" in parts.netloc or parts.fragment:
-        raise ValueError("must hold neither a user, a password nor a fragment")
-    return url
+    def check(text: str) -> str:
+        read(text)
+        return text
+
+    return AfterValidator(check)
 
 
 def _kept(pattern: str, what: str) -> AfterValidator:
@@ -42,25 +38,24 @@ def _kept(pattern: str, what: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-# Patterns that mean the same in every dialect of regular expressions: what \s stands for is another set in each.
+# Patterns that mean the same in every dialect of regular expressions: what \s stands for is another set in each. Those
+# of channels are what schemas have told since their release, and rough; taskmaster.channels says what is refused.
 _WALL_TIME = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
 _APART = r"\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 _MAIL_ADDRESS = rf"^[^{_APART}@<>()\[\],;:\\\"]{{1,64}}@[A-Za-z0-9.-]{{1,190}}$"
-_SECRET = f"^{_SIGNING_KEY}$"
+_KEY = "^whsec_[A-Za-z0-9+/]{32,88}={0,2}$"
 
 WallTime = Annotated[
     str, Field(json_schema_extra={"pattern": _WALL_TIME}), _kept(_WALL_TIME, "a time of day, such as 07:00")
 ]
-WebhookUrl = Annotated[str, Field(max_length=2000, json_schema_extra={"format": "uri"}), AfterValidator(_webhook_url)]
-Secret = Annotated[
-    str,
-    Field(json_schema_extra={"pattern": _SECRET}),
-    _kept(_SECRET, "whsec_ and 24 to 64 bytes in base64, as Standard Webhooks has it"),
+WebhookUrl = Annotated[
+    str, Field(max_length=LONGEST_URL, json_schema_extra={"format": "uri"}), _usable(webhook_address)
 ]
+Secret = Annotated[str, Field(json_schema_extra={"pattern": _KEY}), _usable(signing_key)]
 MailAddress = Annotated[
     str,
-    Field(max_length=254, json_schema_extra={"pattern": _MAIL_ADDRESS}),
-    _kept(_MAIL_ADDRESS, "a mail address, such as ada@example.com"),
+    Field(max_length=LONGEST_ADDRESS, json_schema_extra={"pattern": _MAIL_ADDRESS}),
+    _usable(mail_address),
 ]
 
 
@@ -115,6 +110,15 @@ class Preferences(Record):
     day_hour: str = "09:00"
     quiet_hours: QuietHours | None = None
     channels: list[Channel] = []
+
+    @classmethod
+    def stored(cls, row: Mapping[str, Any]) -> Self:
+        """Those of a row. Its channels are taken as they are: they were checked when they were set, by rules of then.
+
+        One that today's rules refuse fails alone, when it is used; its user can still see, keep and replace the others.
+        """
+        kept = [(Mail if each["type"] == "mail" else Webhook).model_construct(**each) for each in row["channels"]]
+        return cls.model_validate({**row, "channels": []}).model_copy(update={"channels": kept})
 
     def quiet_until(self, moment: datetime) -> datetime | None:
         """The moment at which the quiet hours around this one end, or None if it is in none. Aware, UTC.
@@ -200,8 +204,15 @@ def _with_secret(channel: Webhook | Mail, secrets: dict[str, str | None]) -> Web
     if isinstance(channel, Mail) or channel.secret:
         return channel
     secret = secrets.get(channel.url)
-    if secret is None:
-        raise Refused(422, "A secret is missing", "A new webhook needs a secret: whsec_ and 24 to 64 bytes in base64.")
+    try:
+        signing_key(secret or "")
+    except ValueError:
+        raise Refused(
+            422,
+            "A secret is missing",
+            "A new webhook needs a secret, and so does one whose kept secret is no key: whsec_ and 24 to 64 bytes in"
+            " base64.",
+        ) from None
     return channel.model_copy(update={"secret": secret})
 
 

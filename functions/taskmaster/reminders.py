@@ -6,7 +6,7 @@ counts from the day's hour, never from midnight.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
@@ -80,6 +80,16 @@ class ReminderRow(Record):
         """Whether nothing more is to be tried on a channel."""
         return self.outcomes.get(channel, {}).get("outcome") in ("delivered", "failed")
 
+    def due_again(self, channel: str) -> datetime | None:
+        """When a channel that said "later" is to be tried again; None for one that was not tried, or is settled."""
+        again = self.outcomes.get(channel, {}).get("again_at")
+        return None if again is None or self.is_settled(channel) else datetime.fromisoformat(again)
+
+    def tries(self, channel: str) -> int:
+        """How often a channel was tried. Rows of before channels were counted apart know the rounds alone."""
+        kept = self.outcomes.get(channel)
+        return 0 if kept is None else int(kept.get("tries", self.attempts))
+
     def held_back(self, *, until: datetime) -> Self:
         """The same reminder, due again later."""
         return self.model_copy(update={"due_at": until, "fired_at": None})
@@ -90,7 +100,9 @@ class ReminderRow(Record):
             reminder_id=self.reminder_id,
             remind_at=self.moment,
             late=late,
-            channels=self.outcomes,
+            channels={
+                name: {"outcome": each["outcome"], "detail": each["detail"]} for name, each in self.outcomes.items()
+            },
             called_at=called_at,
         )
 
@@ -102,38 +114,43 @@ class Move(NamedTuple):
     asked_at: datetime
 
 
-def concluded(row: ReminderRow, tried: Mapping[str, Outcome], *, now: datetime) -> tuple[ReminderRow, str | None]:
+def concluded(
+    row: ReminderRow, tried: Mapping[str, Outcome], *, now: datetime, channels: Collection[str] | None = None
+) -> tuple[ReminderRow, str | None]:
     """A reminder after a round of delivery, and the event that follows.
 
     It is sent with the first channel that took it, and a user without channels has the event itself. It failed when
-    every channel did. A channel that said "later" is tried again, a limited number of times.
+    every channel did. A channel that said "later" is tried again, a limited number of times, each on its own; one that
+    was held back comes again without a try less. `channels` are those that the user has by now: all that were tried,
+    unless given.
     """
-    attempts = row.attempts + 1
-    is_last = attempts >= MOST_TRIES
-    outcomes = {
-        name: {
-            "outcome": "failed" if is_last and each.outcome == "later" else each.outcome,
-            "detail": each.detail,
-        }
-        for name, each in tried.items()
-    }
-    everything = {**row.outcomes, **outcomes}
+    everything = {**row.outcomes, **{name: _noted(row, name, each, now) for name, each in tried.items()}}
     was_sent = any(each["outcome"] == "delivered" for each in row.outcomes.values())
     is_sent = any(each["outcome"] == "delivered" for each in everything.values()) or not everything
-    waits = [each.seconds for each in tried.values() if each.outcome == "later"]
-    update: dict[str, Any] = {"attempts": attempts, "outcomes": everything}
-    if waits and not is_last:
-        asked = [wait for wait in waits if wait is not None]
-        seconds = max(asked) if asked else _TRY_AGAIN_AFTER[min(attempts, len(_TRY_AGAIN_AFTER)) - 1]
-        update |= {"due_at": now + timedelta(seconds=seconds), "fired_at": None}
-    else:
-        update["is_closed"] = True
+    attempts = row.attempts + any(each.is_try for each in tried.values())
+    after = row.model_copy(update={"attempts": attempts, "outcomes": everything})
+    waiting = [again for name in (tried if channels is None else channels) if (again := after.due_again(name))]
+    update: dict[str, Any] = {"due_at": min(waiting), "fired_at": None} if waiting else {"is_closed": True}
     event = None
     if is_sent:
         event = None if was_sent else "reminder.sent"
-    elif "is_closed" in update:
+    elif not waiting:
         event = "reminder.failed"
-    return row.model_copy(update=update), event
+    return after.model_copy(update=update), event
+
+
+def _noted(row: ReminderRow, channel: str, tried: Outcome, now: datetime) -> dict[str, str]:
+    """What is kept of one try on one channel."""
+    tries = row.tries(channel) + tried.is_try
+    if tried.outcome != "later":
+        return {"outcome": tried.outcome, "detail": tried.detail}
+    if tried.is_try and tries >= MOST_TRIES:
+        return {"outcome": "failed", "detail": tried.detail}
+    wait = tried.seconds
+    if wait is None:
+        wait = _TRY_AGAIN_AFTER[min(max(tries, 1), len(_TRY_AGAIN_AFTER)) - 1]
+    again = now + timedelta(seconds=wait)
+    return {"outcome": "later", "detail": tried.detail, "tries": str(tries), "again_at": again.isoformat()}
 
 
 def parse(text: str) -> Before | datetime:

@@ -8,10 +8,12 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Json, SecretStr, ValidationError
 from pydantic_core import from_json
 
+from taskmaster.channels import mail_address
 from taskmaster.hosts import may_be_asked
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
@@ -48,6 +50,27 @@ def _topic_names(topics: dict[str, str]) -> dict[str, str]:
     for wrong in (name for name in topics.values() if not _TOPIC_NAME.fullmatch(name)):
         raise ValueError(f"{wrong[:64]!a} is no name of a topic: 1 to 249 letters, digits, dots, hyphens, underscores")
     return topics
+
+
+def _mail_server(url: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(url.get_secret_value())
+        usable = parts.scheme in ("smtp", "smtps") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if url and not usable:
+        raise ValueError("it must be smtp://user:password@host:587 or smtps://..., user and password percent-encoded")
+    return url
+
+
+def _sender(text: str) -> str:
+    from email.utils import parseaddr
+
+    if text:
+        mail_address(parseaddr(text)[1])
+    if not text.isprintable():
+        raise ValueError("it must be one line")
+    return text
 
 
 KeysUrl = Annotated[str, AfterValidator(_askable)]
@@ -155,10 +178,12 @@ class Settings(BaseModel):
         (),
         description="networks beside the public ones that webhooks may reach, also by http: 127.0.0.0/8, for a laptop",
     )
-    smtp_url: SecretStr = Field(
+    smtp_url: Annotated[SecretStr, AfterValidator(_mail_server)] = Field(
         SecretStr(""), description="mail server, smtp://user:password@host:587 or smtps://; empty: no mail is sent"
     )
-    mail_from: str = Field("", description="sender of the mails, such as reminders@example.com")
+    mail_from: Annotated[str, AfterValidator(_sender)] = Field(
+        "", description="sender of the mails, such as reminders@example.com"
+    )
 
     max_attempts: int = Field(10, ge=1, le=1000, description="attempts at one event before it goes to the dead letters")
     max_body_bytes: int = Field(262_144, ge=1024, le=10_485_760, description="largest request body")

@@ -298,7 +298,7 @@ class SystemTransaction(InboxTransaction):
 
 def _preferences_in(rows: Sequence[dict[str, Any]]) -> Preferences:
     """The user's row, or the defaults."""
-    return Preferences.model_validate(rows[0]) if rows else Preferences()
+    return Preferences.stored(rows[0]) if rows else Preferences()
 
 
 class Database:

@@ -84,6 +84,11 @@ class Work:
         self._preferences: Preferences | None = None
         self._preferences_are_held = False
 
+    @property
+    def user_id(self) -> str:
+        """On whose behalf it is."""
+        return self._origin.user_id
+
     def new_task_id(self) -> int:
         """The id of a task to be created."""
         return self._transaction.new_task_id()

@@ -1,5 +1,6 @@
 """Delivery: looked at again, signed, tried again later as rows, and told on task-updates."""
 
+import json
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from taskmaster import clock, firing, runtime, settings
+from taskmaster import clock, delivery, firing, runtime, settings
+from taskmaster.breaker import Breaker
 from tests.pack import Json, Pack
 
 START = datetime(2089, 5, 20, 12, tzinfo=UTC)
@@ -200,6 +202,59 @@ def test_dismissing_ends_a_snooze_and_what_is_tried_again(pack: Pack, receiver: 
 def test_a_snooze_needs_one_end_ahead(pack: Pack, receiver: Receiver, body: Json) -> None:
     task = pack.create(due_at=at(hours=1))
     assert pack.call("snooze-reminder", "POST", f"/tasks/{task['task_id']}/snooze", body).status_code == 422
+
+
+def test_a_channel_of_another_day_fails_alone_and_hides_no_other(pack: Pack, receiver: Receiver) -> None:
+    """Stored before addresses and secrets were checked as they are now."""
+    pack.prefer(channels=channels(receiver))
+    stored = [
+        {"type": "mail", "address": "x@y.example."},
+        {"type": "webhook", "url": f"{receiver.url}?x", "secret": "whsec_" + "a" * 33},
+        {"type": "webhook", "url": "https://exa mple.com\\x", "secret": SECRET},
+    ]
+    pack.sql(
+        "UPDATE preferences SET channels = %(stored)s::jsonb || channels WHERE user_id = %(user)s",
+        stored=json.dumps(stored),
+        user=pack.user,
+    )
+    pack.create(due_at=at(hours=1))
+    pack.travel(hours=1)
+    ring(pack)
+    pack.travel(hours=7)
+    ring(pack)
+    assert len(receiver.got) == 1
+    [event] = pack.events("reminder.sent")
+    assert sorted(each["outcome"] for each in event.data["channels"].values()) == ["delivered"] + ["failed"] * 3
+    shown = pack.call("set-preferences", "GET", "/preferences").json or {}
+    assert len(shown["channels"]) == 4
+    refused = pack.call("set-preferences", "PUT", "/preferences", shown)
+    assert refused.status_code == 422
+    assert "x@y" not in refused.text
+
+
+def test_what_is_above_a_users_bound_comes_again_without_a_try_less(
+    pack: Pack, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = Breaker(most=1)
+    assert full.enter(pack.user)
+    monkeypatch.setattr(delivery, "_users", full)
+    pack.prefer(channels=channels(receiver))
+    tasks = [pack.create(due_at=at(hours=1)) for _ in range(3)]
+    pack.travel(hours=1)
+    for _ in range(10):  # more often than there are tries
+        ring(pack)
+        assert receiver.got == []
+        assert outcomes(pack) == []
+        moments = [datetime.fromisoformat(moment).replace(tzinfo=UTC) for task in tasks for moment in pack.rings(task)]
+        assert len(set(moments)) == 3, "they come again one by one"
+        assert min(moments) > clock.now()
+        pack.travel(to=max(moments) + timedelta(milliseconds=1))
+    assert pack.sql("SELECT max(attempts) FROM reminder WHERE user_id = %(user)s", user=pack.user) == [(0,)]
+    full.leave(pack.user, slow=False)
+    while not all(pack.events("reminder.sent", of=task) for task in tasks):
+        ring(pack)
+        pack.travel(minutes=1)
+    assert len(receiver.got) == 3
 
 
 class _Mailbox(socketserver.StreamRequestHandler):

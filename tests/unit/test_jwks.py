@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,15 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from taskmaster import jwks, kubernetes, oidc
-from taskmaster.jwks import FIRST_PAUSE_SECONDS, FRESH_SECONDS, PAUSE_SECONDS, KeysUnavailable, PublishedKeys
+from taskmaster.jwks import (
+    FIRST_PAUSE_SECONDS,
+    FRESH_SECONDS,
+    PATIENCE_SECONDS,
+    PAUSE_SECONDS,
+    SHORT_PATIENCE_SECONDS,
+    KeysUnavailable,
+    PublishedKeys,
+)
 from taskmaster.oidc import Rejected, Verifier
 from tests.issuer import AUDIENCE, Issuer, jwk, private_key
 
@@ -38,13 +47,24 @@ class Clock:
         self.seconds += seconds
 
 
+@pytest.fixture(autouse=True)
+def ample(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time enough for an issuer that does answer, on a busy machine too."""
+    for name in ("TOTAL_SECONDS", "PATIENCE_SECONDS", "SHORT_PATIENCE_SECONDS"):
+        monkeypatch.setattr(jwks, name, 60.0)
+
+
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is in use."""
+    monkeypatch.setattr(jwks, "PATIENCE_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(jwks, "SHORT_PATIENCE_SECONDS", SHORT_PATIENCE_SECONDS)
+
+
 def verifier(issuer: Issuer, *, url: str = "", api: str = API) -> Verifier:
     return Verifier(oidc.Issuer(issuer.url, AUDIENCE, "sub", "", url, api))
 
 
 def user_of(verifier: Verifier, token: str) -> str:
-    import time
-
     return verifier.user_of(token, now=time.time())
 
 
@@ -181,7 +201,10 @@ def test_the_last_keys_go_on_being_used_while_the_issuer_is_away(
     assert user_of(verifies, issuer.token("grace", key="two")) == "grace"
 
 
-def test_nobody_waits_while_keys_that_are_there_are_looked_at_again(clock: Clock) -> None:
+def test_nobody_waits_while_keys_that_are_there_are_looked_at_again(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient(monkeypatch)
     asked, may_answer = threading.Event(), threading.Event()
     document = {"keys": [jwk(private_key("RS256"), kid="one")]}
 
@@ -199,10 +222,71 @@ def test_nobody_waits_while_keys_that_are_there_are_looked_at_again(clock: Clock
         while not keys._fetching.locked():
             pass
         assert keys.current() is held
-        with pytest.raises(KeysUnavailable):  # a key that is new is waited for a second
+        with pytest.raises(KeysUnavailable):  # a key that is new is waited for a moment
             keys.newer_than(held)
         may_answer.set()
         assert looking.result() is held
+
+
+def test_an_issuer_that_does_not_come_to_an_end_freezes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many ask: all wait for one fetch, a moment from its start, and then are told at once to come again."""
+    impatient(monkeypatch)
+    may_end, fetches = threading.Event(), 0
+
+    def fetch() -> dict[str, Any]:
+        nonlocal fetches
+        fetches += 1
+        may_end.wait(60)
+        raise OSError
+
+    keys = PublishedKeys(fetch)
+
+    def ask(_: int) -> float:
+        begun = time.monotonic()
+        with pytest.raises(KeysUnavailable):
+            keys.current()
+        return time.monotonic() - begun
+
+    with ThreadPoolExecutor(8) as at_once:
+        assert max(at_once.map(ask, range(8))) < PATIENCE_SECONDS + 5
+        assert sum(at_once.map(ask, range(200))) < 5
+    assert fetches == 1
+    may_end.set()
+
+
+def test_after_a_fetch_that_failed_nobody_waits_long_for_the_next(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient(monkeypatch)
+    may_end = threading.Event()
+    answers: list[Exception | None] = [OSError(), None]
+
+    def fetch() -> dict[str, Any]:
+        if error := answers.pop(0):
+            raise error
+        may_end.wait(60)
+        return {"keys": []}
+
+    keys = PublishedKeys(fetch)
+    with pytest.raises(KeysUnavailable):
+        keys.current()
+    clock.on(FIRST_PAUSE_SECONDS)
+    begun = time.perf_counter()
+    with pytest.raises(KeysUnavailable):
+        keys.current()
+    assert time.perf_counter() - begun < PATIENCE_SECONDS
+    may_end.set()
+
+
+def test_a_fetch_that_raises_whatever_it_likes_is_one_that_failed(clock: Clock) -> None:
+    def fetch() -> dict[str, Any]:
+        raise RecursionError
+
+    keys = PublishedKeys(fetch)
+    for _ in range(3):
+        with pytest.raises(KeysUnavailable):
+            keys.current()
+        clock.on(FIRST_PAUSE_SECONDS)
 
 
 # The cluster's own keys -----------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from pytest_httpserver import HTTPServer
 
 from taskmaster import kubernetes
+from taskmaster.deadline import Deadline
 
 
 class OldAuthority:
@@ -75,21 +76,21 @@ def api(account: Path, tmp_path: Path) -> Iterator[HTTPServer]:
 
 
 def test_an_authority_without_key_usage_is_taken(api: HTTPServer) -> None:
-    with kubernetes.session() as session:
+    with kubernetes.session(Deadline(10)) as session:
         assert session.get(api.url_for("/version")).json() == {"major": "1"}
 
 
 def test_another_authority_is_refused(api: HTTPServer, account: Path) -> None:
     OldAuthority().write(account)
-    with kubernetes.session() as session, pytest.raises(requests.exceptions.SSLError):
+    with kubernetes.session(Deadline(10)) as session, pytest.raises(requests.exceptions.SSLError):
         session.get(api.url_for("/version"))
 
 
 def test_another_name_is_refused(api: HTTPServer) -> None:
-    with kubernetes.session() as session, pytest.raises(requests.exceptions.SSLError):
+    with kubernetes.session(Deadline(10)) as session, pytest.raises(requests.exceptions.SSLError):
         session.get(api.url_for("/version").replace("localhost", "127.0.0.1"))
 
 
 def test_outside_of_a_cluster_the_public_authorities_count(account: Path) -> None:
-    with kubernetes.session() as session:
+    with kubernetes.session(Deadline(10)) as session:
         assert session.verify is True

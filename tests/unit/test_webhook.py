@@ -139,6 +139,12 @@ def receiver() -> Iterator[HTTPServer]:
         (429, {"Retry-After": "999999"}, "later", 3600.0),
         (500, {}, "later", None),
         (503, {"Retry-After": "soon"}, "later", None),
+        (503, {"Retry-After": "0"}, "later", 1.0),
+        (503, {"Retry-After": "-5"}, "later", None),
+        (503, {"Retry-After": "1.5"}, "later", None),
+        (503, {"Retry-After": "9" * 5_000}, "later", 3600.0),
+        (503, {"Retry-After": "Wed, 01 Jan 2098 00:00:00 GMT"}, "later", 3600.0),
+        (404, {"Retry-After": "90"}, "failed", None),
     ],
 )
 def test_what_may_be_tried_again_is_told_from_what_failed(
@@ -148,6 +154,35 @@ def test_what_may_be_tried_again_is_told_from_what_failed(
     got = webhook.deliver(receiver.url_for("/hook"), SECRET, "1", {}, allowed=LOCAL)
     assert (got.outcome, got.seconds) == (outcome, seconds)
     assert [request.path for request, _ in receiver.log] == ["/hook"]  # no redirect was followed
+
+
+RETRY_AT = datetime(2026, 11, 8, 8, 49, 37, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("Sun, 08 Nov 2026 08:51:07 GMT", 90.0),
+        (" Sun, 08 Nov 2026 08:51:07 GMT ", 90.0),
+        ("Sunday, 08-Nov-26 08:51:07 GMT", 90.0),
+        ("Sun Nov  8 08:51:07 2026", 90.0),
+        ("Sun, 08 Nov 2026 08:49:37 GMT", 1.0),
+        ("Sun, 08 Nov 2026 07:49:37 GMT", 1.0),
+        ("Mon, 09 Nov 2026 08:49:37 GMT", 3600.0),
+        ("Sunday, 08-Nov-94 08:49:37 GMT", 1.0),  # of 1994: a year more than fifty ahead is past (RFC 9110, 5.6.7)
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 3600.0),
+        ("Sun, 08 Nov 2026 08:51:07", None),
+        ("Sun, 08 Nov 2026 08:51:07 +0100", None),
+        ("2026-11-08T08:51:07Z", None),
+        ("Sun, 31 Nov 2026 08:51:07 GMT", None),
+        ("Fri, 31 Dec 99999 23:59:59 GMT", None),
+        ("in a minute", None),
+        ("", None),
+        ("\u0667", None),
+    ],
+)
+def test_a_retry_after_may_be_a_date(written: str, seconds: float | None) -> None:
+    assert webhook._wait(written, now=RETRY_AT) == seconds
 
 
 def test_the_receiver_can_check_it(receiver: HTTPServer) -> None:
