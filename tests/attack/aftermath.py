@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import psycopg
 
-from tests.attack.stage import Stage
+from tests.attack.stage import BYSTANDER, Stage
 
 _QUICK = 12  # records a second of one KafkaSource: the bystander's own are two to six
 _LOOK_SECONDS = 1.0
@@ -34,6 +34,20 @@ def drained(stage: Stage, *, within: float) -> tuple[float, str]:
         if time.monotonic() - begun > within:
             return time.monotonic() - begun, ", ".join(f"{count} {name}" for name, count in left.items())
         before = now
+
+
+def fired_late(stage: Stage, begin: float, end: float) -> float:
+    """How late dispatch fired a reminder of the bystander between two moments, at most; the rest is delivery.
+
+    In seconds; nan where none was fired.
+    """
+    with psycopg.connect(stage.platform.database_urls["owner"], autocommit=True) as connection:
+        found = connection.execute(
+            "SELECT extract(epoch FROM max(fired_at - moment))::float FROM reminder"
+            " WHERE user_id = %s AND moment BETWEEN to_timestamp(%s) AND to_timestamp(%s)",
+            (BYSTANDER, begin, end),
+        ).fetchone()
+    return found[0] if found and found[0] is not None else float("nan")
 
 
 def take_away(stage: Stage, users: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.attack.aftermath import drained, take_away
+from tests.attack.aftermath import drained, fired_late, take_away
 from tests.attack.assault import assault
 from tests.attack.attacks.registry import ATTACKS, EVERYTHING, PART, about
 from tests.attack.children import context, started, stopped
@@ -74,6 +74,8 @@ class _Rounds:
         seconds, left = drained(stage, within=plan.patience)
         alone = self._calm or _settled(stage, quiet, prepared, 5.0)
         attacked = _settled(stage, begun, ended, plan.patience)
+        if any(fault.kind == "late" for fault in broken(alone, attacked)):
+            say(f"  dispatch fired hers at most {fired_late(stage, begun, ended):.1f} s late, the rest is delivery")
         take_away(stage, users.values())
         # What did not drain is still there in the next quiet time, which then says nothing.
         self._calm = alone if left else None

@@ -22,7 +22,7 @@ from tests.issuer import Issuer
 _ROOT = Path(__file__).parents[2]
 _START_SECONDS = 120.0
 _TOKEN_SECONDS = 24 * 3600.0
-_BYSTANDER = "ada"
+BYSTANDER = "ada"
 
 
 class Failed(Exception):
@@ -103,7 +103,7 @@ class Stage:
     def _bystander(self) -> Iterator[None]:
         place = Place(
             url=f"https://127.0.0.1:{self.ports.https}",
-            token=self.token(_BYSTANDER),
+            token=self.token(BYSTANDER),
             bundle=self.trust.bundle,
             certificate=self.trust.server,
         )

@@ -28,7 +28,7 @@ def tarpit(enemy: Enemy) -> None:
 
 
 def slow_mail(enemy: Enemy) -> None:
-    """200 mails of one second, again every ten, while the mail server drips in another place each time."""
+    """200 mails of one second, again every six, while the mail server drips in another place each time."""
     enemy.prefer({"type": "mail", "address": "mallory@example.com"})
     enemy.target.switches.mail_drips.set()
     try:

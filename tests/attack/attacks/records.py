@@ -51,7 +51,7 @@ def unsendable_values(enemy: Enemy) -> None:
 
 
 def hot_key(enemy: Enemy) -> None:
-    """One task, changed by 100 records a second and by two clients: its events have one key."""
+    """One task, changed by 60 records a second and by two clients: its events have one key."""
     task = enemy.call("POST", "/tasks", {"title": "hot"})["task_id"]
     enemy.begin()
 
