@@ -8,7 +8,7 @@ from tests.documents import rows
 
 
 def test_the_page_names_every_role_with_its_user() -> None:
-    assert {role: user.strip("`") for role, user, _ in rows("kafka.md", "role", "user", "whose it is")} == acls.USERS
+    assert {role: user.strip("`") for role, user, _ in rows("kafka.md", "role", "user", "who uses it")} == acls.USERS
 
 
 def test_the_page_has_every_rule_and_no_other() -> None:
