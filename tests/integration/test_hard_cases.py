@@ -148,3 +148,24 @@ def test_deleting_the_last_occurrence_of_count_ends_the_series(pack: Pack) -> No
     assert pack.call("delete-task", "DELETE", f"/tasks/{last['task_id']}?scope=this").status_code == 204
     assert pack.tasks(status="open") == []
     assert len(pack.events("task.recurring.ended")) == 1
+
+
+@pytest.mark.parametrize(
+    ("due", "moment", "then"),
+    [
+        ({"due_at": "9000-12-31T23:59:59Z", "time_zone": "Pacific/Kiritimati"}, "9000-12-31T12:00:00Z", []),
+        ({"due_at": "1970-01-01T00:00:00Z", "time_zone": "Etc/GMT+12"}, "1970-01-01T00:00:00Z", ["9000-01-01"]),
+        ({"due_on": "9000-12-31", "time_zone": "Etc/GMT+12"}, "1970-01-01T00:00:00Z", []),
+        ({"due_on": "1970-01-01", "time_zone": "Pacific/Kiritimati"}, "1970-01-01T12:00:00Z", ["9000-01-01"]),
+    ],
+)
+def test_both_ends_of_the_years_are_kept_by_postgresql(pack: Pack, due: Json, moment: str, then: list[str]) -> None:
+    """Their deadlines and local times lie a day outside."""
+    task = pack.create(**due, recurrence_pattern="every 10 years", reminders=["PT0S", "P3660D", moment])
+    assert pack.get(task) == task
+    for query in ({"sort": "due"}, {"due_from": "1970-01-01"}, {"due_to": "9000-12-31"}, {"text": "WATER"}):
+        assert pack.tasks(**query) == [task]
+    pack.travel(to=datetime.fromisoformat("8999-06-01T12:00:00Z"))
+    pack.complete(task), pack.deliver()
+    assert [(each["due_on"] or each["due_at"])[:10] for each in pack.tasks(status="open")] == then
+    assert len(pack.events("task.recurring.ended")) == (not then)
