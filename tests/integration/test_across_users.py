@@ -152,11 +152,17 @@ def test_an_event_of_a_persons_is_theirs_whoever_it_names(
 def test_no_body_and_no_query_says_whose_it_is(pack: Pack, task: Json, stranger: str, each: Any, route: Any) -> None:
     before = everything_of(pack)
     for field in ("user_id", "userid", "user", "sub"):
-        path = route.path.replace("{task_id}", str(task["task_id"])) + f"?{field}={pack.user}"
-        body = {**ROWS[each.operation.name], field: pack.user} if route.method not in ("GET", "DELETE") else None
-        answer = pack.call(each.function, route.method, path, body, user=stranger)
+        path = route.path.replace("{task_id}", str(task["task_id"]))
+        has_body = route.method not in ("GET", "DELETE")
+        fields = ROWS[each.operation.name] if has_body else None
+        answer = pack.call(each.function, route.method, f"{path}?{field}={pack.user}", fields, user=stranger)
         assert answer.status_code == 422, answer.text
-        assert "there is no such field" in answer.text
+        assert "there is no such" in answer.text
+        if has_body:
+            body = {**ROWS[each.operation.name], field: pack.user}
+            answer = pack.call(each.function, route.method, path, body, user=stranger)
+            assert answer.status_code == 422, answer.text
+            assert "there is no such field" in answer.text
     assert everything_of(pack) == before
 
 
