@@ -9,29 +9,22 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from pydantic_core import from_json
 
 from taskmaster import kubernetes
 from taskmaster.hosts import may_be_asked
-
-if TYPE_CHECKING:
-    from jwt import PyJWK
+from taskmaster.jws import ALGORITHMS
 
 logger = logging.getLogger(__name__)
 
 FRESH_SECONDS = 300.0
 PAUSE_SECONDS = 10.0  # between two fetches, whoever asks
 FIRST_PAUSE_SECONDS = 2.0  # the same while there are no keys at all, and everybody waits for them
-_FOR_EVER = -1.0  # which is as long as the time-outs of a fetch
-_TIMEOUT = (2.0, 3.0)  # seconds to connect, and until something is answered
+_FOR_EVER = -1.0  # which is as long as a fetch may take
+_FETCH_SECONDS = 5.0  # of one document, from connecting to its last byte
 _LARGEST = 524_288
-_ALGORITHMS = {
-    "RSA": ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
-    "EC": ("ES256", "ES384", "ES512"),
-    "OKP": ("EdDSA",),
-}
 
 Document = Mapping[str, Any]
 
@@ -50,17 +43,12 @@ class KeySet:
             raise ValueError("a JWK set has a list of keys")
         self._keys = [key for key in listed if isinstance(key, dict) and _verifies(key)]
 
-    def matching(self, key_id: str | None, algorithm: str) -> Iterator["PyJWK"]:
+    def matching(self, key_id: str | None, algorithm: str) -> Iterator[Document]:
         """The keys that may have signed a token with this header (RFC 7515, 4.1). None for symmetric algorithms."""
-        from jwt import PyJWK, PyJWTError
-
         for key in self._keys:
-            fits = algorithm in _ALGORITHMS[key["kty"]] and key.get("alg", algorithm) == algorithm
+            fits = algorithm in ALGORITHMS[key["kty"]] and key.get("alg", algorithm) == algorithm
             if fits and key_id in (None, key.get("kid")):
-                try:
-                    yield PyJWK(key, algorithm)
-                except PyJWTError:
-                    continue  # of a curve or a kind that nobody here knows
+                yield key
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, KeySet) and self._keys == other._keys
@@ -71,7 +59,7 @@ class KeySet:
 def _verifies(key: Mapping[str, Any]) -> bool:
     operations = key.get("key_ops", ["verify"])
     meant_for_it = key.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
-    return meant_for_it and str(key.get("kty")) in _ALGORITHMS
+    return meant_for_it and str(key.get("kty")) in ALGORITHMS
 
 
 class Keys(Protocol):
@@ -143,7 +131,7 @@ class PublishedKeys:
     def _renew(self) -> None:
         try:
             fetched = KeySet(self._fetch())
-        except (OSError, ValueError) as error:  # requests raises OSErrors; what came may be no JSON, or no key set
+        except (OSError, ValueError) as error:  # what came may be no JSON, or no key set
             self._failed = True
             logger.warning("the keys of a token issuer cannot be had: %s", type(error).__name__)
         else:
@@ -156,26 +144,16 @@ class PublishedKeys:
 
 def fetch(url: str, *, kubernetes_api: str) -> Document:
     """A JSON object of at most half a megabyte. Raises OSError or ValueError."""
-    import requests
+    from taskmaster import http_get
 
     ours = kubernetes.serves(url, api=kubernetes_api)
-    with (
-        kubernetes.session() if ours else requests.Session() as session,
-        session.get(
-            url,
-            headers={"Accept": "application/json", **(kubernetes.headers() if ours else {})},
-            timeout=_TIMEOUT,
-            allow_redirects=False,
-            stream=True,
-        ) as answer,
-    ):
-        if answer.status_code != 200:
-            raise ValueError(f"HTTP {answer.status_code}")
-        body = b""
-        for piece in answer.iter_content(65_536):
-            body += piece
-            if len(body) > _LARGEST:
-                raise ValueError("more than half a megabyte")
+    body = http_get.body(
+        url,
+        headers=kubernetes.headers() if ours else {},
+        trusting=kubernetes.trusted() if ours else None,
+        seconds=_FETCH_SECONDS,
+        largest=_LARGEST,
+    )
     document = from_json(body)
     if not isinstance(document, dict):
         raise ValueError("no JSON object")

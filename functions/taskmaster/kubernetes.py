@@ -22,27 +22,35 @@ def headers() -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def session() -> "requests.Session":
-    """For requests to the API, verified against the cluster's own authority; the public ones where there is none.
+def trusted() -> ssl.SSLContext | None:
+    """What trusts the cluster's own authority, for requests to the API; None where there is none: the public ones.
 
     Many clusters' authorities have no key usage or key identifier, which Python insists on from 3.13 (RFC 5280,
     VERIFY_X509_STRICT) and Kubernetes' own clients do not: names, signatures and dates are verified as ever.
     """
+    authority = _ACCOUNT / "ca.crt"
+    if not authority.exists():
+        return None
+    trusting = ssl.create_default_context(cafile=authority)
+    trusting.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return trusting
+
+
+def session() -> "requests.Session":
+    """For requests to the API, verified as `trusted` says."""
     import requests
     from requests.adapters import HTTPAdapter
 
     asking = requests.Session()
-    authority = _ACCOUNT / "ca.crt"
-    if authority.exists():
-        trusting = ssl.create_default_context(cafile=authority)
-        trusting.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    trusting = trusted()
+    if trusting is not None:
 
         class Adapter(HTTPAdapter):
             def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
                 super().init_poolmanager(*arguments, **named, ssl_context=trusting)
 
         asking.mount("https://", Adapter())
-        asking.verify = str(authority)
+        asking.verify = str(_ACCOUNT / "ca.crt")
     return asking
 
 
