@@ -23,7 +23,7 @@ import psycopg
 import pytest
 
 from knative.local.processes import base_environment, free_port, listening, spawn, stop
-from taskmaster.identity import development_token
+from tests import tokens
 from tests.pack import FUNCTIONS, Json
 
 SERVERS = ["functions-framework", "taskmaster.serve"]
@@ -61,12 +61,11 @@ class Answer:
 class Served:
     """A function under one of the servers, asked as one user who has it for himself."""
 
-    def __init__(self, server: str, process: "subprocess.Popen[bytes]", port: int, secret: str) -> None:
+    def __init__(self, server: str, process: "subprocess.Popen[bytes]", port: int) -> None:
         self.server = server
         self.user = f"user-{uuid4()}"
         self.process = process
         self._port = port
-        self._secret = secret
 
     def ask(
         self,
@@ -79,7 +78,7 @@ class Served:
     ) -> Answer:
         sent = {"Content-Type": "application/json"} if body is not None else {}
         if signed_in:
-            sent["Authorization"] = f"Bearer {development_token(self.user, secret=self._secret, seconds=600)}"
+            sent["Authorization"] = tokens.bearer(self.user)
         connection = HTTPConnection("127.0.0.1", self._port, timeout=30)
         try:
             sent |= headers or {}
@@ -130,7 +129,7 @@ def serving(
             assert process.poll() is None, f"{server} ended with {process.returncode}"
             assert time.monotonic() < deadline, f"{server} does not listen"
             time.sleep(0.02)
-        yield Served(server, process, port, environment["DEV_TOKEN_SECRET"])
+        yield Served(server, process, port)
     finally:
         stop(process, grace=LONGEST_START)
 
@@ -226,9 +225,9 @@ def test_no_request_line_and_no_second_host_opens_the_event_door(
 def test_an_idempotency_key_holds_across_servers(create_task: list[Served], connected: dict[str, str]) -> None:
     one, two = create_task
     key = {"Idempotency-Key": "across", "X-Correlation-Id": "c"}
-    token = development_token(one.user, secret=connected["DEV_TOKEN_SECRET"], seconds=60)
-    first = one.ask("POST", "/tasks", TASK, {**key, "Authorization": f"Bearer {token}"})
-    second = two.ask("POST", "/tasks", TASK, {**key, "Authorization": f"Bearer {token}"})
+    signed_in = {**key, "Authorization": tokens.bearer(one.user)}
+    first = one.ask("POST", "/tasks", TASK, signed_in)
+    second = two.ask("POST", "/tasks", TASK, signed_in)
     assert first.status == second.status == 201
     assert (first.body, first.headers["location"]) == (second.body, second.headers["location"])
 
@@ -273,6 +272,7 @@ WRONG: list[tuple[str, Json, str]] = [
     ("no password", {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}, "KAFKA_SASL_PASSWORD is not set"),
     ("topics that are no JSON", {"KAFKA_TOPICS": "task-events=x"}, "KAFKA_TOPICS is wrong"),
     ("another level", {"LOG_LEVEL": "LOUD"}, "LOG_LEVEL is wrong"),
+    ("a secret of the past", {"DEV_TOKEN_SECRET": "user's"}, "DEV_TOKEN_SECRET is no longer read"),
 ]
 
 
@@ -295,7 +295,6 @@ def test_wrong_settings_are_refused_at_start_by_name(environment: dict[str, str]
         assert said in output
         assert "Traceback" not in output
         assert "user's" not in output.replace("%27", "'")  # no password
-        assert environment["DEV_TOKEN_SECRET"] not in output
 
 
 def test_everything_that_is_wrong_is_said_at_once(environment: dict[str, str]) -> None:
