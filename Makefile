@@ -54,7 +54,7 @@ travel: .demo ## Move business time of what `make up` runs: make travel BY=31d
 	@$(RUN) knative.local travel $(BY) --port $(PORT)
 
 token: .demo ## Print a token for what `make up` runs: make token USER=ada
-	@$(RUN) knative.local run taskmaster token $(USER)
+	@$(RUN) knative.local token $(USER)
 
 test: .dev ## Run unit, contract and integration tests on a real PostgreSQL and broker
 	@$(RUN) pytest -n $(WORKERS) --dist worksteal -q $(ARGS)

@@ -7,12 +7,10 @@ from uuid import uuid4
 import pytest
 
 from knative.local.embedded import Server, postgres
-from tests import brokers
+from tests import brokers, tokens
 from tests.brokers import Kafka
 from tests.command_line import taskmaster
 from tests.pack import Pack
-
-SECRET = "a secret of the tests"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,7 +54,7 @@ def environment(database_server: Server) -> dict[str, str]:
         "DATABASE_URL": database_server.login("taskmaster_user", "user's", "postgres").replace("'", "%27"),
         "SYSTEM_DATABASE_URL": database_server.login("taskmaster_system", "system's", "postgres").replace("'", "%27"),
         "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
-        "DEV_TOKEN_SECRET": SECRET,
+        **tokens.settings(),
     }
     # Tests move business time: an empty file does not, and says that it may be.
     taskmaster({**configured, "CLOCK_OFFSET_FILE": os.devnull}, "migrate")

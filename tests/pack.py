@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from taskmaster import runtime, settings
-from taskmaster.identity import development_token
+from tests import tokens
 from tests.fake_store import FakeStore
 from tests.specifications import published
 
@@ -57,7 +57,6 @@ class Pack:
 
     user: str
     owner_url: str
-    secret: str
     clock_file: Path
     store: FakeStore | None = None  # instead of PostgreSQL
     _clients: dict[str, FlaskClient] = field(default_factory=dict)
@@ -77,7 +76,6 @@ class Pack:
         served = cls(
             user=user,
             owner_url=environment["MIGRATION_DATABASE_URL"],
-            secret=environment["DEV_TOKEN_SECRET"],
             clock_file=clock_file,
         )
         try:
@@ -98,7 +96,7 @@ class Pack:
             "DATABASE_URL": "postgresql://nowhere",
             "SYSTEM_DATABASE_URL": "postgresql://nowhere",
             "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
-            "DEV_TOKEN_SECRET": "a secret of the tests",
+            **tokens.settings(),
         }
         for name, value in nowhere.items():
             monkeypatch.setenv(name, value)
@@ -110,7 +108,6 @@ class Pack:
             yield cls(
                 user="ada",
                 owner_url="",
-                secret=nowhere["DEV_TOKEN_SECRET"],
                 clock_file=Path("/nonexistent"),
                 store=store,
             )
@@ -124,7 +121,7 @@ class Pack:
         self, function: str, method: str, path: str, body: Any = None, *, user: str | None = None, **headers: str
     ) -> TestResponse:
         """A person's HTTP call; header names are given with underscores. `body` is JSON, or bytes as they are."""
-        sent = {"Authorization": f"Bearer {self.token(user)}"}
+        sent = {"Authorization": tokens.bearer(user or self.user)}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         data = body if isinstance(body, bytes | None) else json.dumps(body)
         if body is not None:
@@ -191,9 +188,6 @@ class Pack:
             app = functions_framework.create_app(target, str(FUNCTIONS / f"{target}.py"))  # type: ignore[no-untyped-call]
             self._clients[function] = app.test_client()
         return self._clients[function]
-
-    def token(self, user: str | None = None) -> str:
-        return development_token(user or self.user, secret=self.secret, seconds=60)
 
     # The common operations, by HTTP ------------------------------------------------------------------------------
 

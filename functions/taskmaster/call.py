@@ -101,9 +101,8 @@ def _answer_event(
 
 
 def _caller(headers: Mapping[str, str], configured: Settings) -> str:
-    secret, issuer = configured.dev_token_secret.get_secret_value(), oidc.of_people(configured)
     try:
-        return identity.caller(headers.get("authorization"), secret=secret, issuer=issuer)
+        return identity.caller(headers.get("authorization"), issuer=oidc.of_people(configured))
     except identity.NotSignedIn as error:
         challenge = {"WWW-Authenticate": error.challenge}
         raise Turned(problem(401, "Not signed in", str(error), headers=challenge)) from None

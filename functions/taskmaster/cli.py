@@ -116,26 +116,22 @@ def acls(tool: Tool, roles: tuple[str, ...], named: tuple[str, ...]) -> None:
 @main.command()
 @click.argument("user")
 @click.option("--days", default=30, show_default=True, type=click.IntRange(1, 3650), help="How long it holds.")
-@click.option("--key", "private", type=click.File("rb"), help="A file of `keys new`, to sign with it instead.")
-def token(user: str, days: int, private: BinaryIO | None) -> None:
-    """Print a token that speaks for USER: a development token, signed with DEV_TOKEN_SECRET, or one signed with a key.
+@click.option("--key", "private", type=click.File("rb"), required=True, help="A file that `keys new` wrote.")
+def token(user: str, days: int, private: BinaryIO) -> None:
+    """Print a token that speaks for USER, signed with a key of `keys new`.
 
-    With --key it is for OIDC_ISSUER and OIDC_AUDIENCE where they are set, else for those that `keys show` prints.
+    It is for OIDC_ISSUER and OIDC_AUDIENCE where they are set, else for those that `keys show` prints. For what
+    `make up` runs there is `make token`.
     """
-    from taskmaster import identity, keypair
+    from taskmaster import keypair
 
-    seconds = days * 86_400
-    settings = configured(*([] if private else ["dev_token_secret"]))
+    settings = configured()
+    issuer, audience = settings.oidc_issuer or keypair.ISSUER, settings.oidc_audience or keypair.AUDIENCE
     try:
-        if private is None:
-            secret = settings.dev_token_secret.get_secret_value()
-            click.echo(identity.development_token(user, secret=secret, seconds=seconds))
-        else:
-            issuer, audience = settings.oidc_issuer or keypair.ISSUER, settings.oidc_audience or keypair.AUDIENCE
-            signed = keypair.token(user, private.read(), issuer=issuer, audience=audience, seconds=seconds)
-            click.echo(signed)
+        signed = keypair.token(user, private.read(), issuer=issuer, audience=audience, seconds=days * 86_400)
     except ValueError as error:
         fail(str(error))
+    click.echo(signed)
 
 
 @main.group()

@@ -8,40 +8,14 @@ import socket
 import ssl
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from taskmaster.deadline import Bounded, Deadline, TooMuch
+from taskmaster.deadline import Deadline, TooMuch
 
 if TYPE_CHECKING:
-    from http.client import HTTPResponse
-
     import requests
 
-LARGEST_HEAD = 65_536  # bytes of status lines and headers, those of 1xx included
-
 Connect = Callable[[str, int, bool], socket.socket]  # host, port, whether it will speak TLS
-
-
-@cache
-def _answer_class() -> "type[HTTPResponse]":
-    import http.client
-
-    class Answer(http.client.HTTPResponse):
-        """An answer whose head has an end. Whatever is interim is passed over (RFC 9110, 15.2), not 100 alone."""
-
-        def begin(self) -> None:
-            whole = self.fp
-            self.fp = cast(Any, Bounded(whole, LARGEST_HEAD))
-            try:
-                super().begin()
-                while 100 <= self.status < 200 and self.status != http.client.SWITCHING_PROTOCOLS:
-                    self.headers = self.msg = cast(Any, None)
-                    super().begin()
-            finally:
-                if self.fp is not None:
-                    self.fp = whole
-
-    return Answer
 
 
 def session(
@@ -57,6 +31,8 @@ def session(
     from urllib3.connection import HTTPConnection, HTTPSConnection
     from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
+    from taskmaster.http_answer import Answer
+
     def connected(connection: HTTPConnection, *, tls: bool) -> socket.socket:
         host, port = connection.host.strip("[]"), connection.port
         try:
@@ -67,13 +43,13 @@ def session(
             raise NewConnectionError(connection, type(error).__name__) from error
 
     class Plain(HTTPConnection):
-        response_class = _answer_class()
+        response_class = Answer
 
         def _new_conn(self) -> socket.socket:
             return connected(self, tls=False)
 
     class Secure(HTTPSConnection):
-        response_class = _answer_class()
+        response_class = Answer
 
         def _new_conn(self) -> socket.socket:
             return connected(self, tls=True)

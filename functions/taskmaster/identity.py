@@ -1,21 +1,16 @@
 """Who is calling: a bearer token says it for people, `userid` only on /events, where nobody but the cluster calls.
 
-A token is a JSON Web Token of the issuer that OIDC_ISSUER names, or a development token where DEV_TOKEN_SECRET is set:
-that one is signed, not encrypted, and whoever knows the secret can be everybody.
+A token is a JSON Web Token of the issuer that OIDC_ISSUER names, on a cluster and on a laptop alike.
 """
 
 import logging
 import time
-from functools import lru_cache
-
-from itsdangerous import BadSignature, URLSafeSerializer
 
 from taskmaster.hosts import is_internal
 from taskmaster.oidc import Rejected, Verifier
 
 logger = logging.getLogger(__name__)
 
-_SALT = "taskmaster development token"
 USER_ID_LIMIT = 128
 
 
@@ -31,17 +26,15 @@ class NotSignedIn(Exception):
         self.challenge = f'Bearer realm="taskmaster"{described}'
 
 
-def caller(authorization: str | None, *, secret: str = "", issuer: Verifier | None = None) -> str:
+def caller(authorization: str | None, *, issuer: Verifier | None) -> str:
     """The user id that a bearer token speaks for (RFC 6750). Raises NotSignedIn and KeysUnavailable."""
-    if not secret and issuer is None:
+    if issuer is None:
         raise NotSignedIn("Nobody can sign in yet: the operator has to set OIDC_ISSUER and OIDC_AUDIENCE.")
     token = _bearer(authorization)
     if not token:
         raise NotSignedIn("Send the header 'Authorization: Bearer TOKEN'.")
     try:
-        if issuer is not None and (not secret or _is_jwt(token)):
-            return _rightful(issuer.user_of(token, now=time.time()))
-        return _rightful(_user_of(token, secret))
+        return _rightful(issuer.user_of(token, now=time.time()))
     except Rejected as error:
         raise NotSignedIn(str(error), error="invalid_token") from None
 
@@ -76,12 +69,6 @@ def sends_events(
     return believed
 
 
-def development_token(user_id: str, *, secret: str, seconds: float) -> str:
-    """A token for this user that holds for so many seconds of real time. Raises ValueError for a wrong user id."""
-    claims = {"sub": checked_user_id(user_id), "exp": int(time.time() + seconds)}
-    return str(URLSafeSerializer(secret, salt=_SALT).dumps(claims))
-
-
 def is_user_id(user_id: str) -> bool:
     """The one rule, wherever a user id comes from: what arrives unchanged as a header, and is nobody else's then.
 
@@ -109,30 +96,6 @@ def _rightful(user_id: str) -> str:
 def _bearer(authorization: str | None) -> str:
     scheme, _, token = (authorization or "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
-
-
-def _is_jwt(token: str) -> bool:
-    """Three parts, the first of which is not empty as it is in a compressed development token."""
-    return token.count(".") == 2 and not token.startswith(".")
-
-
-def _user_of(token: str, secret: str) -> str:
-    user_id, expires_at = _claims(token, secret)
-    if not time.time() <= expires_at:  # so written, it is false for what is no number too
-        raise Rejected("This token has expired.")
-    return user_id
-
-
-@lru_cache(maxsize=1024)
-def _claims(token: str, secret: str) -> tuple[str, float]:
-    """Whom a token is for and when it ends, in seconds since 1970. Raises Rejected, which is not remembered."""
-    try:
-        claims = URLSafeSerializer(secret, salt=_SALT).loads(token)
-        if not isinstance(claims["sub"], str):
-            raise TypeError("a user id is a text")
-        return claims["sub"], float(claims["exp"])
-    except (BadSignature, KeyError, TypeError, ValueError):
-        raise Rejected("This token is not one of ours.") from None
 
 
 def _covers(pattern: str, subject: str) -> bool:

@@ -5,11 +5,12 @@ ECDSA on P-256, algorithm ES256 (RFC 7518, 3.4); a key's id is its thumbprint (R
 
 import json
 import time
-from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from taskmaster.identity import checked_user_id
+from taskmaster.jws import base64url
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -39,7 +40,8 @@ def token(user_id: str, private: bytes, *, issuer: str, audience: str, seconds: 
 
     Raises ValueError for a wrong user id or key.
     """
-    import jwt
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec, utils
 
     key, now = _loaded(private), int(time.time())
     claims = {
@@ -48,8 +50,12 @@ def token(user_id: str, private: bytes, *, issuer: str, audience: str, seconds: 
         "sub": checked_user_id(user_id),
         "iat": now,
         "exp": now + int(seconds),
+        "jti": str(uuid4()),
     }
-    return jwt.encode(claims, key, algorithm=_ALGORITHM, headers={"kid": _jwk(key)["kid"]})
+    parts = ({"alg": _ALGORITHM, "kid": _jwk(key)["kid"], "typ": "JWT"}, claims)
+    signed = ".".join(base64url(json.dumps(part, separators=(",", ":")).encode()) for part in parts)
+    r, s = utils.decode_dss_signature(key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
+    return f"{signed}.{base64url(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
 
 
 def _loaded(private: bytes) -> "EllipticCurvePrivateKey":
@@ -70,12 +76,8 @@ def _jwk(private: "EllipticCurvePrivateKey") -> dict[str, str]:
     point = private.public_key().public_numbers()
     needed = {"crv": "P-256", "kty": "EC", "x": _number(point.x), "y": _number(point.y)}
     thumbprint = sha256(json.dumps(needed, separators=(",", ":"), sort_keys=True).encode()).digest()
-    return {**needed, "alg": _ALGORITHM, "use": "sig", "kid": _base64(thumbprint)}
+    return {**needed, "alg": _ALGORITHM, "use": "sig", "kid": base64url(thumbprint)}
 
 
 def _number(number: int) -> str:
-    return _base64(number.to_bytes(32, "big"))
-
-
-def _base64(data: bytes) -> str:
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
+    return base64url(number.to_bytes(32, "big"))

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from taskmaster import http_session
-from taskmaster.deadline import Deadline
-
 if TYPE_CHECKING:
     import requests
+
+    from taskmaster.deadline import Deadline
 
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -25,19 +24,27 @@ def headers() -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def session(deadline: Deadline) -> "requests.Session":
-    """For requests to the API, verified against the cluster's own authority; the public ones where there is none.
+def trusted() -> ssl.SSLContext | None:
+    """What trusts the cluster's own authority, for requests to the API; None where there is none: the public ones.
 
     Many clusters' authorities have no key usage or key identifier, which Python insists on from 3.13 (RFC 5280,
     VERIFY_X509_STRICT) and Kubernetes' own clients do not: names, signatures and dates are verified as ever.
     """
     authority = _ACCOUNT / "ca.crt"
     if not authority.exists():
-        return http_session.session(deadline)
+        return None
     trusting = ssl.create_default_context(cafile=authority)
     trusting.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    asking = http_session.session(deadline, ssl_context=trusting)
-    asking.verify = str(authority)
+    return trusting
+
+
+def session(deadline: "Deadline") -> "requests.Session":
+    """For requests to the API until a deadline, verified as `trusted` says."""
+    from taskmaster import http_session
+
+    asking = http_session.session(deadline, ssl_context=trusted())
+    if (_ACCOUNT / "ca.crt").exists():
+        asking.verify = str(_ACCOUNT / "ca.crt")
     return asking
 
 

@@ -129,10 +129,6 @@ class Settings(BaseModel):
         {}, description='topics that have other names here, as JSON: {"task-events": "prod.task-events"}'
     )
 
-    dev_token_secret: SecretStr = Field(
-        SecretStr(""),
-        description="key of the development tokens that `taskmaster token` signs; empty: no such token is accepted",
-    )
     oidc_issuer: str = Field("", description="who signs people's tokens, exactly as their claim iss has it")
     oidc_audience: str = Field("", description="for whom people's tokens must be (claim aud)")
     oidc_jwks_url: KeysUrl = Field(
@@ -214,10 +210,10 @@ def read(environ: Mapping[str, str], *, needs: tuple[str, ...] = ()) -> Settings
         settings = None
     if settings:
         faults += [*_broker_faults(settings, given, needs), *_issuer_faults(settings)]
-    if environ.get("KUBERNETES_SERVICE_HOST") and "dev_token_secret" in given:
+    if environ.get("DEV_TOKEN_SECRET"):
         faults.append(
-            "DEV_TOKEN_SECRET is set in a Kubernetes pod, where no development token may be accepted: take it away, and"
-            " set OIDC_ISSUER and OIDC_AUDIENCE (without an identity provider: see `taskmaster keys new --help`)"
+            "DEV_TOKEN_SECRET is no longer read: take it away, and set OIDC_ISSUER and OIDC_AUDIENCE"
+            " (without an identity provider: see `taskmaster keys new --help`)"
         )
     if faults or not settings:
         raise WrongSetting("\n".join(["taskmaster cannot start:", *(f"  {fault}" for fault in faults)]))

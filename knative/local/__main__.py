@@ -16,9 +16,10 @@ import requests
 
 from knative.local.embedded import EmbeddedError
 from knative.local.fields import ManifestError
+from knative.local.identity_provider import IdentityProvider, WrongKeyError
 from knative.local.jobs import JobFailedError
 from knative.local.logs import LogStream, StreamHandler
-from knative.local.up import Platform
+from knative.local.up import ENVIRONMENT, IDENTITY_KEY, Platform
 from knative.local.web import PortInUseError
 
 _PORT = 8080
@@ -30,6 +31,12 @@ _root_option = click.option(
     help="The project: the folder with functions/, knative/ and eventing/.",
 )
 
+_state_option = click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where database, passwords, keys and clock lie: .local in the project, unless two are to run side by side.",
+)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
@@ -39,11 +46,7 @@ def main() -> None:
 @main.command()
 @_port_option
 @_root_option
-@click.option(
-    "--state",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where database, passwords and clock lie: .local in the project, unless two are to run side by side.",
-)
+@_state_option
 @click.option("--json", "as_json", is_flag=True, help="Write the logs as JSON lines.")
 def up(port: int, root: Path, state: Path | None, as_json: bool) -> None:
     """Start everything and serve until Ctrl-C."""
@@ -62,7 +65,7 @@ def up(port: int, root: Path, state: Path | None, as_json: bool) -> None:
             threading.Event().wait()
     except KeyboardInterrupt:
         stream.line("knative", "stopped: nothing is left running")
-    except (EmbeddedError, JobFailedError, ManifestError, PortInUseError) as error:
+    except (EmbeddedError, JobFailedError, ManifestError, PortInUseError, WrongKeyError) as error:
         raise click.ClickException(str(error)) from None
 
 
@@ -70,17 +73,31 @@ def up(port: int, root: Path, state: Path | None, as_json: bool) -> None:
 @_root_option
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(root: Path, command: tuple[str, ...]) -> None:
-    """Run COMMAND with the functions' own settings, such as `run taskmaster token alice`."""
-    file = root / ".local" / "environment.json"
-    if not file.exists():
-        raise click.ClickException("the platform is not running here: start it with `python -m knative.local up`")
+    """Run COMMAND with the functions' own settings, such as `run taskmaster dead-letters list`."""
     scripts = str(Path(sys.executable).parent)
     path = os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)])
-    environment = {**os.environ, "PATH": path, **json.loads(file.read_text())}
+    environment = {**os.environ, "PATH": path, **_environment(root / ".local")}
     program = shutil.which(command[0], path=path)
     if program is None:
         raise click.ClickException(f"there is no command {command[0]}")
     os.execve(program, command, environment)  # noqa: S606
+
+
+@main.command()
+@_root_option
+@_state_option
+@click.option("--days", default=30, show_default=True, type=click.IntRange(1, 3650), help="How long it holds.")
+@click.argument("user")
+def token(root: Path, state: Path | None, days: int, user: str) -> None:
+    """Print a token that speaks for USER, of the identity provider of what `up` runs."""
+    state = state or root / ".local"
+    issuer, key = _environment(state)["OIDC_ISSUER"], state / IDENTITY_KEY
+    try:
+        if not key.exists():
+            raise WrongKeyError(f"{key} is gone: start `python -m knative.local up` again, which makes another")
+        click.echo(IdentityProvider(key, issuer=issuer).token(user, seconds=days * 86_400))
+    except (ValueError, WrongKeyError) as error:
+        raise click.ClickException(str(error)) from None
 
 
 @main.command()
@@ -97,6 +114,15 @@ def status(port: int) -> None:
 def travel(by: str, port: int) -> None:
     """Move business time BY 31d, 1d12h, -2h or PT30M."""
     click.echo(f"business time is now {_ask('POST', port, '/-/travel', {'by': by})['business_time']}")
+
+
+def _environment(state: Path) -> dict[str, str]:
+    """The functions' own settings, while they run."""
+    file = state / ENVIRONMENT
+    if not file.exists():
+        raise click.ClickException("the platform is not running here: start it with `python -m knative.local up`")
+    found: dict[str, str] = json.loads(file.read_text())
+    return found
 
 
 def _ask(method: str, port: int, path: str, content: dict[str, str] | None = None) -> dict[str, str]:

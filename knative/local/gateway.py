@@ -3,6 +3,7 @@
     http://localhost:8080/tasks               by method and path, as the HTTPRoute says
     http://create-task.localhost:8080/        the function itself, as Knative's ingress does
     http://localhost:8080/-/status            what runs, for the one who runs it
+    http://localhost:8080/.well-known/...     the identity provider, whose issuer this address is
 
 A Service that is cluster-local, and every host that only the inside of a cluster knows (.svc), is a 404 here: that is
 what keeps a stranger from posing as a KafkaSource.
@@ -19,6 +20,7 @@ from typing import Any
 from urllib3.exceptions import HTTPError
 from waitress.channel import ClientDisconnected
 
+from knative.local.identity_provider import IdentityProvider
 from knative.local.pod import Request, Response, UnavailableError
 from knative.local.resources import Route
 from knative.local.serving import Serving
@@ -44,12 +46,20 @@ Admin = Callable[[str, str, bytes], tuple[int, dict[str, Any]] | None]
 
 
 class Gateway:
-    """A WSGI application. `admin` is asked with method, path and body."""
+    """A WSGI application. `admin` is asked with method, path and body; `provider` has the paths that it serves."""
 
-    def __init__(self, serving: Serving, routes: Sequence[Route], *, admin: Admin | None = None) -> None:
+    def __init__(
+        self,
+        serving: Serving,
+        routes: Sequence[Route],
+        *,
+        admin: Admin | None = None,
+        provider: IdentityProvider | None = None,
+    ) -> None:
         self._serving = serving
         self._routes = routes
         self._admin = admin
+        self._provider = provider
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         host = environ.get("HTTP_HOST", "")
@@ -60,6 +70,8 @@ class Gateway:
             return _problem(start_response, 404, "This host is reached from inside the cluster alone.")
         if path.startswith("/-/"):
             return self._administer(environ, name, start_response)
+        if self._provider and name in _LOOPBACK and self._provider.serves(path):
+            return self._provider(environ, start_response)
         service = self._service_of(name) or route(self._routes, method, path)
         if service is None or self._serving.service(service).cluster_local:
             return _problem(start_response, 404, f"Nothing is served at {method} {path} of {host}.")

@@ -5,7 +5,6 @@ taskmaster-database-owner   MIGRATION_DATABASE_URL: the owner of the tables, for
 taskmaster-kafka            KAFKA_BOOTSTRAP_SERVERS, and KAFKA_* as given for a real broker
 taskmaster-kafka-source     the same for KafkaSources: their own user where KAFKA_SOURCE_* are given, and ca.crt
 taskmaster-kafka-admin      the user who makes topics, where KAFKA_ADMIN_* are given
-taskmaster-identity         DEV_TOKEN_SECRET
 """
 
 from __future__ import annotations
@@ -75,7 +74,6 @@ def make_up(owner_url: str, kafka: Mapping[str, str], passwords: Passwords) -> S
         "taskmaster-kafka": functions,
         "taskmaster-kafka-source": source,
         "taskmaster-kafka-admin": _own(kafka, _ADMIN),
-        "taskmaster-identity": {"DEV_TOKEN_SECRET": passwords["DEV_TOKEN_SECRET"]},
     }
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import subprocess
-import sys
 import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -39,7 +37,7 @@ class Story:
         self.console = console
         self.records = Records(platform.bootstrap_servers)
         self._session = requests.Session()
-        self._session.headers["Authorization"] = f"Bearer {_token(platform)}"
+        self._session.headers["Authorization"] = f"Bearer {platform.token(USER)}"
         self._chapter = 0
 
     def chapter(self, title: str) -> None:
@@ -109,10 +107,3 @@ class Story:
     def must(self, truth: bool, what: str) -> None:
         if not truth:
             raise NotTrue(what)
-
-
-def _token(platform: Platform) -> str:
-    command = [sys.executable, "-m", "taskmaster.cli", "token", USER]
-    environment = platform.secret("taskmaster-identity")
-    done = subprocess.run(command, cwd=ROOT / "functions", env=environment, check=True, capture_output=True, text=True)
-    return done.stdout.strip()

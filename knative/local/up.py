@@ -25,6 +25,7 @@ from typing import Any
 from knative.local import embedded, jobs, manifests, secrets
 from knative.local.clock import Clock, duration
 from knative.local.gateway import Gateway
+from knative.local.identity_provider import IdentityProvider
 from knative.local.kafka_source import KafkaSourceAdapter
 from knative.local.kubernetes_api import KubernetesApi
 from knative.local.logs import LogStream
@@ -37,6 +38,10 @@ from knative.local.watch import watching
 from knative.local.web import Gate, WebServer
 
 _logger = logging.getLogger(__name__)
+
+# In the folder of the state: what else runs there needs them.
+IDENTITY_KEY = "identity-key.pem"
+ENVIRONMENT = "environment.json"
 
 _GATEWAY_THREADS = 64
 _DRAIN_SECONDS = 5.0
@@ -75,6 +80,7 @@ class Platform:
         self._session_timeout = session_timeout
         self._running = contextlib.ExitStack()
         self._secrets: secrets.Secrets = {}
+        self._provider: IdentityProvider
         self._serving: Serving
         self._sources: list[KafkaSourceAdapter] = []
         self._pings: list[PingSourceAdapter] = []
@@ -123,6 +129,10 @@ class Platform:
     def secret(self, name: str) -> dict[str, str]:
         """The content of a Secret as the functions get it."""
         return self._secrets[name]
+
+    def token(self, user: str, *, seconds: float = 3600) -> str:
+        """An access token of the identity provider for this user. Raises ValueError for what is no user."""
+        return self._provider.token(user, seconds=seconds)
 
     def pods(self, function: str) -> list[Pod]:
         """The function's processes: starting, serving and draining."""
@@ -178,6 +188,7 @@ class Platform:
         self._state.mkdir(parents=True, exist_ok=True)
         self.clock = Clock(self._state / "clock-offset")
         self.clock.reset()
+        self._provider = IdentityProvider(self._state / IDENTITY_KEY, issuer=self.url)
         self._secrets = self._made_up_secrets()
         everything = {**found.config_maps, **self._secrets}
         functions = self._root / "functions"
@@ -192,7 +203,7 @@ class Platform:
             found.services.values(), cwd=functions, sources=everything, env=env, on_line=self._on_line
         )
         self._running.callback(self._serving.stop)
-        gate.open(Gateway(self._serving, found.routes, admin=self._administer))
+        gate.open(Gateway(self._serving, found.routes, admin=self._administer, provider=self._provider))
 
         sink = ClusterSink(self._serving)
         is_embedded = not self._environ.get("KAFKA_BOOTSTRAP_SERVERS")
@@ -226,11 +237,11 @@ class Platform:
         kafka = {name: value for name, value in self._environ.items() if name.startswith("KAFKA_") and value}
         if not kafka.get("KAFKA_BOOTSTRAP_SERVERS"):
             kafka["KAFKA_BOOTSTRAP_SERVERS"] = self._running.enter_context(embedded.broker())
-        return secrets.make_up(owner_url, kafka, passwords)
+        return secrets.make_up(owner_url, kafka, passwords) | {"taskmaster-identity": self._provider.settings}
 
     def _write_environment(self) -> None:
         """For the commands that whoever runs this wants to run beside it: the content of the Secrets."""
-        file = self._state / "environment.json"
+        file = self._state / ENVIRONMENT
         file.touch(mode=0o600)
         names = ("taskmaster-database", "taskmaster-kafka", "taskmaster-identity")
         file.write_text(json.dumps({key: value for name in names for key, value in self.secret(name).items()}))

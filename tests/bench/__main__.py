@@ -47,7 +47,8 @@ def main() -> int:
 
             server, bootstrap_servers = stack.enter_context(postgres()), stack.enter_context(broker())
             step("preparing the databases and topics")
-            ours = contenders.taskmaster(server, bootstrap_servers)
+            provider = stack.enter_context(contenders.identity_provider())
+            ours = contenders.taskmaster(server, bootstrap_servers, provider)
             usual = contenders.usual(server, bootstrap_servers)
             hello = contenders.hello_world()
             proof = {each.name: stack.enter_context(Evidence(each, bootstrap_servers)) for each in (usual, ours)}

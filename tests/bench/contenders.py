@@ -21,13 +21,14 @@ import psycopg
 from kafka.admin import KafkaAdminClient, NewTopic
 
 from knative.local.embedded import Server
+from knative.local.identity_provider import IdentityProvider
 from knative.local.processes import base_environment, free_port, spawn, stop
-from taskmaster import identity
+from knative.local.web import WebServer
 from tests.bench import usual_design
 
 _ROOT = Path(__file__).parents[2]
 _FUNCTIONS = _ROOT / "functions"
-_SECRET = "only for this bench"
+_SECRET = "only for this bench, and long enough for HS256"
 _USER = "ada"
 _START_SECONDS = 30.0
 _DRAIN_SECONDS = 30.0
@@ -115,14 +116,14 @@ def ended(server: Running) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def taskmaster(postgres: Server, bootstrap_servers: str) -> Contender:
-    """create-task as its image runs it, on a migrated database."""
+def taskmaster(postgres: Server, bootstrap_servers: str, provider: IdentityProvider) -> Contender:
+    """create-task as its image runs it, on a migrated database. It finds the keys of the provider by discovery."""
     _make_database(postgres, "taskmaster")
     environment = {
         "DATABASE_URL": postgres.login("taskmaster_user", "user", "taskmaster"),
         "SYSTEM_DATABASE_URL": postgres.login("taskmaster_system", "system", "taskmaster"),
         "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
-        "DEV_TOKEN_SECRET": _SECRET,
+        **provider.settings,
         "FUNCTION_TARGET": "create_task",
     }
     owner = {"MIGRATION_DATABASE_URL": _owner(postgres, "taskmaster")}
@@ -139,10 +140,23 @@ def taskmaster(postgres: Server, bootstrap_servers: str) -> Contender:
         command=[sys.executable, "-m", "taskmaster.serve"],
         directory=_FUNCTIONS,
         environment=environment,
-        request=_post(identity.development_token(_USER, secret=_SECRET, seconds=86_400)),
+        request=_post(provider.token(_USER, seconds=86_400)),
         database=_owner(postgres, "taskmaster"),
         topic="task-events",
     )
+
+
+@contextlib.contextmanager
+def identity_provider() -> Iterator[IdentityProvider]:
+    """The stand-in's, served on a port of its own."""
+    with tempfile.TemporaryDirectory() as directory:
+        port = free_port()
+        provider = IdentityProvider(Path(directory) / "key.pem", issuer=f"http://localhost:{port}")
+        web = WebServer(provider, port=port)
+        try:
+            yield provider
+        finally:
+            web.stop()
 
 
 def usual(postgres: Server, bootstrap_servers: str) -> Contender:

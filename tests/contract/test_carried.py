@@ -18,7 +18,7 @@ from knative.local.cloud_event import from_record
 from taskmaster import events
 from taskmaster.events import Origin, Outgoing, outgoing
 from taskmaster.header_values import CannotTravel
-from taskmaster.identity import development_token, is_user_id
+from taskmaster.identity import checked_user_id, is_user_id
 from taskmaster.receipts import outbox_row
 from tests.fake_store import FakeStore
 from tests.fuzz.targets import Record
@@ -138,7 +138,7 @@ def test_by_a_person(pack: Pack, correlation: str, key: str, attributes: dict[st
 
     if not is_user_id(user):
         with pytest.raises(ValueError, match="a user id has"):
-            development_token(user, secret=pack.secret, seconds=60)
+            checked_user_id(user)
         user = "ada"
     tied: dict[str, Any] = {"X_Correlation_Id": header(correlation), "Idempotency_Key": header(key)}
     answer = pack.call("create-task", "POST", "/tasks", {"title": "x"}, user=user, **tied)

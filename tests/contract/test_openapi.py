@@ -16,7 +16,7 @@ from openapi_spec_validator import validate
 
 from knative.local import gateway, manifests
 from knative.local.web import WebServer
-from taskmaster.identity import development_token
+from tests import tokens
 from tests.address import address
 from tests.pack import FUNCTIONS, Json, Pack
 from tests.specifications import openapi
@@ -261,13 +261,12 @@ def test_schemathesis_finds_nothing(pack: Pack) -> None:
     seconds = int(os.environ.get("FUZZ_SECONDS", "0"))
     same = ["--seed", "7", "--phases", "examples,coverage,fuzzing", "--max-examples", "60"]
     asked = ["--max-time", str(seconds)] if seconds else same
-    token = development_token(pack.user, secret=pack.secret, seconds=seconds + 6 * 3600)  # a busy machine takes its time
     web = WebServer(address(pack))
     try:
         found = subprocess.run(
             [
                 sys.executable, "-m", "schemathesis.cli", "--config-file", FUZZ / "http.toml", "run", openapi.FILE,
-                "--url", f"http://127.0.0.1:{web.port}", "--header", f"Authorization: Bearer {token}",
+                "--url", f"http://127.0.0.1:{web.port}", "--header", f"Authorization: {tokens.bearer(pack.user)}",
                 "--checks", "all", "--exclude-checks", "unsupported_method", *asked,
                 "--no-color", "--warnings", "off",
             ],

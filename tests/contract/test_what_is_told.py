@@ -12,11 +12,12 @@ import pytest
 import requests
 
 from knative.local.processes import free_port
+from tests import tokens
 from tests.function_process import FunctionProcess, eventually
 
 PLANTED = {
     name: f"planted-{name}-{uuid4().hex}"
-    for name in ("dev-token", "database", "smtp", "title", "user", "key", "webhook-path", "token")
+    for name in ("database", "smtp", "title", "user", "key", "webhook-path", "token")
 }
 WEBHOOK_KEY = "whsec_" + uuid4().hex + uuid4().hex[:8]
 INSIDES = (
@@ -47,7 +48,6 @@ class Told:
 def configured(environment: Mapping[str, str], **changes: str) -> dict[str, str]:
     return {
         **environment,
-        "DEV_TOKEN_SECRET": PLANTED["dev-token"],
         "SMTP_URL": f"smtp://user:{PLANTED['smtp']}@127.0.0.1:1",
         "LOG_LEVEL": "DEBUG",
         **changes,
@@ -106,7 +106,8 @@ def test_no_secret_is_in_the_log(told: tuple[str, Told], environment: dict[str, 
     case, said = told
     assert said.lines, case
     passwords = {str(urlsplit(environment[name]).password) for name in ("DATABASE_URL", "SYSTEM_DATABASE_URL")}
-    for secret in {*PLANTED.values(), WEBHOOK_KEY, WEBHOOK_KEY.removeprefix("whsec_"), *passwords}:
+    keys = {WEBHOOK_KEY, WEBHOOK_KEY.removeprefix("whsec_"), tokens.token(PLANTED["user"])}
+    for secret in {*PLANTED.values(), *keys, *passwords}:
         assert [line for line in said.lines if secret in line] == [], case
 
 
@@ -117,7 +118,7 @@ def test_nothing_of_the_insides_is_in_an_answer(told: tuple[str, Told]) -> None:
     for answer in said.answers:
         if answer.status_code >= 400:
             shown = answer.text + str(dict(answer.headers))
-            for inside in (*INSIDES, PLANTED["dev-token"], PLANTED["database"], PLANTED["token"], WEBHOOK_KEY):
+            for inside in (*INSIDES, tokens.token(PLANTED["user"]), PLANTED["database"], PLANTED["token"], WEBHOOK_KEY):
                 assert inside not in shown, (case, answer.status_code)
             assert answer.headers["Content-Type"] == "application/problem+json"
         assert WEBHOOK_KEY not in answer.text

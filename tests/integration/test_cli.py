@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from knative.local.processes import free_port
-from taskmaster import cli, oidc, routes
+from taskmaster import cli, keypair, oidc, routes
 from taskmaster.identity import caller
 from taskmaster.settings import read
 from tests import command_line
@@ -246,17 +246,11 @@ def test_a_topic_name_that_is_none_is_one_sentence(no_topics: dict[str, str]) ->
 # token ----------------------------------------------------------------------------------------------------------------
 
 
-def test_a_token_speaks_for_its_user() -> None:
-    ended = taskmaster({"DEV_TOKEN_SECRET": PASSWORD}, "token", "ada")
-    assert ended.returncode == 0
-    assert ended.stderr == ""
-    assert PASSWORD not in ended.stdout
-    assert caller(f"Bearer {ended.stdout.strip()}", secret=PASSWORD) == "ada"
-
-
 @pytest.mark.parametrize("user", ["", "a" * 129, "a\nb"])
-def test_a_token_for_nobody_is_refused(user: str) -> None:
-    expect_one_sentence(taskmaster({"DEV_TOKEN_SECRET": PASSWORD}, "token", user), "128")
+def test_a_token_for_nobody_is_refused(tmp_path: Path, user: str) -> None:
+    file = tmp_path / "key.pem"
+    file.write_bytes(keypair.new())
+    expect_one_sentence(taskmaster({}, "token", user, "--key", str(file)), "128")
 
 
 # keys -----------------------------------------------------------------------------------------------------------------
@@ -311,7 +305,6 @@ def pem(private: Any, *, password: str = "") -> bytes:
     [
         ("migrate", ["MIGRATION_DATABASE_URL", "DATABASE_URL", "SYSTEM_DATABASE_URL"]),
         ("topics", ["KAFKA_BOOTSTRAP_SERVERS"]),
-        ("token ada", ["DEV_TOKEN_SECRET"]),
     ],
 )
 def test_a_setting_that_is_missing_is_named(command: str, names: list[str]) -> None:
@@ -327,6 +320,7 @@ def test_a_setting_that_is_missing_is_named(command: str, names: list[str]) -> N
     [
         "nonsense",
         "token",
+        "token ada",
         "keys",
         "keys new",
         "token ada --key /no/such/file",
@@ -335,7 +329,7 @@ def test_a_setting_that_is_missing_is_named(command: str, names: list[str]) -> N
     ],
 )
 def test_what_is_no_command_is_answered_with_how_to_ask(arguments: str) -> None:
-    ended = taskmaster({"DEV_TOKEN_SECRET": PASSWORD}, *arguments.split())
+    ended = taskmaster({}, *arguments.split())
     assert ended.returncode == 2
     assert ended.stderr.startswith("Usage: ")
     assert "Traceback" not in ended.stderr

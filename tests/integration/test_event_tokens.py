@@ -10,6 +10,7 @@ from werkzeug import Response
 from werkzeug.test import TestResponse
 
 from taskmaster import oidc, runtime, settings
+from tests import tokens
 from tests.issuer import AUDIENCE, Issuer
 from tests.pack import Pack
 
@@ -100,7 +101,7 @@ def test_a_token_that_does_not_hold_opens_nothing(pack: Pack, post: Post, issuer
     """404, which a source tries again, and not 401, after which it would give the event up."""
     for token in (
         "x",
-        pack.token(),  # a development token is a person's
+        tokens.token(pack.user),  # of another issuer, which people sign in with
         issuer.token(SOURCE, aud="other"),
         issuer.token(SOURCE, iss="https://other.example"),
         issuer.token(SOURCE, seconds=-60),
@@ -139,7 +140,7 @@ def test_a_persons_token_is_no_sources_and_a_sources_no_persons(
     pack: Pack, post: Post, issuer: Issuer, configure: Configure
 ) -> None:
     """Both of one issuer: the audience tells them apart."""
-    configure(OIDC_ISSUER=issuer.url, OIDC_AUDIENCE="people")
+    configure(OIDC_ISSUER=issuer.url, OIDC_AUDIENCE="people", OIDC_JWKS="")
     person, source = issuer.token("ada", aud="people"), issuer.token(SOURCE)
     assert post(OUTSIDE, person).status_code == 404
     assert pack.call("query-tasks", "GET", "/tasks", Authorization=f"Bearer {source}").status_code == 401

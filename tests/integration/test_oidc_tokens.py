@@ -14,14 +14,15 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Response
 from werkzeug.test import TestResponse
 
-from taskmaster import oidc, runtime, settings
+from taskmaster import jws, oidc, runtime, settings
+from tests import tokens
 from tests.issuer import ALGORITHMS, AUDIENCE, Issuer, jwk, private_key, private_rsa_key
 from tests.pack import Pack
 
 
 @dataclass
 class SignedIn:
-    """The pack with an identity provider and without development tokens."""
+    """The pack with an identity provider, whose keys are found by discovery."""
 
     pack: Pack
     issuer: Issuer
@@ -42,9 +43,8 @@ class SignedIn:
 def signed_in(pack: Pack, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[SignedIn]:
     issuer = Issuer.on(httpserver)
     oidc.verifier.cache_clear()
-    monkeypatch.delenv("DEV_TOKEN_SECRET")
     signed_in = SignedIn(pack, issuer)
-    signed_in.configure(monkeypatch, **issuer.settings)
+    signed_in.configure(monkeypatch, **issuer.settings, OIDC_JWKS="")
     yield signed_in
     oidc.verifier.cache_clear()
 
@@ -121,7 +121,7 @@ def test_a_token_that_held_is_not_verified_again_until_it_ends(
 
     token = signed_in.issuer.token()
     assert signed_in.ask(token).status_code == 200
-    monkeypatch.setattr(jwt, "decode", None)
+    monkeypatch.setattr(jws, "is_signed_by", None)
     assert signed_in.ask(token).status_code == 200
     later = time.time() + 120
     monkeypatch.setattr("taskmaster.identity.time.time", lambda: later)
@@ -167,7 +167,7 @@ WRONG: dict[str, tuple[Callable[[Issuer], str], str]] = {
     "two parts": (lambda i: "a.b", OURS),
     "four parts": (lambda i: i.token() + ".x", OURS),
     "nothing in its parts": (lambda i: "..", OURS),
-    "a development token": (lambda i: "eyJzdWIiOiJhZGEifQ.c2ln", OURS),
+    "another issuer's": (lambda i: tokens.token("ada"), OURS),
     "no signature": (lambda i: i.token().rpartition(".")[0] + ".", OURS),
     "another's signature": (lambda i: with_parts(i, signature="grace"), OURS),
     "other claims": (lambda i: with_parts(i, claims="grace"), OURS),
@@ -269,21 +269,11 @@ def test_without_a_token_the_challenge_names_no_error(signed_in: SignedIn) -> No
     assert signed_in.issuer.asked == []
 
 
-def test_a_development_token_is_refused_unless_it_is_switched_on(
-    signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pack = signed_in.pack
-    expect_unsigned(signed_in.ask(pack.token()), "not one of ours")
-    signed_in.configure(monkeypatch, DEV_TOKEN_SECRET=pack.secret)
-    for token in (pack.token(), signed_in.issuer.token(), pack.token("u" * 128)):
-        assert signed_in.ask(token).status_code == 200
-
-
 def test_where_nobody_can_sign_in_the_operator_is_told_what_to_set(
     signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signed_in.configure(monkeypatch, OIDC_ISSUER="", OIDC_AUDIENCE="")
-    for token in ("", signed_in.issuer.token(), signed_in.pack.token()):
+    for token in ("", signed_in.issuer.token(), tokens.token("ada")):
         expect_unsigned(signed_in.ask(token), "OIDC_ISSUER and OIDC_AUDIENCE", error="")
 
 
@@ -325,6 +315,6 @@ def test_why_a_token_was_rejected_is_for_the_log(
     token = signed_in.issuer.token(aud="other")
     with caplog.at_level(logging.DEBUG):
         signed_in.ask(token)
-    assert "a token was rejected: InvalidAudienceError" in caplog.text
+    assert "a token was rejected: This token is for another audience." in caplog.text
     for part in token.split("."):
         assert part not in caplog.text

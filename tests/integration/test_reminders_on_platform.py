@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,16 +29,8 @@ class User:
 
     def __init__(self, platform: Platform, name: str) -> None:
         self.platform, self.name = platform, name
-        token = subprocess.run(
-            [sys.executable, "-m", "taskmaster.cli", "token", name],
-            cwd=ROOT / "functions",
-            env=platform.secret("taskmaster-identity"),
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.strip()
         self._session = requests.Session()
-        self._session.headers["Authorization"] = f"Bearer {token}"
+        self._session.headers["Authorization"] = f"Bearer {platform.token(name)}"
 
     def call(self, method: str, path: str, body: Any = None) -> Any:
         answer = self._session.request(method, self.platform.url + path, json=body, timeout=60)

@@ -13,6 +13,7 @@ from psycopg import ClientCursor
 from knative.local.embedded import Server, postgres
 from taskmaster import runtime
 from taskmaster.session import StatementFailed
+from tests import tokens
 from tests.command_line import taskmaster
 from tests.pack import Pack
 
@@ -35,7 +36,7 @@ def environment(server: Server) -> dict[str, str]:
         "DATABASE_URL": server.login("taskmaster_user", "u", "postgres"),
         "SYSTEM_DATABASE_URL": server.login("taskmaster_system", "s", "postgres"),
         "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
-        "DEV_TOKEN_SECRET": "a secret of the tests",
+        **tokens.settings(),
     }
     assert "not done" not in taskmaster(configured, "migrate").stdout
     return configured

@@ -4,6 +4,7 @@ import gzip
 
 import pytest
 
+from tests import tokens
 from tests.pack import Pack
 
 
@@ -131,7 +132,7 @@ def test_a_body_must_say_what_it_is(pack: Pack) -> None:
         answer = pack.call("create-task", "POST", "/tasks", b'{"title": "x"}', Content_Type=content_type)
         assert answer.status_code == 415, content_type
     answer = pack.client("create-task").post(
-        "/tasks", data=b'{"title": "x"}', headers={"Authorization": f"Bearer {pack.token()}"}
+        "/tasks", data=b'{"title": "x"}', headers={"Authorization": tokens.bearer(pack.user)}
     )
     assert answer.status_code == 415
     assert pack.tasks() == []

@@ -14,7 +14,6 @@ import requests
 from kafka import KafkaConsumer, KafkaProducer
 
 from knative.local.up import Platform
-from taskmaster.identity import development_token
 from tests.brokers import Kafka
 from tests.specifications import published
 
@@ -31,8 +30,7 @@ class User:
         self._kafka = kafka
         self._producer = producer
         self._session = requests.Session()
-        secret = platform.secret("taskmaster-identity")["DEV_TOKEN_SECRET"]
-        self._session.headers["Authorization"] = f"Bearer {development_token(name, secret=secret, seconds=600)}"
+        self._session.headers["Authorization"] = f"Bearer {platform.token(name)}"
 
     @classmethod
     @contextmanager

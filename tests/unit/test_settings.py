@@ -101,7 +101,7 @@ def test_a_wrong_setting_ends_a_process_with_code_1_and_its_sentences() -> None:
     assert isinstance(ended.value.code, str)  # which Python prints to standard error, and exits with 1
 
 
-SECRETS = ["DATABASE_URL", "SYSTEM_DATABASE_URL", "MIGRATION_DATABASE_URL", "KAFKA_SASL_PASSWORD", "DEV_TOKEN_SECRET"]
+SECRETS = ["DATABASE_URL", "SYSTEM_DATABASE_URL", "MIGRATION_DATABASE_URL", "KAFKA_SASL_PASSWORD"]
 
 
 @pytest.mark.parametrize("name", SECRETS)

@@ -119,7 +119,6 @@
   "KAFKA_TOPICS" "it is made from kafka.topics" "KAFKA_SSL_CAFILE" "it is made from kafka.ca"
   "KAFKA_SSL_CERTFILE" "it is made from kafka.client" "KAFKA_SSL_KEYFILE" "it is made from kafka.client"
   "REMINDER_ALARM" "it is made from alarm.enabled"
-  "DEV_TOKEN_SECRET" "it is for a laptop: on a cluster OIDC_ISSUER and OIDC_AUDIENCE say whose tokens are accepted"
   "CLOCK_OFFSET_FILE" "it is for a laptop" "KUBERNETES_API_URL" "it is for a laptop"
 -}}
 {{- range $name, $value := .settings -}}
