@@ -60,7 +60,7 @@ test: .dev ## Run unit, contract and integration tests on a real PostgreSQL and 
 	@$(RUN) pytest -n $(WORKERS) --dist worksteal -q $(ARGS)
 
 test-kafka: .dev ## Run what uses a broker on an Apache Kafka with SASL, TLS and ACLs (needs Java, Maven)
-	@$(RUN) pytest -n 2 --dist worksteal -q --broker=kafka --timeout 300 tests/contract tests/integration tests/platform tests/apache_kafka $(ARGS)
+	@$(RUN) pytest -n 2 --dist worksteal -q --broker=kafka --timeout 300 tests/contract tests/integration tests/platform tests/programs/apache_kafka $(ARGS)
 
 test-compose: .dev ## The same on a Redpanda and a PostgreSQL of Docker: tests/compose.yaml
 	@docker compose version >/dev/null 2>&1 || { echo "make test-compose: needs Docker with its compose plugin; make test and make test-kafka do without" >&2; exit 1; }
@@ -70,14 +70,14 @@ test-compose: .dev ## The same on a Redpanda and a PostgreSQL of Docker: tests/c
 		status=$$?; docker compose --file tests/compose.yaml down --volumes; exit $$status
 
 chaos: .dev ## Kill everything, then check every promise: make chaos SECONDS=600 COMMANDS=10000 SEED=7 (needs Java, Maven)
-	@$(RUN) tests.chaos run --seconds $(SECONDS) --commands $(COMMANDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+	@$(RUN) tests.programs.chaos run --seconds $(SECONDS) --commands $(COMMANDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 attack: .dev ## Measure what a hostile user, receiver or client costs another user: make attack SECONDS=60 ONLY=full-speed SEED=7
-	@$(RUN) tests.attack --seconds $(SECONDS) $(foreach name,$(ONLY),--only $(name)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+	@$(RUN) tests.programs.attack --seconds $(SECONDS) $(foreach name,$(ONLY),--only $(name)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 bench: .dev ## Measure against the usual design, side by side, and how late reminders are
-	@$(RUN) tests.bench
-	@$(RUN) tests.bench.reminders
+	@$(RUN) tests.programs.bench
+	@$(RUN) tests.programs.bench.reminders
 
 manifests: .dev ## Render the chart into knative/ and eventing/, after a change of its values (needs helm)
 	@$(RUN) helm.manifests
@@ -136,14 +136,14 @@ backing: .demo ## Lend a cluster a throw-away PostgreSQL and broker on this mach
 	@$(RUN) knative.cluster.backing $(if $(HOST),--host $(HOST)) $(ARGS)
 
 documents: .dev ## Write the OpenAPI and AsyncAPI documents and the schemas of the events from the code
-	@PYTHONPATH=functions $(RUN) tests.specifications $(ARGS)
+	@PYTHONPATH=functions $(RUN) tests.programs.specifications $(ARGS)
 
 asyncapi: ## Check the AsyncAPI document by its reference parser (needs Node.js)
-	@npm --prefix tests/specifications/parser ci --ignore-scripts --no-audit --no-fund --silent
-	@node tests/specifications/parser/check.js eventing/schemas/asyncapi.yaml
+	@npm --prefix tests/programs/specifications/parser ci --ignore-scripts --no-audit --no-fund --silent
+	@node tests/programs/specifications/parser/check.js eventing/schemas/asyncapi.yaml
 
 fuzz: .fuzz ## Let a fuzzer look for bytes that break a decoder: make fuzz SECONDS=600
-	@PYTHONPATH=functions $(RUN) tests.fuzz $(SECONDS)
+	@PYTHONPATH=functions $(RUN) tests.programs.fuzz $(SECONDS)
 
 fuzz-http: .dev ## Let schemathesis look for calls that break the OpenAPI document: make fuzz-http SECONDS=600
 	@FUZZ_SECONDS=$(SECONDS) $(RUN) pytest -q tests/contract/test_openapi.py -k schemathesis $(ARGS)
@@ -169,11 +169,11 @@ lock: .dev ## Renew the lock files from pyproject.toml
 	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		pyproject.toml --extra demo -c tests/requirements.txt -o knative/local/requirements.txt
 	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
-		--group fuzz -o tests/fuzz/requirements.txt
+		--group fuzz -o tests/programs/fuzz/requirements.txt
 	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		pyproject.toml -c tests/requirements.txt -o functions/requirements.txt
 	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
-		--group supply-chain -c tests/requirements.txt -o tests/supply_chain/requirements.txt
+		--group supply-chain -c tests/requirements.txt -o tests/programs/supply_chain/requirements.txt
 
 sbom: .supply-chain ## Write a CycloneDX bill of what the image is made of: make sbom SBOM=FILE
 	@mkdir -p $(dir $(SBOM))
@@ -182,13 +182,13 @@ sbom: .supply-chain ## Write a CycloneDX bill of what the image is made of: make
 	@echo "$(SBOM)"
 
 licences: .dev ## Check the licences of what the image is made of
-	@$(RUN) tests.supply_chain.licences
+	@$(RUN) tests.programs.supply_chain.licences
 
 audit: .supply-chain ## Look for known vulnerabilities in every lock file (asks a service)
-	@$(RUN) tests.supply_chain.audit
+	@$(RUN) tests.programs.supply_chain.audit
 
 secrets: ## Look for secrets in the tree and its history (needs Go)
-	@$(PYTHON) -m tests.supply_chain.secrets
+	@$(PYTHON) -m tests.programs.supply_chain.secrets
 
 clean: ## Forget the virtual environment and the local database
 	@rm -rf .venv .local

@@ -1,8 +1,8 @@
 """complete-task: a task is done; if it recurs, the event brings its next occurrence."""
 
-from taskmaster.door import operation
-from taskmaster.tasks import Task, TaskCommand
-from taskmaster.work import Work
+from taskmaster.domain.task import Task, TaskCommand
+from taskmaster.handling.unit_of_work import Work
+from taskmaster.web.door import operation
 
 
 class CompleteTask(TaskCommand):

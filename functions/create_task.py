@@ -2,11 +2,10 @@
 
 from pydantic import Field
 
-from taskmaster import reminders
-from taskmaster.door import operation
-from taskmaster.reminders import Reminders
-from taskmaster.series import Series, begun, checked
-from taskmaster.tasks import (
+from taskmaster.domain import reminders
+from taskmaster.domain.reminders import Reminders
+from taskmaster.domain.series import Series, begun, checked
+from taskmaster.domain.task import (
     Command,
     Day,
     Description,
@@ -19,7 +18,8 @@ from taskmaster.tasks import (
     TimeZone,
     Title,
 )
-from taskmaster.work import Work
+from taskmaster.handling.unit_of_work import Work
+from taskmaster.web.door import operation
 
 
 class CreateTask(Command):

@@ -5,11 +5,11 @@ With scope "this" only the occurrence goes: the series moves on to its next date
 
 from pydantic import Field
 
-from taskmaster.door import operation
-from taskmaster.series import Scope
-from taskmaster.succession import skip
-from taskmaster.tasks import TaskCommand
-from taskmaster.work import Work
+from taskmaster.domain.series import Scope
+from taskmaster.domain.task import TaskCommand
+from taskmaster.handling.succession import skip
+from taskmaster.handling.unit_of_work import Work
+from taskmaster.web.door import operation
 
 
 class DeleteTask(TaskCommand):

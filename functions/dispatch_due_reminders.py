@@ -3,9 +3,9 @@
 Woken by the alarm it set, and by reminder.armed: where a reminder comes before that, or relay-outbox found one missed.
 """
 
-from taskmaster.door import woken_by
-from taskmaster.duty import Duty
+from taskmaster.reminding.dispatcher import Duty
 from taskmaster.runtime import Runtime
+from taskmaster.web.door import woken_by
 
 _duty = Duty()  # of this process; whoever comes while somebody is on duty makes him look again
 

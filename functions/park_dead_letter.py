@@ -4,11 +4,11 @@ The dead letter sink of every KafkaSource. It needs no database, and answers onc
 the broker finds too large with its reason on top is kept without its data, which is still on the topic it came from.
 """
 
-from taskmaster.broker import TooLarge
-from taskmaster.door import dead_letter_sink
-from taskmaster.events import Outgoing, without_data
-from taskmaster.routes import DEAD_LETTERS
+from taskmaster.broker.producer import TooLarge
+from taskmaster.events.cloudevent import Outgoing, without_data
+from taskmaster.events.routes import DEAD_LETTERS
 from taskmaster.runtime import Runtime
+from taskmaster.web.door import dead_letter_sink
 
 
 @dead_letter_sink

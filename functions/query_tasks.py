@@ -1,10 +1,10 @@
 """query-tasks: one task, a page of tasks, or the next dates of a recurring one. Changes nothing."""
 
-from taskmaster.door import function, handles
-from taskmaster.occurrences import ListOccurrences, Occurrences, PreviewOccurrences, preview, upcoming
-from taskmaster.pages import ListTasks, Page, mark_of, page
-from taskmaster.tasks import Command, Refused, Task, TaskId
-from taskmaster.work import Work
+from taskmaster.domain.occurrences import ListOccurrences, Occurrences, PreviewOccurrences, preview, upcoming
+from taskmaster.domain.paging import ListTasks, Page, mark_of, page
+from taskmaster.domain.task import Command, Refused, Task, TaskId
+from taskmaster.handling.unit_of_work import Work
+from taskmaster.web.door import function, handles
 
 
 class GetTask(Command):

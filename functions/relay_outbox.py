@@ -4,11 +4,11 @@ A reminder that nobody fired wakes the dispatcher, what no function published is
 purged.
 """
 
-from taskmaster.door import tick
-from taskmaster.firing import remind_of_missed
-from taskmaster.outbox import publish
-from taskmaster.retention import purge
+from taskmaster.broker.outbox import publish
+from taskmaster.database.retention import purge
+from taskmaster.reminding.due import remind_of_missed
 from taskmaster.runtime import Runtime
+from taskmaster.web.door import tick
 
 _PUBLISHING = 30.0  # seconds: others publish too, and however much one user writes, the purge has its turn
 

@@ -1,9 +1,9 @@
 """reopen-task: a completed task is open again; a successor that nobody has touched is withdrawn."""
 
-from taskmaster.door import operation
-from taskmaster.series import alone
-from taskmaster.tasks import Refused, Task, TaskCommand
-from taskmaster.work import Work
+from taskmaster.domain.series import alone
+from taskmaster.domain.task import Refused, Task, TaskCommand
+from taskmaster.handling.unit_of_work import Work
+from taskmaster.web.door import operation
 
 
 class ReopenTask(TaskCommand):

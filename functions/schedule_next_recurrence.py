@@ -4,10 +4,10 @@ The event of a completion only triggers; what holds is the task and its series. 
 order, and one completion makes one successor.
 """
 
-from taskmaster.door import function, handles
-from taskmaster.succession import follow, skip
-from taskmaster.tasks import Fact, Refused, Task, TaskCommand, TaskId
-from taskmaster.work import Work
+from taskmaster.domain.task import Fact, Refused, Task, TaskCommand, TaskId
+from taskmaster.handling.succession import follow, skip
+from taskmaster.handling.unit_of_work import Work
+from taskmaster.web.door import function, handles
 
 
 class TaskCompleted(Fact):

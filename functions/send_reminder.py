@@ -8,15 +8,15 @@ from typing import Annotated
 
 from pydantic import Field
 
-from taskmaster import delivery
-from taskmaster.delivery import Delivered, deliver, seconds_held
-from taskmaster.door import function, handles
-from taskmaster.operation import Errand
-from taskmaster.preferences import Mail, Webhook, name_of
-from taskmaster.reminders import concluded
+from taskmaster.domain.preferences import Mail, Webhook, name_of
+from taskmaster.domain.reminders import concluded
+from taskmaster.domain.task import Fact, TaskId
+from taskmaster.handling.operation import Errand
+from taskmaster.handling.unit_of_work import Work
+from taskmaster.reminding import delivery
+from taskmaster.reminding.delivery import Delivered, deliver, seconds_held
 from taskmaster.settings import Settings
-from taskmaster.tasks import Fact, TaskId
-from taskmaster.work import Work
+from taskmaster.web.door import function, handles
 
 ReminderId = Annotated[str, Field(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 

@@ -7,10 +7,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from taskmaster.door import function, handles
-from taskmaster.preferences import SetPreferences, ShownPreferences
-from taskmaster.tasks import Command, Fact
-from taskmaster.work import Work
+from taskmaster.domain.preferences import SetPreferences, ShownPreferences
+from taskmaster.domain.task import Command, Fact
+from taskmaster.handling.unit_of_work import Work
+from taskmaster.web.door import function, handles
 
 
 class GetPreferences(Command):

@@ -5,10 +5,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from taskmaster.door import function, handles
-from taskmaster.reminders import Duration, later
-from taskmaster.tasks import Moment, Refused, Task, TaskCommand, is_kept
-from taskmaster.work import Work
+from taskmaster.domain.reminders import Duration, later
+from taskmaster.domain.task import Moment, Refused, Task, TaskCommand, is_kept
+from taskmaster.handling.unit_of_work import Work
+from taskmaster.web.door import function, handles
 
 _LONGEST = timedelta(days=3660)
 

@@ -8,12 +8,10 @@ from typing import Any
 
 from pydantic import Field
 
-from taskmaster import reminders
-from taskmaster.door import operation
-from taskmaster.reminders import Reminders
-from taskmaster.series import DATE, Scope, Series, begun, checked
-from taskmaster.succession import follow
-from taskmaster.tasks import (
+from taskmaster.domain import reminders
+from taskmaster.domain.reminders import Reminders
+from taskmaster.domain.series import DATE, Scope, Series, begun, checked
+from taskmaster.domain.task import (
     Day,
     Description,
     Moment,
@@ -27,7 +25,9 @@ from taskmaster.tasks import (
     TimeZone,
     Title,
 )
-from taskmaster.work import Work
+from taskmaster.handling.succession import follow
+from taskmaster.handling.unit_of_work import Work
+from taskmaster.web.door import operation
 
 _DEFAULTS = {"priority": "medium", "tags": [], "recurrence_from": "due", "recurrence_paused": False}
 

@@ -7,15 +7,18 @@ from uuid import uuid4
 import pytest
 
 from knative.local.embedded import Server, postgres
-from tests import brokers, tokens
-from tests.brokers import Kafka
-from tests.command_line import taskmaster
-from tests.pack import Pack
+from tests.support import brokers, tokens
+from tests.support.brokers import Kafka
+from tests.support.command_line import taskmaster
+from tests.support.function_pack import Pack
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--broker", choices=brokers.KINDS, default="embedded", help="what the tests run on: see tests/brokers.py"
+        "--broker",
+        choices=brokers.KINDS,
+        default="embedded",
+        help="what the tests run on: see tests/support/brokers.py",
     )
 
 

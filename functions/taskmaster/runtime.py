@@ -8,11 +8,11 @@ from collections.abc import Callable
 from threading import Lock
 
 from taskmaster import log, settings
-from taskmaster.broker import Broker, BrokerUnavailable
-from taskmaster.outbox import publish
-from taskmaster.publisher import ForkedPublisher, Publisher, ThreadPublisher
-from taskmaster.session import Busy, Unavailable
-from taskmaster.store import Database
+from taskmaster.broker.outbox import publish
+from taskmaster.broker.producer import Broker, BrokerUnavailable
+from taskmaster.broker.publisher import ForkedPublisher, Publisher, ThreadPublisher
+from taskmaster.database.session import Busy, Unavailable
+from taskmaster.database.store import Database
 
 DRAIN_SECONDS = 20.0
 

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Json, SecretStr, ValidationError
 from pydantic_core import from_json
 
-from taskmaster.channels import mail_address
-from taskmaster.hosts import may_be_asked
+from taskmaster.domain.channels import mail_address
+from taskmaster.trusted_hosts import may_be_asked
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]

@@ -17,8 +17,8 @@ ENVIRONMENT = ROOT / ".venv"
 LOCKS = {
     "demo": Path("knative/local/requirements.txt"),
     "dev": Path("tests/requirements.txt"),
-    "supply-chain": Path("tests/supply_chain/requirements.txt"),
-    "fuzz": Path("tests/fuzz/requirements.txt"),  # on top of dev
+    "supply-chain": Path("tests/programs/supply_chain/requirements.txt"),
+    "fuzz": Path("tests/programs/fuzz/requirements.txt"),  # on top of dev
 }
 OLDEST, NEWEST = (3, 11), (3, 14)
 

@@ -10,10 +10,10 @@ import yaml
 
 from helm.command import CHART
 from knative.local.fields import iso_duration
-from taskmaster import routes
+from taskmaster.events import routes
 from tests.chart.conftest import needs_helm, notes
 from tests.chart.rendering import Manifest, Rendered, faults, render, with_profiles, with_values
-from tests.specifications.served import served
+from tests.programs.specifications.served import served
 
 pytestmark = needs_helm
 

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from helm.command import PROFILES
-from taskmaster import routes, settings
+from taskmaster import settings
+from taskmaster.events import routes
 from tests.chart.conftest import needs_helm, notes
 from tests.chart.rendering import BROKERS, DATABASES, PLATFORMS, Rendered, faults, render, with_profiles
 

@@ -11,7 +11,7 @@ from typing import Any
 from knative.cluster.kubectl import ClusterError, Json, Kubectl
 from knative.local import secrets
 from knative.local.postgresql import postgres
-from tests.apache_kafka import SUPERUSER, ApacheKafka
+from tests.programs.apache_kafka import SUPERUSER, ApacheKafka
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,12 +24,12 @@ from knative.cluster.kubectl import Kubectl
 from knative.cluster.pods import PodWatch
 from knative.cluster.report import lateness, lives, starts
 from knative.cluster.sources import KIND, KafkaSources
-from knative.local.receiver import Receiver
-from tests.apache_kafka import SUPERUSER
+from knative.demo.receiver import Receiver
 from tests.cluster.conftest import Tell
 from tests.cluster.person import Person
 from tests.cluster.release import Helm
 from tests.cluster.surroundings import Surroundings
+from tests.programs.apache_kafka import SUPERUSER
 
 pytestmark = pytest.mark.timeout(600)
 

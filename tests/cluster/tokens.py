@@ -1,6 +1,6 @@
 """Somebody who signs tokens as `taskmaster keys` and `token --key` do; the public key goes to the functions."""
 
-from taskmaster import keypair
+from taskmaster.cli import keypair
 
 
 class Issuer:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from taskmaster.database.store import Database
 from taskmaster.settings import read
-from taskmaster.store import Database
-from tests.fake_store import FakeStore
+from tests.support.fake_store import FakeStore
 
 
 @pytest.fixture(params=["memory", "postgresql"])

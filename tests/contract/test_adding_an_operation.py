@@ -7,7 +7,7 @@ import functions_framework
 import pytest
 
 from tests.contract.test_two_servers import serving
-from tests.pack import FUNCTIONS, Pack
+from tests.support.function_pack import FUNCTIONS, Pack
 
 # What one changes in the copy: the names, and the rule.
 RULE = """    task = work.task(command.task_id, expecting=command.expected_version)

@@ -9,11 +9,11 @@ import pytest
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 
 from taskmaster import settings
-from taskmaster.broker import Broker, Record, Unsendable
-from taskmaster.events import Outgoing
-from taskmaster.topics import Admin
-from tests.brokers import Kafka
-from tests.function_process import eventually
+from taskmaster.broker.producer import Broker, Record, Unsendable
+from taskmaster.broker.topics import Admin
+from taskmaster.events.cloudevent import Outgoing
+from tests.support.brokers import Kafka
+from tests.support.function_process import eventually
 
 SESSION_MS = 2_000
 PATIENCE_MS = 2_000  # kafka-python forgets an answer to its joining that comes between two polls

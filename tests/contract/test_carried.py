@@ -15,14 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from knative.local.cloud_event import from_record
-from taskmaster import events
-from taskmaster.events import Origin, Outgoing, outgoing
-from taskmaster.header_values import CannotTravel
-from taskmaster.identity import checked_user_id, is_user_id
-from taskmaster.receipts import outbox_row
-from tests.fake_store import FakeStore
-from tests.fuzz.targets import Record
-from tests.pack import Json, Pack
+from taskmaster.database.inbox_rows import outbox_row
+from taskmaster.events import cloudevent
+from taskmaster.events.cloudevent import Origin, Outgoing, outgoing
+from taskmaster.events.header_values import CannotTravel
+from taskmaster.identity.callers import checked_user_id, is_user_id
+from tests.programs.fuzz.targets import Record
+from tests.support.fake_store import FakeStore
+from tests.support.function_pack import Json, Pack
 
 NASTY = [
     "line1\nline2", "a\r\nb", "a\n b", "a\tb", "a\x00b", "a\x01b", "a\x7fb", "a\x85b", "\x9f", " a", "a ", "\xa0a",
@@ -70,12 +70,12 @@ def arrives(event: Outgoing) -> None:
     )
     made = from_record(record, namespace="default", name="s")
     assert made.unsendable() == ""
-    read = events.attributes((name, value.decode("latin-1")) for name, value in made.http_headers().items())
+    read = cloudevent.attributes((name, value.decode("latin-1")) for name, value in made.http_headers().items())
     for name in ("knativekafkapartition", "knativekafkaoffset"):
         del read[name]
     written = {name[3:]: value for name, value in event.headers.items() if name.startswith("ce_")}
     assert read == {**written, "time": made.attributes["time"]}  # which it writes without needless digits
-    events.checked(read)
+    cloudevent.checked(read)
 
 
 @OFTEN
@@ -111,7 +111,7 @@ def test_by_a_record_with_headers(pack: Pack, attributes: dict[str, str]) -> Non
 @given(attributes=ATTRIBUTES)
 def test_by_a_structured_event(pack: Pack, attributes: dict[str, str]) -> None:
     body = json.dumps({**whole(attributes), "data": {"title": "x"}}).encode()
-    answer = pack.deliver_raw("create-task", {}, body, content_type=events.STRUCTURED)
+    answer = pack.deliver_raw("create-task", {}, body, content_type=cloudevent.STRUCTURED)
     assert answer.status_code in (204, 400)
     all_arrive(pack, accepted=answer.status_code == 204)
 
@@ -146,7 +146,7 @@ def test_by_a_person(pack: Pack, correlation: str, key: str, attributes: dict[st
     all_arrive(pack, accepted=answer.status_code == 201)
 
     body = json.dumps({**whole(attributes), "data": {"title": "x"}}).encode()
-    answer = pack.call("create-task", "POST", "/", body, user=user, Content_Type=events.STRUCTURED, **tied)
+    answer = pack.call("create-task", "POST", "/", body, user=user, Content_Type=cloudevent.STRUCTURED, **tied)
     assert answer.status_code in (201, 400)
     all_arrive(pack, accepted=answer.status_code == 201)
 

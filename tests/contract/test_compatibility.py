@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.specifications import events, released
-from tests.specifications.compatibility import breaks
+from tests.programs.specifications import events, released
+from tests.programs.specifications.compatibility import breaks
 
 Schema = dict[str, Any]
 FACT = events.schemas()[events.FOLDER / "task.recurring.next.1.0.json"]
@@ -21,7 +21,7 @@ def test_nothing_breaks_a_program_that_was_written_for_1_0() -> None:
 
 
 def test_what_was_added_is_frozen_too() -> None:
-    assert released.unreleased() == [], "python -m tests.specifications freeze"
+    assert released.unreleased() == [], "python -m tests.programs.specifications freeze"
 
 
 # The check itself: every kind of break, planted -----------------------------------------------------------------------
@@ -141,7 +141,7 @@ def test_an_event_or_a_topic_that_goes_is_seen(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(events, "schemas", lambda: left)
     assert released.breaks() == ["task.skip.1.0.json is gone"]
     monkeypatch.undo()
-    from tests.specifications import asyncapi
+    from tests.programs.specifications import asyncapi
 
     moved = {**asyncapi.messages(), "task-updates": ["task.created"]}
     monkeypatch.setattr(asyncapi, "messages", lambda: moved)

@@ -14,10 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from taskmaster import clock, reminders
-from taskmaster.tasks import EARLIEST, LATEST, Task
-from tests.fake_store import FakeStore, Tables
-from tests.pack import Json, Pack
+from taskmaster import clock
+from taskmaster.domain import reminders
+from taskmaster.domain.task import EARLIEST, LATEST, Task
+from tests.support.fake_store import FakeStore, Tables
+from tests.support.function_pack import Json, Pack
 
 FIRST, LAST = datetime(EARLIEST, 1, 1, tzinfo=UTC), datetime(LATEST, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)

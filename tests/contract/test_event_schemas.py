@@ -9,11 +9,11 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from taskmaster import routes
-from tests.pack import Json, Pack
-from tests.specifications import asyncapi, events, examples, published
-from tests.specifications.documents import written
-from tests.specifications.served import readers, served
+from taskmaster.events import routes
+from tests.programs.specifications import asyncapi, events, examples, published
+from tests.programs.specifications.documents import written
+from tests.programs.specifications.served import readers, served
+from tests.support.function_pack import Json, Pack
 
 COMMANDS = [(each.function, name) for each in served() for name in each.commands]
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from tests.pack import INTERNAL, Json, Pack
+from tests.support.function_pack import INTERNAL, Json, Pack
 from update_task import UpdateTask
 
 DOCUMENTED = {200, 201, 204, 400, 401, 404, 405, 409, 412, 413, 415, 422}

@@ -8,8 +8,8 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from tests.fake_store import FakeStore
-from tests.pack import Json, Pack
+from tests.support.fake_store import FakeStore
+from tests.support.function_pack import Json, Pack
 
 NUL, LONE = "a\x00b", "a\ud800b"
 SECRET = "whsec_" + "a" * 32

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.contract.test_two_servers import SERVERS, TASK, Served, serving
-from tests.pack import FUNCTIONS
-from tests.raw_http import RawClient
+from tests.support.function_pack import FUNCTIONS
+from tests.support.raw_http import RawClient
 
 OURS = SERVERS[1]
 POST = b"POST /tasks HTTP/1.1\r\nHost: create-task.example.com\r\nContent-Type: application/json\r\n"

@@ -16,15 +16,23 @@ from openapi_spec_validator import validate
 
 from knative.local import gateway, manifests
 from knative.local.web import WebServer
-from tests import tokens
-from tests.address import address
-from tests.pack import FUNCTIONS, Json, Pack
-from tests.specifications import openapi
-from tests.specifications.answers import REFUSALS, problem
-from tests.specifications.examples import CREATE, PREFERENCES, QUERIES, REQUESTS, RESPONSES, TASK, TO_A_COMPLETED_TASK
-from tests.specifications.served import Served, served
+from tests.programs.specifications import openapi
+from tests.programs.specifications.answers import REFUSALS, problem
+from tests.programs.specifications.examples import (
+    CREATE,
+    PREFERENCES,
+    QUERIES,
+    REQUESTS,
+    RESPONSES,
+    TASK,
+    TO_A_COMPLETED_TASK,
+)
+from tests.programs.specifications.served import Served, served
+from tests.support import tokens
+from tests.support.address import address
+from tests.support.function_pack import FUNCTIONS, Json, Pack
 
-FUZZ = Path(__file__).parents[1] / "fuzz"
+FUZZ = Path(__file__).parents[1] / "programs" / "fuzz"
 OPERATIONS = {each.id: each for each in served() if each.routes}
 
 
@@ -272,7 +280,7 @@ def test_schemathesis_finds_nothing(pack: Pack) -> None:
             ],
             env={
                 **os.environ,
-                "SCHEMATHESIS_HOOKS": "tests.fuzz.hooks",
+                "SCHEMATHESIS_HOOKS": "tests.programs.fuzz.hooks",
                 "PYTHONPATH": f"{FUNCTIONS}{os.pathsep}{FUNCTIONS.parent}",
             },
             capture_output=True,

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from taskmaster.pages import ListTasks
-from taskmaster.search import folded, folded_texts
-from taskmaster.store import Database
-from taskmaster.tasks import Task
-from tests.fake_store import FakeStore
+from taskmaster.database.store import Database
+from taskmaster.domain.paging import ListTasks
+from taskmaster.domain.search import folded, folded_texts
+from taskmaster.domain.task import Task
+from tests.support.fake_store import FakeStore
 
 Store = FakeStore | Database
 

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.contract.test_two_servers import SERVERS, serving
-from tests.function_process import eventually
+from tests.support.function_process import eventually
 
 GRACE = 30  # seconds: Knative's, before SIGKILL
 

@@ -6,16 +6,16 @@ from uuid import uuid4
 
 import pytest
 
-from taskmaster.events import Origin, Outgoing, outgoing
-from taskmaster.inbox import KEEP_EVENTS, inbox_key
-from taskmaster.pages import ListTasks, Mark, mark_of, page
-from taskmaster.preferences import Preferences, QuietHours, Webhook
-from taskmaster.receipts import InboxKey
-from taskmaster.reminders import Move
-from taskmaster.series import Series, begun
-from taskmaster.store import Database
-from taskmaster.tasks import Task
-from tests.fake_store import FakeStore
+from taskmaster.database.inbox_rows import InboxKey
+from taskmaster.database.store import Database
+from taskmaster.domain.paging import ListTasks, Mark, mark_of, page
+from taskmaster.domain.preferences import Preferences, QuietHours, Webhook
+from taskmaster.domain.reminders import Move
+from taskmaster.domain.series import Series, begun
+from taskmaster.domain.task import Task
+from taskmaster.events.cloudevent import Origin, Outgoing, outgoing
+from taskmaster.handling.idempotency import KEEP_EVENTS, inbox_key
+from tests.support.fake_store import FakeStore
 
 Store = FakeStore | Database
 

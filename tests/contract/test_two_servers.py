@@ -23,9 +23,9 @@ import psycopg
 import pytest
 
 from knative.local.processes import base_environment, free_port, listening, spawn, stop
-from tests import tokens
-from tests.pack import FUNCTIONS, Json
-from tests.raw_http import RawClient
+from tests.support import tokens
+from tests.support.function_pack import FUNCTIONS, Json
+from tests.support.raw_http import RawClient
 
 SERVERS = ["functions-framework", "taskmaster.serve"]
 LONGEST_START = 30.0  # seconds

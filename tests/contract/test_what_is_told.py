@@ -12,8 +12,8 @@ import pytest
 import requests
 
 from knative.local.processes import free_port
-from tests import tokens
-from tests.function_process import FunctionProcess, eventually
+from tests.support import tokens
+from tests.support.function_process import FunctionProcess, eventually
 
 PLANTED = {
     name: f"planted-{name}-{uuid4().hex}"

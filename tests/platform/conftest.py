@@ -9,9 +9,9 @@ from uuid import uuid4
 import pytest
 
 from knative.local.up import Platform
-from tests import brokers
-from tests.brokers import Kafka
 from tests.platform.user import User
+from tests.support import brokers
+from tests.support.brokers import Kafka
 
 ROOT = Path(__file__).parents[2]
 

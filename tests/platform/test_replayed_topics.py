@@ -15,9 +15,9 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from knative.local import manifests
 from knative.local.embedded import postgres
 from knative.local.up import Platform
-from tests import brokers
-from tests.brokers import Kafka
 from tests.platform.user import User, eventually
+from tests.support import brokers
+from tests.support.brokers import Kafka
 
 ROOT = Path(__file__).parents[2]
 STATE = {

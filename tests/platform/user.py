@@ -14,8 +14,8 @@ import requests
 from kafka import KafkaConsumer, KafkaProducer
 
 from knative.local.up import Platform
-from tests.brokers import Kafka
-from tests.specifications import published
+from tests.programs.specifications import published
+from tests.support.brokers import Kafka
 
 Json = dict[str, Any]
 Found = TypeVar("Found")

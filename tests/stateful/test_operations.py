@@ -26,10 +26,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from taskmaster import clock, firing, runtime
-from tests.fake_store import FakeStore, Tables
-from tests.pack import Event, Json, Pack
+from taskmaster import clock, runtime
+from taskmaster.reminding import due as due_reminders
 from tests.stateful.model import Series, TodoList
+from tests.support.fake_store import FakeStore, Tables
+from tests.support.function_pack import Event, Json, Pack
 
 BEGINNING = datetime(2026, 11, 24, 7, 30, tzinfo=UTC)
 TITLES = st.sampled_from(["water the plants", "pay the rent", "call home"])
@@ -202,7 +203,7 @@ class Operations(RuleBasedStateMachine):
     @rule()
     def dispatch(self) -> None:
         now = self.clock.time
-        while firing.fire(runtime.current(), now=now):
+        while due_reminders.fire(runtime.current(), now=now):
             pass
         self.model.fired(now)
 

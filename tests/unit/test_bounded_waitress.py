@@ -15,7 +15,7 @@ import pytest
 
 from bounded_waitress import Limits
 from knative.local.web import WebServer
-from tests.raw_http import RawAnswer, RawClient
+from tests.support.raw_http import RawAnswer, RawClient
 
 SMALL = Limits(
     body=100_000,

@@ -9,7 +9,7 @@ from pathlib import Path
 from knative.local.identity_provider import IdentityProvider
 from knative.local.processes import base_environment, free_port
 from knative.local.web import WebServer
-from tests.pack import FUNCTIONS
+from tests.support.function_pack import FUNCTIONS
 
 # Packages from elsewhere that a cold function may import.
 ALLOWED = {
@@ -41,8 +41,8 @@ NEVER = {
     "multiprocessing",
     "requests",
     "taskmaster.cli",
-    "taskmaster.migrations",
-    "taskmaster.topics",
+    "taskmaster.database.migrations",
+    "taskmaster.broker.topics",
     "unittest",
     "urllib.request",
     "werkzeug",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from kafka import KafkaProducer
 
-from tests.brokers import Kafka
+from tests.support.brokers import Kafka
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The tiny functions of tests/fixtures/functions as Services that plain functions-framework runs."""
+"""The tiny functions of tests/support/fixtures/functions as Services that plain functions-framework runs."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from knative.local.resources import Container, Service
 
-DIRECTORY = Path(__file__).parents[2] / "fixtures" / "functions"
+DIRECTORY = Path(__file__).parents[2] / "support" / "fixtures" / "functions"
 
 
 def service(name: str, *, env: dict[str, str] | None = None, **fields: Any) -> Service:

@@ -10,7 +10,7 @@ import yaml
 from kafka import KafkaAdminClient
 
 from knative.local.processes import base_environment, free_port, listening, spawn, stop
-from tests.function_process import eventually
+from tests.support.function_process import eventually
 
 ROOT = Path(__file__).parents[3]
 

@@ -12,7 +12,7 @@ from knative.local.gateway import Gateway
 from knative.local.resources import Route
 from knative.local.serving import Serving
 from knative.local.web import Gate, PortInUseError, WebServer
-from tests.raw_http import RawAnswer, RawClient
+from tests.support.raw_http import RawAnswer, RawClient
 
 from .fixture_functions import DIRECTORY, service
 

@@ -18,9 +18,10 @@ from knative.local.processes import free_port
 from knative.local.serving import Serving
 from knative.local.up import ENVIRONMENT, IDENTITY_KEY
 from knative.local.web import WebServer
-from taskmaster import identity, keypair, oidc
+from taskmaster.cli import keypair
+from taskmaster.identity import callers, oidc
 from taskmaster.settings import read
-from tests.issuer import private_key
+from tests.support.issuer import private_key
 
 ROOT = Path(__file__).parents[3]
 ABOUT = "/.well-known/openid-configuration"
@@ -60,9 +61,9 @@ def test_an_openid_client_finds_the_keys_and_verifies_a_token(provider: Identity
 def test_the_functions_accept_its_tokens_as_any_issuers(provider: IdentityProvider) -> None:
     issuer = oidc.of_people(read(provider.settings))
     for user in ("ada", "a" * 128):
-        assert identity.caller(f"Bearer {provider.token(user, seconds=60)}", issuer=issuer) == user
-    with pytest.raises(identity.NotSignedIn, match="has expired"):
-        identity.caller(f"Bearer {provider.token('ada', seconds=-60)}", issuer=issuer)
+        assert callers.caller(f"Bearer {provider.token(user, seconds=60)}", issuer=issuer) == user
+    with pytest.raises(callers.NotSignedIn, match="has expired"):
+        callers.caller(f"Bearer {provider.token('ada', seconds=-60)}", issuer=issuer)
 
 
 def test_each_token_is_another(provider: IdentityProvider) -> None:
@@ -112,7 +113,7 @@ def test_the_private_key_is_its_owners_and_stays_the_same(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("content", [b"", b"x", b"\xff", "ES384", "RS256"])
 def test_a_file_without_such_a_key_is_one_sentence(tmp_path: Path, content: bytes | str) -> None:
-    from tests.integration.test_cli import pem
+    from tests.integration.cli.test_cli import pem
 
     file = tmp_path / IDENTITY_KEY
     before = content if isinstance(content, bytes) else pem(private_key(content))

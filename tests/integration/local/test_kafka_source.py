@@ -14,7 +14,7 @@ from kafka import KafkaProducer
 from knative.local.kafka_source import KafkaSourceAdapter
 from knative.local.resources import Delivery, KafkaSource
 from knative.local.sink import Answer
-from tests.brokers import Kafka
+from tests.support.brokers import Kafka
 
 DEAD = "http://dead/events"
 

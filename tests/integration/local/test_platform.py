@@ -21,7 +21,7 @@ from kafka import KafkaProducer
 
 from knative.local.clock import Clock
 from knative.local.up import Platform
-from tests.brokers import Kafka
+from tests.support.brokers import Kafka
 
 from .fixture_functions import DIRECTORY
 

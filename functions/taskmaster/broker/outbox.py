@@ -1,0 +1,66 @@
+"""Publishing: every committed event goes to its topics at least once, those of one task in commit order.
+
+Every publisher runs the same loop: claim the oldest row of each key, hold those row locks until the broker
+acknowledges, delete what was acknowledged, commit. Whoever dies half-way leaves its rows to the next. A row that cannot
+be sent holds up its own key, and nobody else's. Users take
+turns: however many rows one has, a round has others' too.
+"""
+
+import logging
+import math
+import time
+
+from taskmaster.broker.producer import Broker, BrokerUnavailable
+from taskmaster.database.store import Claimed, Database
+
+log = logging.getLogger(__name__)
+
+BATCH = 500
+_DELAYED = 5.0  # seconds that an event has waited for: worth a line in the log, since somebody was away
+_FOLLOWED = 0.1  # seconds in which only keys that were just published go on, until the others have their turn
+
+
+def publish(database: Database, broker: Broker, *, seconds: float = math.inf) -> int:
+    """Publish until nothing is left to claim, or for so many seconds, and say how many events went out.
+
+    Raises BrokerUnavailable when the broker did not answer, Unavailable when the database did not. What cannot be sent
+    as it is stays in the outbox, is left out of this run and logged.
+    """
+    if not broker.is_connected:
+        with database.as_system() as transaction:
+            if transaction.is_outbox_empty():
+                return 0
+        broker.connect()  # while no row is in these hands: it takes a moment, and others are connected already
+    published = 0
+    ends_at = time.monotonic() + seconds
+    oldest = 0.0
+    failed: dict[int, Exception] = {}
+    keys: list[str] = []  # of what has just been published
+    others_at = 0.0  # monotonic seconds, when somebody else is to have a turn
+    while True:
+        with database.as_system() as transaction:
+            rows = transaction.claim_successors(keys) if keys and time.monotonic() < others_at else []
+            if not rows:
+                rows = transaction.claim_outbox(BATCH, list(failed))
+                others_at = time.monotonic() + _FOLLOWED
+            if not rows or time.monotonic() > ends_at:
+                if oldest > _DELAYED:
+                    log.info("published %d events, of which the oldest had waited %.0f s", published, oldest)
+                return published
+            acknowledged, failures = broker.send(_records(rows))
+            if acknowledged:
+                transaction.delete_outbox(sorted(acknowledged))
+        published += len(acknowledged)
+        oldest = max(oldest, *(row.waited for row in rows if row.id in acknowledged), 0.0)
+        keys = [row.key for row in rows if row.id in acknowledged]
+        for row in rows:
+            if (failure := failures.get(row.id)) is None:
+                continue
+            if isinstance(failure, BrokerUnavailable):
+                raise failure
+            failed[row.id] = failure
+            log.error("event %s cannot be published: %s", row.headers.get("ce_id"), failure)
+
+
+def _records(rows: list[Claimed]) -> list[tuple[int, tuple[str, str, dict[str, str], bytes]]]:
+    return [(row.id, (topic, row.key, row.headers, bytes(row.value))) for row in rows for topic in row.topics]

@@ -1,0 +1,225 @@
+"""Kafka: the producer's settings for Redpanda Cloud, Confluent, Strimzi and plain brokers, and one acknowledged send.
+
+kafka is imported when the first event is published, which is after the first answer: it costs more than all else here.
+"""
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from taskmaster.events.cloudevent import Outgoing
+from taskmaster.events.header_values import flaw
+from taskmaster.settings import Settings
+
+if TYPE_CHECKING:
+    from kafka import KafkaProducer
+
+Record = tuple[str, str, Mapping[str, str], bytes]  # topic, key, headers, value
+_PATIENCE_MS = 5_000  # for a broker to say where a topic is: a claim's rows are locked meanwhile
+_LINGER_MS = 1
+_LARGEST_RECORD = 1_310_720  # a broker takes 1 MiB as shipped; a dead letter of that size has its reasons on top
+_ABSENT_SECONDS = 30.0
+
+
+class BrokerUnavailable(Exception):
+    """The broker did not acknowledge in time. Nothing is lost: the event stays where it was."""
+
+
+class Unsendable(Exception):
+    """This record cannot be sent as it is: too large, no such topic, not allowed."""
+
+
+class TooLarge(Unsendable):
+    """More bytes than the broker, or the client, takes in one record."""
+
+
+def connection_settings(settings: Settings) -> dict[str, Any]:
+    """What every Kafka client here needs to connect: producer, admin and consumer."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": list(settings.kafka_bootstrap_servers),
+        "security_protocol": settings.kafka_security_protocol,
+        "request_timeout_ms": int(settings.kafka_request_timeout * 1000),
+        "client_id": "taskmaster",
+        "reconnect_backoff_max_ms": 2_000,  # as shipped, it may take half a minute to see that a broker is back
+    }
+    if settings.kafka_security_protocol.startswith("SASL"):
+        options["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        options["sasl_plain_username"] = settings.kafka_sasl_username
+        options["sasl_plain_password"] = settings.kafka_sasl_password.get_secret_value()
+    for option in ("ssl_cafile", "ssl_certfile", "ssl_keyfile"):
+        if value := getattr(settings, f"kafka_{option}"):
+            options[option] = value
+    return options
+
+
+class Broker:
+    """A producer that is made when first used, and made anew after the broker was away. Threads may share it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._producer: KafkaProducer | None = None
+        self._lock = threading.Lock()
+        self._absent: dict[str, float] = {}  # topics that were not there, and until when they are not asked for again
+
+    @property
+    def is_connected(self) -> bool:
+        return self._producer is not None
+
+    def connect(self) -> None:
+        """Have a producer that knows a broker. Raises BrokerUnavailable."""
+        self._connected()
+
+    def deliver(self, event: Outgoing, *, to: str) -> None:
+        """Send one event to a topic and wait for the acknowledgement. Raises BrokerUnavailable or Unsendable."""
+        _, failed = self.send([(0, (to, event.key, event.headers, event.value))])
+        if failed:
+            raise failed[0]
+
+    def send(self, records: Iterable[tuple[int, Record]]) -> tuple[set[int], dict[int, Exception]]:
+        """Send records, each under a number; several may share one. Waits for every acknowledgement.
+
+        Returns the numbers whose records were all acknowledged, and for the others what went wrong with one of them.
+        Of a number that has a topic which is not there nothing is sent.
+        """
+        batch = list(records)
+        numbers = {number for number, _ in batch}
+        failed: dict[int, Exception] = {}
+        futures: list[tuple[int, Any]] = []
+        try:
+            absent = {topic for topic in {topic for _, (topic, *_) in batch} if not self._has(topic)}
+            failed = {number: _no_topic(topic) for number, (topic, *_) in batch if topic in absent}
+            for number, record in batch:
+                if number in failed:
+                    continue
+                try:
+                    futures.append((number, self._send(*record)))
+                except Unsendable as error:
+                    failed[number] = error
+        except BrokerUnavailable as error:  # whatever came before it may still be acknowledged
+            sent = {number for number, _ in futures}
+            failed |= dict.fromkeys(numbers - sent - failed.keys(), error)
+        for number, future in futures:
+            try:
+                future.get(timeout=self._settings.kafka_delivery_timeout + 5)
+            except Exception as error:
+                failed[number] = _classified(error)
+        if any(isinstance(error, BrokerUnavailable) for error in failed.values()):
+            self.close()
+        return numbers - failed.keys(), failed
+
+    def close(self) -> None:
+        with self._lock:
+            producer, self._producer = self._producer, None
+        if producer is not None:
+            producer.close(timeout=1)
+
+    def _has(self, topic: str) -> bool:
+        """Whether the broker has the topic and shows it to this client. Raises BrokerUnavailable.
+
+        A producer waits in vain for a topic that is not there, just as for a broker that is not. So whoever waited in
+        vain asks the broker which topics it has, and one that is not among them is taken for absent a while.
+        """
+        if self._absent.get(topic, 0.0) > time.monotonic():
+            return False
+        try:
+            self._connected().partitions_for(topic)
+        except Exception as error:
+            if not isinstance(_classified(error), Unsendable) and self._shows(topic) is not False:
+                raise _classified(error) from error
+            self._absent[topic] = time.monotonic() + _ABSENT_SECONDS
+            self.close()  # this producer would go on asking for the topic, ten times a second
+            return False
+        return True
+
+    def _shows(self, topic: str) -> bool | None:
+        """What the broker says of a topic when it is asked anew, or None where it does not answer.
+
+        That it answers is not enough: it may have come back since it was waited for.
+        """
+        from kafka import KafkaAdminClient
+        from kafka.errors import KafkaError
+
+        try:
+            client = KafkaAdminClient(**connection_settings(self._settings), bootstrap_timeout_ms=_PATIENCE_MS)
+        except KafkaError:
+            return None
+        try:
+            return topic in client.list_topics()
+        except KafkaError:
+            return None
+        finally:
+            client.close()
+
+    def _send(self, topic: str, key: str, headers: Mapping[str, str], value: bytes) -> Any:
+        for name, text in headers.items():
+            if said := flaw(text):  # on a topic it would hold up everything behind it, for hours
+                raise Unsendable(f"its header {name} {said}")
+        try:
+            return self._connected().send(
+                topic,
+                key=key.encode(),
+                value=value,
+                headers=[(name, text.encode()) for name, text in headers.items()],
+            )
+        except Exception as error:
+            raise _classified(error) from error
+
+    def _connected(self) -> "KafkaProducer":
+        with self._lock:
+            if self._producer is None:
+                self._producer = self._connect()
+            return self._producer
+
+    def _connect(self) -> "KafkaProducer":
+        """Raises BrokerUnavailable."""
+        from kafka import KafkaProducer
+
+        options = connection_settings(self._settings)
+        delivery_ms = int(self._settings.kafka_delivery_timeout * 1000)
+        # kafka-python refuses a request that may take longer than its delivery.
+        options["request_timeout_ms"] = min(options["request_timeout_ms"], delivery_ms - _LINGER_MS)
+        try:
+            # One request in flight keeps the order without idempotence, which would take one of the plan's
+            # producer ids for every pod; repeats are removed by the inbox of whoever reads.
+            return KafkaProducer(
+                **options,
+                acks="all",
+                enable_idempotence=False,
+                max_in_flight_requests_per_connection=1,
+                delivery_timeout_ms=delivery_ms,
+                bootstrap_timeout_ms=options["request_timeout_ms"],
+                max_block_ms=_PATIENCE_MS,
+                retry_backoff_ms=100,
+                linger_ms=_LINGER_MS,
+                max_request_size=_LARGEST_RECORD,
+            )
+        except Exception as error:
+            raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+def _no_topic(topic: str) -> Unsendable:
+    return Unsendable(f"there is no topic {topic}, or none that this user may write to")
+
+
+def _classified(error: Exception) -> Exception:
+    """Whether to wait for the broker or to look at the record."""
+    from kafka import errors
+
+    final = (
+        errors.MessageSizeTooLargeError,
+        errors.RecordListTooLargeError,
+        errors.InvalidTopicError,
+        errors.UnknownTopicOrPartitionError,
+        errors.TopicAuthorizationFailedError,
+        errors.InvalidRecordError,
+        AssertionError,
+        TypeError,
+        ValueError,  # no name of a topic
+    )
+    if isinstance(error, (Unsendable, BrokerUnavailable)):
+        return error
+    if isinstance(error, final):
+        kind = TooLarge if isinstance(error, errors.MessageSizeTooLargeError) else Unsendable
+        return kind(f"{type(error).__name__}: {error}")
+    return BrokerUnavailable(f"{type(error).__name__}: {error}")

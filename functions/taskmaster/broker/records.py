@@ -1,0 +1,156 @@
+"""One record of a topic, and the place of a consumer group before it: for one that can never be delivered.
+
+A KafkaSource that meets a record which HTTP cannot carry stands still before it for hours. Only a group without members
+can be moved on: while its consumers run the broker refuses, or they go on from where they are, and nothing is skipped.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from taskmaster.broker.producer import connection_settings
+from taskmaster.settings import Settings
+
+if TYPE_CHECKING:
+    from kafka import KafkaAdminClient, KafkaConsumer
+
+
+# What its HTTP client refuses: every control character but the tab, and a line break that is no folding.
+_UNSENDABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n[ \t])|\n(?![ \t])")
+
+
+class NoSuchRecord(Exception):
+    """There is none at this place. The text says where there are some."""
+
+
+class NotSkipped(Exception):
+    """The group was not moved. The text says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a record lies, as it is written: TOPIC/PARTITION/OFFSET."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises ValueError."""
+        topic, partition, offset = text.rsplit("/", 2)
+        if not topic or not all(each.isascii() and each.isdigit() and len(each) < 19 for each in (partition, offset)):
+            raise ValueError(text)
+        return cls(topic, int(partition), int(offset))
+
+    def __str__(self) -> str:
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
+def record_at(settings: Settings, place: Place) -> Any:
+    """The record at a place. Raises NoSuchRecord, kafka's errors, and TimeoutError for a broker that stays silent."""
+    from kafka import TopicPartition
+
+    with _consumer(settings) as consumer:
+        partition = TopicPartition(place.topic, place.partition)
+        if place.partition not in (consumer.partitions_for_topic(place.topic) or ()):
+            raise NoSuchRecord(f"there is no partition {place.partition} of a topic {place.topic}, or none to be seen")
+        consumer.assign([partition])
+        first, end = consumer.beginning_offsets([partition])[partition], consumer.end_offsets([partition])[partition]
+        if not first <= place.offset < end:
+            raise NoSuchRecord(f"{place.topic}/{place.partition} has the offsets from {first} to {end - 1}")
+        consumer.seek(partition, place.offset)
+        for records in consumer.poll(timeout_ms=int(settings.kafka_request_timeout * 1000), max_records=1).values():
+            if records[0].offset == place.offset:
+                return records[0]
+            raise NoSuchRecord(f"the next record behind {place} is at offset {records[0].offset}")
+        raise TimeoutError("the broker handed over no record")
+
+
+def stands_before(settings: Settings, group: str) -> dict[Place, int]:
+    """The place that a group goes on from in each partition that has more for it, and how many records there are.
+
+    Raises kafka's errors.
+    """
+    with _admin(settings) as admin, _consumer(settings) as consumer:
+        known = {each: at.offset for each, at in admin.list_group_offsets([group])[group].items() if at.offset >= 0}
+        ends = consumer.end_offsets(list(known)) if known else {}
+        firsts = consumer.beginning_offsets(list(known)) if known else {}
+    places = {each: max(offset, firsts[each]) for each, offset in known.items()}
+    return {
+        Place(each.topic, each.partition, offset): ends[each] - offset
+        for each, offset in sorted(places.items())
+        if ends[each] > offset
+    }
+
+
+def verdict(record: Any) -> str:
+    """Why a KafkaSource can never send a record, as a sentence; '' where it can.
+
+    Of a CloudEvent in binary mode it sends the attributes; of anything else every header, and the key.
+    """
+    named = [(name, (value or b"").decode("utf-8", "replace")) for name, value in record.headers]
+    if not any(name.lower() == "ce_specversion" for name, _ in named):
+        named.append(("the key", (record.key or b"").decode("utf-8", "replace")))
+    for name, value in named:
+        if found := _UNSENDABLE.search(value):
+            return f"{name} holds U+{ord(found[0]):04X}: no KafkaSource can ever send it"
+    return ""
+
+
+def skip(settings: Settings, group: str, place: Place) -> None:
+    """Let a group go on behind the record it stands before. Raises NotSkipped and kafka's errors."""
+    from kafka import OffsetAndMetadata, TopicPartition
+    from kafka.errors import KafkaError
+
+    partition = TopicPartition(place.topic, place.partition)
+    with _admin(settings) as admin:
+        states = {each["group_id"]: each.get("group_state") for each in admin.list_groups()}
+        if states.get(group) not in ("Empty", "Dead", "Unknown", None):  # not every broker says
+            raise NotSkipped(
+                f"{group} has members: stop its KafkaSource first (kubectl scale kafkasource --replicas=0)"
+            )
+        known = admin.list_group_offsets([group])[group].get(partition)
+        stands = known.offset if known is not None and known.offset >= 0 else None
+        if stands != place.offset:
+            raise NotSkipped(
+                f"{group} stands before {place.topic}/{place.partition}/{stands}, not before {place}"
+                if stands is not None
+                else f"{group} has committed nothing in {place.topic}/{place.partition}"
+            )
+        moved = admin.alter_group_offsets(group, {partition: OffsetAndMetadata(place.offset + 1, "", -1)})
+        error: type[KafkaError] | None = next(iter(moved.values()), None)
+        if error is not None and getattr(error, "errno", 0) != 0:
+            raise NotSkipped(f"the broker refused to move {group}: {error.__name__}; is its KafkaSource stopped?")
+
+
+@contextmanager
+def _consumer(settings: Settings) -> Iterator["KafkaConsumer"]:
+    from kafka import KafkaConsumer
+
+    consumer = KafkaConsumer(
+        **connection_settings(settings),
+        bootstrap_timeout_ms=int(settings.kafka_request_timeout * 1000),
+        group_id=None,
+        enable_auto_commit=False,
+        allow_auto_create_topics=False,
+    )
+    try:
+        yield consumer
+    finally:
+        consumer.close()
+
+
+@contextmanager
+def _admin(settings: Settings) -> Iterator["KafkaAdminClient"]:
+    from kafka import KafkaAdminClient
+
+    admin = KafkaAdminClient(
+        **connection_settings(settings), bootstrap_timeout_ms=int(settings.kafka_request_timeout * 1000)
+    )
+    try:
+        yield admin
+    finally:
+        admin.close()

@@ -1,0 +1,1 @@
+"""The command line `taskmaster`: one file a group of commands. Start at `__main__.main`."""

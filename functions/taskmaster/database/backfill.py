@@ -1,0 +1,42 @@
+"""Backfill: what new columns hold for rows that were written before there were any, as the owner of the tables.
+
+A batch is one short transaction, and nobody's task is waited for. To run it again does no harm, and completes what code
+of the version before has written meanwhile.
+"""
+
+from typing import Any
+
+import psycopg
+
+from taskmaster.database.queries import named
+from taskmaster.domain.search import folded_texts
+
+_TASKS = named("tasks.sql")
+_BATCH = 200
+_ROUNDS = 3  # the first does it all, but for what others held; who writes all the time is not run after
+
+
+def fold_texts(connection: psycopg.Connection[Any]) -> int:
+    """Keep the folded texts of all tasks beyond ASCII that have none, or stale ones; how many there were.
+
+    `connection` is in autocommit mode. Raises psycopg's errors.
+    """
+    rounds = [_fold_round(connection)]
+    while rounds[-1] and len(rounds) < _ROUNDS:
+        rounds.append(_fold_round(connection))
+    return sum(rounds)
+
+
+def _fold_round(connection: psycopg.Connection[Any]) -> int:
+    beyond, count = 0, 0
+    while True:
+        with connection.transaction():
+            rows = connection.execute(_TASKS["lock_tasks_to_fold"], {"beyond": beyond, "limit": _BATCH}).fetchall()
+            folded = [
+                {"task_id": task_id, **folded_texts(title, description, version=version)}
+                for task_id, version, title, description in rows
+            ]
+            connection.cursor().executemany(_TASKS["keep_folded"], folded)
+        if not rows:
+            return count
+        beyond, count = rows[-1][0], count + len(rows)

@@ -1,0 +1,75 @@
+"""The rows that both logins write: what was received, in the inbox, and what is to be published, in the outbox."""
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from psycopg.rows import tuple_row
+from psycopg.types.json import Jsonb
+
+from taskmaster.database.queries import named
+from taskmaster.database.session import Session
+from taskmaster.events import header_values
+from taskmaster.events.cloudevent import Outgoing
+
+_INBOX, _OUTBOX, _REMINDERS = named("inbox.sql"), named("outbox.sql"), named("reminders.sql")
+
+
+class InboxKey(NamedTuple):
+    """What makes two deliveries the same command."""
+
+    function: str
+    user_id: str
+    source: str
+    id: str
+
+
+class Receipt(NamedTuple):
+    """What the inbox knows of a command. `status` is None until it is answered."""
+
+    attempts: int
+    status: int | None
+    answer: dict[str, Any] | None
+    digest: bytes
+
+
+class InboxTransaction:
+    """What either login does with the inbox: the user's with its own rows, the system's with any."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def count_attempt(self, key: InboxKey, digest: bytes, keep: timedelta) -> Receipt:
+        """Count a delivery in. Waits for another one of the same command; raises Busy when that takes too long."""
+        parameters = {**key._asdict(), "digest": digest, "keep": keep}
+        [row] = self._session.fetch(_INBOX["count_attempt"], parameters, tuple_row)
+        return Receipt._make(row)
+
+    def lock_inbox(self, key: InboxKey) -> Receipt | None:
+        rows = self._session.fetch(_INBOX["lock_inbox"], key._asdict(), tuple_row)
+        return Receipt._make(rows[0]) if rows else None
+
+    def answer_inbox(
+        self, key: InboxKey, status: int, answer: dict[str, Any] | None, digest: bytes | None = None
+    ) -> None:
+        """Answer a delivery; with a digest, by what its command is known from now on."""
+        remembered = Jsonb(answer) if answer is not None else None
+        parameters = {**key._asdict(), "status": status, "answer": remembered, "digest": digest}
+        self._session.later(_INBOX["answer_inbox"], parameters)
+
+    def insert_outbox(self, event: Outgoing) -> None:
+        self._session.later(_OUTBOX["insert_outbox"], outbox_row(event))
+
+    def insert_outbox_unless_awaited(self, event: Outgoing, moment: datetime, now: datetime) -> None:
+        """Leave reminder.armed, unless the dispatcher will look by that moment. To be the last of a transaction.
+
+        Waits for nobody: while the dispatcher looks, it is told anyway.
+        """
+        self._session.later(_REMINDERS["read_alarm_until_commit"])
+        parameters = {**outbox_row(event), "moment": moment, "now": now}
+        self._session.later(_REMINDERS["insert_outbox_unless_awaited"], parameters)
+
+
+def outbox_row(event: Outgoing) -> dict[str, Any]:
+    """Raises CannotTravel for what a KafkaSource could not pass on, which ends the transaction."""
+    header_values.check(event.headers.items())
+    return {"key": event.key, "topics": list(event.topics), "headers": Jsonb(event.headers), "value": event.value}

@@ -1,0 +1,32 @@
+"""Retention: what nobody needs any more goes, in batches, so that no transaction is long. By real time."""
+
+import logging
+from collections.abc import Callable
+
+from taskmaster.database.store import Database, SystemTransaction
+
+log = logging.getLogger(__name__)
+
+_BATCH = 5_000
+_MOST_BATCHES = 100  # of one run; the next run goes on
+
+
+def purge(database: Database) -> int:
+    """Delete the inbox rows and the closed reminders that are past their time; how many went."""
+    gone = _in_batches(database, SystemTransaction.purge_inbox) + _in_batches(
+        database, SystemTransaction.purge_reminders
+    )
+    if gone:
+        log.info("purged %d rows", gone)
+    return gone
+
+
+def _in_batches(database: Database, purge_some: Callable[[SystemTransaction, int], int]) -> int:
+    gone = 0
+    for _ in range(_MOST_BATCHES):
+        with database.as_system() as transaction:
+            count = purge_some(transaction, _BATCH)
+        gone += count
+        if count < _BATCH:
+            break
+    return gone

@@ -1,0 +1,144 @@
+"""Dead letters: the topic read from its oldest record to where it ended when asked, and a letter's event put back.
+
+Whether a letter was replayed, the inbox remembers as it does for any command: in a row of its own, for longer than the
+topic keeps the letter. That row, the failed attempts forgotten and the event in the outbox are one transaction.
+"""
+
+import enum
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from taskmaster.broker.producer import connection_settings
+from taskmaster.database.inbox_rows import InboxKey, Receipt
+from taskmaster.database.store import Database
+from taskmaster.dead_letters.dead_letter import Letter
+from taskmaster.handling.idempotency import KEEP_EVENTS, digest, was_handled
+from taskmaster.settings import Settings
+
+
+class State(enum.Enum):
+    """What became of a letter."""
+
+    WAITING = "waiting"
+    REPLAYED = "replayed"  # and its event not handled since, or failed again: then it has another letter
+    HANDLED = "handled"  # its event had its effect, or was refused by a rule
+    TAKEN = "id taken"  # another command was handled under its id, so that this one never can be
+
+
+class NoSuchTopic(Exception):
+    """The broker has no such topic, or none that this user may see."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which letters are meant; what is None or empty leaves none out. Times are those of parking: since <= t < until.
+
+    A name is the place of a letter (PARTITION/OFFSET) or the id of its event.
+    """
+
+    names: Collection[str] = ()
+    task_id: int | None = None
+    type: str | None = None
+    user: str | None = None
+    function: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def takes(self, letter: Letter) -> bool:
+        return (
+            (not self.names or letter.place in self.names or letter.id in self.names)
+            and self.task_id in (None, letter.task_id)
+            and self.type in (None, letter.type)
+            and self.user in (None, letter.user_id)
+            and self.function in (None, letter.function)
+            and (self.since is None or letter.parked_at >= self.since)
+            and (self.until is None or letter.parked_at < self.until)
+        )
+
+
+class Topic:
+    """A topic of dead letters, read without a consumer group: nothing of the reading stays on the broker."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        """Connect. Raises kafka's errors, and NoSuchTopic."""
+        from kafka import KafkaConsumer, TopicPartition
+
+        self._patience = settings.kafka_request_timeout
+        self._consumer = KafkaConsumer(
+            **connection_settings(settings),
+            bootstrap_timeout_ms=int(self._patience * 1000),
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            allow_auto_create_topics=False,
+        )
+        self.topics: set[str] = self._consumer.topics()
+        if name not in self.topics:
+            self.close()
+            raise NoSuchTopic(name)
+        self._partitions = [TopicPartition(name, number) for number in self._consumer.partitions_for_topic(name)]
+
+    def read(self) -> Iterator[Letter]:
+        """Every letter that is there now, in the order of each partition.
+
+        Raises kafka's errors, and TimeoutError when the broker stays silent for as long as one request may take.
+        """
+        self._consumer.assign(self._partitions)
+        ends = dict(self._consumer.end_offsets(self._partitions))
+        self._consumer.seek_to_beginning(*self._partitions)
+        unseen = set(self._partitions)
+        silent_since = time.monotonic()
+        while any(self._consumer.position(each) < end for each, end in ends.items()):
+            for partition, records in self._consumer.poll(timeout_ms=500).items():
+                silent_since = time.monotonic()
+                if partition in unseen:  # a broker may say of a batch only where it begins
+                    unseen.discard(partition)
+                    ends[partition] = max(ends[partition], self._consumer.highwater(partition) or 0)
+                yield from (Letter.read(record) for record in records if record.offset < ends[partition])
+            if time.monotonic() > silent_since + self._patience:
+                raise TimeoutError(f"no record for {self._patience:g} seconds")
+
+    def close(self) -> None:
+        self._consumer.close()
+
+
+def states(database: Database, letters: Iterable[Letter]) -> list[State]:
+    """What became of each. Raises Unavailable or Busy."""
+    asked = list(letters)
+    with database.as_system() as transaction:
+        rows = transaction.read_inbox([key for letter in asked for key in (letter.marker, letter.event) if key])
+    return [_state(letter, rows) for letter in asked]
+
+
+def replay(database: Database, letter: Letter, *, topic: str, again: bool = False, send: bool = True) -> State:
+    """Put the event of a letter into the outbox, for its mailbox `topic`, and let its attempts begin anew.
+
+    Says what had become of it: only a WAITING one is replayed, unless `again`. What was handled already is never run
+    again: sent again, it gets its first answer. Without `send` it is only marked, because its event is on its way
+    by another letter. Raises Unavailable, and Busy while it is being handled.
+    """
+    with database.as_system() as transaction:
+        receipt = transaction.lock_inbox(letter.event) if letter.event else None
+        found = _state(letter, {letter.event: receipt} if letter.event and receipt else {})
+        if found is State.TAKEN or (found is State.HANDLED and not again):
+            return found
+        marker = transaction.count_attempt(letter.marker, digest(letter.value), KEEP_EVENTS)
+        if marker.status is not None and not again:
+            return State.REPLAYED
+        if found is not State.HANDLED:
+            for key in letter.keys:
+                transaction.forget_inbox(key)
+        if send:
+            transaction.insert_outbox(letter.as_it_was(topic=topic))
+        transaction.answer_inbox(letter.marker, 204, None)
+    return State.WAITING
+
+
+def _state(letter: Letter, rows: Mapping[InboxKey, Receipt]) -> State:
+    row = rows.get(letter.event) if letter.event else None
+    if row is not None and was_handled(row):
+        return State.HANDLED if letter.is_of(row) else State.TAKEN
+    marker = rows.get(letter.marker)
+    return State.REPLAYED if marker is not None and marker.status is not None else State.WAITING

@@ -1,0 +1,127 @@
+"""What a caller gets, before it is put into HTTP: an answer, or problem details (RFC 9457) that say what to do."""
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from taskmaster.domain.task import Command, Record, Task
+from taskmaster.handling.preconditions import Preconditions, tag_of
+
+JSON = "application/json"
+_LONGEST_REASON = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """`reason` is the one sentence of a refusal that KafkaSource passes on to the dead letter sink."""
+
+    status: int
+    body: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    content_type: str = JSON
+    reason: str = ""
+
+    def remembered(self) -> dict[str, Any]:
+        """What the inbox keeps of it, beside the status, for those who ask again."""
+        return {
+            "body": self.body,
+            "headers": self.headers,
+            "content_type": self.content_type,
+            "reason": self.reason,
+        }
+
+    @classmethod
+    def recalled(cls, status: int, remembered: dict[str, Any] | None) -> Self:
+        return cls(status=status, **(remembered or {}))
+
+
+NO_CONTENT = Answer(status=204)
+
+
+def of(result: Record | None, *, status: int = 200) -> Answer:
+    """The result of an operation: a task with its version as ETag, any other record, or nothing."""
+    if result is None:
+        return NO_CONTENT
+    headers = {}
+    if isinstance(result, Task):
+        headers["ETag"] = f'"{result.version}"'
+        if status == 201:
+            headers["Location"] = f"/tasks/{result.task_id}"
+    return Answer(status=status, body=result.model_dump_json(), headers=headers)
+
+
+def conditional(answer: Answer, preconditions: Preconditions) -> Answer:
+    """What a GET or HEAD gets that was asked on conditions (RFC 9110, 13.2.2), with the ETag to ask by again."""
+    if answer.status != 200:
+        return answer
+    tag = answer.headers.get("ETag") or f'"{tag_of(answer.body)}"'
+    headers = {**answer.headers, "ETag": tag}
+    match preconditions.failed(tag.strip('"')):
+        case "If-Match":
+            detail = "What is here has another ETag than If-Match names. Read it again."
+            return problem(412, "Version conflict", detail)
+        case "If-None-Match":
+            return Answer(status=304, headers=headers)
+    return replace(answer, headers=headers)
+
+
+def problem(status: int, title: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any) -> Answer:
+    """Problem details. `detail` is shown to the caller: no internals, no secrets, nothing of what was sent."""
+    body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail, **more})
+    return Answer(
+        status=status,
+        body=body,
+        headers=headers or {},
+        content_type="application/problem+json",
+        reason=_one_line(detail),
+    )
+
+
+def invalid(error: ValidationError, command: type[Command]) -> Answer:
+    """422, with a JSON pointer (RFC 6901) and a sentence for each field of the command that is wrong."""
+    faults = [
+        {"pointer": _pointer(fault["loc"]), "detail": _sentence(fault["type"], fault["msg"], command)}
+        for fault in error.errors(include_url=False, include_input=False, include_context=False)[:20]
+    ]
+    detail = "; ".join(f"{fault['pointer'].lstrip('/') or 'the command'}: {fault['detail']}" for fault in faults[:3])
+    return problem(422, "Not a valid command", detail, errors=faults)
+
+
+def not_in_query(name: str, said: str) -> Answer:
+    """422 for a query parameter that a call does not take, or not so."""
+    return problem(
+        422, "Not a valid command", f"{name[:64]}: {said}", errors=[{"pointer": _pointer((name,)), "detail": said}]
+    )
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    """The field, and the place in its list; behind them only names of our own types may come."""
+    parts = [str(part)[:64] for part in (*location[:1], *(part for part in location[1:] if isinstance(part, int)))]
+    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def _sentence(kind: str, said: str, command: type[Command]) -> str:
+    match kind:
+        case "extra_forbidden":
+            return f"there is no such field; there are {', '.join(command.model_fields)}"
+        case "missing":
+            return "is required"
+        case "model_type":
+            return "must be a JSON object"
+    return said.removeprefix("Value error, ")
+
+
+def _one_line(text: str) -> str:
+    """What a header can carry: printable ASCII, and not too much of it."""
+    shown = text.encode("ascii", "replace").decode()
+    return "".join(each if each.isprintable() else " " for each in shown[:_LONGEST_REASON])
+
+
+class Turned(Exception):
+    """A request that goes no further; the answer says why."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.reason)
+        self.answer = answer

@@ -1,0 +1,93 @@
+"""What an operation is: the commands it takes, where they come from, and the rule that handles them."""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_origin
+
+from taskmaster.domain.task import Command, Task
+from taskmaster.events.cloudevent import Malformed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One thing that can be asked of the pack."""
+
+    name: str
+    handler: Callable[[Any, Any], Any]  # (command, work) -> a record to answer with, or None
+    command: type[Command]
+    types: tuple[str, ...]  # the event types that carry its command
+    http: tuple["Route", ...]
+    status: int  # of a person's call that succeeds
+
+    def takes_several(self, name: str) -> bool:
+        """Whether a field of the command may be given several times in a query."""
+        field = self.command.model_fields.get(name)
+        return field is None or get_origin(field.annotation) is list  # of one that is not there, something else is said
+
+    def understand(self, data: Any, *, wrapped: bool = False) -> Any:
+        """The command in the data of an event. Raises ValidationError, and Malformed for none where it would do harm.
+
+        An original envelope (`wrapped`) carries the whole task: fields of one that are not asked for go.
+        """
+        if data is None:
+            command = self.command.model_validate({})
+            if isinstance(command, Command):  # every field may be left out; but a tombstone does not mean to say so
+                raise Malformed("data is missing: an empty command is {}")
+            return command
+        if wrapped and isinstance(data, dict):
+            taken = self.command.model_fields
+            data = {name: value for name, value in data.items() if name in taken or name not in Task.model_fields}
+        return self.command.model_validate(data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """What a handler of an event returns when its effect lies outside of the database, such as a webhook.
+
+    `run` is called after the handler's transaction has committed; then `conclude(what it returned, work)` in another.
+    A crash in between repeats it all: at least once.
+    """
+
+    run: Callable[[Any], Any]  # given the settings
+    conclude: Callable[[Any, Any], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method and a path such as /tasks/{task_id}; its parameters are fields of the command."""
+
+    method: str
+    path: str
+    pattern: re.Pattern[str]
+
+    @classmethod
+    def parse(cls, text: str) -> "Route":
+        method, path = text.split()
+        expression = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(path))
+        return cls(method, path, re.compile(expression))
+
+    @property
+    def takes_events(self) -> bool:
+        """Whether a CloudEvent may be POSTed there by a person: to a path that names nothing, since the event does."""
+        return self.method == "POST" and "{" not in self.path
+
+    def match(self, path: str) -> Mapping[str, str] | None:
+        found = self.pattern.fullmatch(path)
+        return found.groupdict() if found else None
+
+
+def described(
+    handler: Callable[[Any, Any], Any], *, types: tuple[str, ...], http: tuple[str, ...], status: int
+) -> Operation:
+    """An operation by its handler, whose first parameter's annotation is the command."""
+    first = next(iter(inspect.signature(handler, eval_str=True).parameters.values()))
+    return Operation(
+        name=handler.__name__.replace("_", "-"),
+        handler=handler,
+        command=first.annotation,
+        types=types,
+        http=tuple(map(Route.parse, http)),
+        status=status,
+    )

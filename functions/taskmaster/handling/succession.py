@@ -1,0 +1,38 @@
+"""Succession: what follows the open occurrence of a series once it is done with, or skipped."""
+
+from datetime import datetime
+
+from taskmaster.domain.series import Followed, Series
+from taskmaster.domain.task import Task
+from taskmaster.handling.unit_of_work import Work
+
+
+def follow(task: Task, series: Series, work: Work, *, completed_at: datetime) -> Task | None:
+    """Make the successor of a completed head, or end the series and say so where no date is left."""
+    following = series.next(task.due, done_at=completed_at)
+    if following is None:
+        work.keep(series.ended(at=work.now))
+        work.announce("task.recurring.ended", about=task)
+        return None
+    successor = series.occurrence(following, task_id=work.new_task_id(), at=work.now)
+    work.keep(series.advanced(to=following))
+    work.announce("task.recurring.next", about=successor, data=Followed.of(successor, task, following.skipped))
+    return work.create(successor)
+
+
+def skip(task: Task, series: Series, work: Work) -> Task | None:
+    """Move the open occurrence on to the next date of its rule; where none is left it goes, and the series ends.
+
+    It is as a successor would have come: what was changed for the skipped one alone is gone.
+    """
+    # Counted from the completion, a skipped one counts as done on its date, or now if that is later.
+    following = series.next(task.due, done_at=max(work.now, series.done_on(task.due)) if task.due else work.now)
+    if following is None:
+        work.keep(series.ended(at=work.now))
+        work.announce("task.recurring.ended", about=task)
+        work.delete(task)
+        return None
+    work.keep(series.moved(to=following))
+    moved = task.changed(at=work.now, **{**series.template, **series.date(following)})
+    work.announce("task.recurring.next", about=moved, data=Followed.of(moved, task, following.skipped + 1))
+    return work.save(moved)

@@ -1,0 +1,347 @@
+"""The unit of work an operation is given: what it may read, and what it leaves behind in one transaction.
+
+Writes are kept until the operation has returned: one that refuses half-way leaves nothing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, Protocol
+
+from pydantic import Field
+
+from taskmaster.domain import reminders
+from taskmaster.domain.paging import Mark, Sort
+from taskmaster.domain.preferences import Preferences
+from taskmaster.domain.reminders import Move, ReminderRow
+from taskmaster.domain.series import Series
+from taskmaster.domain.task import Record, Refused, Task, not_found, precondition_failed, version_conflict
+from taskmaster.events import routes
+from taskmaster.events.cloudevent import Origin, Outgoing, outgoing
+from taskmaster.events.ids import new_id
+from taskmaster.handling.preconditions import Preconditions, tag_of
+
+_LONGEST_WAY = timedelta(hours=24)  # of a command whose reminders still ring; later ones would be stale
+_MOVED_AT_ONCE = 20  # tasks, with up to 50 reminders each, of one transaction
+
+
+class Transaction(Protocol):
+    """What a store must offer on behalf of one user."""
+
+    def new_task_id(self) -> int: ...
+    def read_task(self, task_id: int) -> Task | None: ...
+    def lock_task(self, task_id: int) -> Task | None: ...
+    def lock_latest_after(self, series_id: int, occurrence: int) -> Task | None: ...
+    def list_tasks(self, filters: Mapping[str, Any], sort: Sort, beyond: Mark | None, limit: int) -> list[Task]: ...
+    def lock_series(self, series_id: int) -> Series | None: ...
+    def read_series(self, series_id: int) -> Series | None: ...
+    def read_preferences(self, *, hold: bool) -> Preferences: ...
+    def change_preferences(self) -> Preferences: ...
+    def keep_preferences(self, preferences: Preferences) -> None: ...
+    def begin_move(self, event: Outgoing, ticket: str, asked_at: datetime, day: date) -> None: ...
+    def read_move(self, ticket: str) -> Move | None: ...
+    def lock_tasks_to_move(self, after: int, day: date, limit: int) -> list[Task]: ...
+    def advance_move(self, ticket: str, after: int) -> None: ...
+    def end_move(self, ticket: str) -> None: ...
+    def insert_task(self, task: Task) -> None: ...
+    def update_task(self, task: Task) -> None: ...
+    def delete_task(self, task: Task) -> None: ...
+    def insert_series(self, series: Series) -> None: ...
+    def update_series(self, series: Series) -> None: ...
+    def lock_reminder(self, task_id: int, reminder_id: str) -> tuple[Task | None, ReminderRow | None, Preferences]: ...
+    def update_reminder(self, reminder: ReminderRow) -> None: ...
+    def drop_reminders(self, task: Task, keep: Sequence[datetime]) -> None: ...
+    def insert_reminders(self, task: Task, moments: Sequence[datetime]) -> None: ...
+    def insert_outbox(self, event: Outgoing) -> None: ...
+    def insert_outbox_unless_awaited(self, event: Outgoing, moment: datetime, now: datetime) -> None: ...
+
+
+class Work:
+    """One invocation on behalf of one user. `now` is business time, the same throughout.
+
+    `asked_at` is when it was asked for, where that was earlier: a reminder whose moment passed while a command waited
+    for the database is not lost.
+    """
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        *,
+        origin: Origin,
+        now: datetime,
+        topic: Callable[[str], str] = str,
+        asked_at: datetime | None = None,
+        preconditions: Preconditions | None = None,
+    ) -> None:
+        self.now = now
+        self.compared = False  # whether the preconditions were looked at
+        self._preconditions = preconditions
+        self._asked_at = min(max(asked_at or now, now - _LONGEST_WAY), now)
+        self._transaction = transaction
+        self._origin = origin
+        self._topic = topic
+        self._writes: list[Callable[[], None]] = []
+        self._locked: dict[int, Task] = {}  # as they were: what rings is written anew only where it changes
+        self._armed: tuple[datetime, Task] | None = None  # the earliest reminder that this work armed
+        self._preferences: Preferences | None = None
+        self._preferences_are_held = False
+
+    @property
+    def user_id(self) -> str:
+        """On whose behalf it is."""
+        return self._origin.user_id
+
+    def new_task_id(self) -> int:
+        """The id of a task to be created."""
+        return self._transaction.new_task_id()
+
+    def task(self, task_id: int, *, expecting: int | None = None) -> Task:
+        """A task of this user, locked. Refused: 404 when there is none, 412 when it has another version."""
+        task = self.find(task_id)
+        if task is None:
+            raise not_found(task_id)
+        if expecting is not None and task.version != expecting:
+            raise version_conflict(task, expecting)
+        self.compare(task)
+        return task
+
+    def compare(self, shown: Record) -> None:
+        """Hold the call's preconditions against what it is about, as it is shown. Refused: 412 if one is false."""
+        self.compared = True
+        if not self._preconditions:
+            return
+        tag = str(shown.version) if isinstance(shown, Task) else tag_of(shown.model_dump_json())
+        if failed := self._preconditions.failed(tag):
+            raise precondition_failed(shown, failed)
+
+    def find(self, task_id: int) -> Task | None:
+        """A task of this user, locked, or None."""
+        task = self._transaction.lock_task(task_id)
+        if task is not None:
+            self._locked[task_id] = task
+        return task
+
+    def series_of(self, task: Task) -> Series | None:
+        """The series of a task that is locked already, locked."""
+        return self._transaction.lock_series(task.series_id) if task.series_id else None
+
+    def latest_after(self, task: Task) -> Task | None:
+        """The latest occurrence of its series that came after this one, locked, or None."""
+        if task.series_id is None or task.occurrence is None:
+            return None
+        return self._transaction.lock_latest_after(task.series_id, task.occurrence)
+
+    def read_series(self, task: Task) -> Series | None:
+        """The series of a task, not locked."""
+        return self._transaction.read_series(task.series_id) if task.series_id else None
+
+    def look_up(self, task_id: int) -> Task:
+        """A task of this user, not locked. Refused: 404 when there is none."""
+        task = self._transaction.read_task(task_id)
+        if task is None:
+            raise not_found(task_id)
+        return task
+
+    def tasks(self, filters: Mapping[str, Any], *, sort: Sort, beyond: Mark | None, limit: int) -> list[Task]:
+        """Tasks of this user in an order, those beyond a mark."""
+        return self._transaction.list_tasks(filters, sort, beyond, limit)
+
+    @property
+    def preferences(self) -> Preferences:
+        """What this user prefers."""
+        if self._preferences is None:
+            # Held where that is safe and saves another look: whoever holds them must lock no task after it.
+            self._preferences_are_held = not self._locked
+            self._preferences = self._transaction.read_preferences(hold=self._preferences_are_held)
+        return self._preferences
+
+    def _day_hour(self, task: Task) -> str:
+        """The hour at which a task that is due on a day reminds: it does not change before this work has committed."""
+        if not reminders.needs_day_hour(task):
+            return ""
+        if not self._preferences_are_held:
+            self._preferences, self._preferences_are_held = self._transaction.read_preferences(hold=True), True
+        return self.preferences.day_hour
+
+    def change_preferences(self) -> Preferences:
+        """The same, while nobody else arms reminders by them. No task may be locked before."""
+        self._preferences, self._preferences_are_held = self._transaction.change_preferences(), True
+        return self._preferences
+
+    def prefer(self, preferences: Preferences) -> None:
+        """Keep what the user now prefers; where the hour of the day changed, its reminders move after this."""
+        was, self._preferences = self.preferences, preferences
+        self._writes.append(lambda: self._transaction.keep_preferences(preferences))
+        self._emit("preferences.updated", preferences.announced().model_dump_json().encode(), key=self._origin.user_id)
+        if preferences.day_hour != was.day_hour:
+            ticket = new_id()
+            event = self._move_event(ticket)
+            self._writes.append(
+                lambda: self._transaction.begin_move(event, ticket, asked_at=self._asked_at, day=self._first_day())
+            )
+
+    def move_some(self, ticket: str) -> None:
+        """Have the reminders of some more tasks follow the hour of the day, and leave word for those that are left.
+
+        A transaction for a few tasks: none of the user's is held for long, however many there are. The event only
+        triggers, the row of the move counts; another ticket than the row has does nothing.
+        """
+        before = self._transaction.read_move(ticket)
+        if before is None:
+            return
+        day = self._first_day(before.asked_at)
+        tasks = self._transaction.lock_tasks_to_move(before.after_task, day, _MOVED_AT_ONCE)
+        # Tasks first, then preferences, as whoever changes a task does it; from here on the hour does not change.
+        self._preferences, self._preferences_are_held = self._transaction.read_preferences(hold=True), True
+        move = self._transaction.read_move(ticket)
+        if move is None:
+            return
+        self._asked_at = max(min(move.asked_at, self.now), self.now - _LONGEST_WAY)
+        for task in tasks:
+            self.remind(task)
+        if move != before:  # another hour was set meanwhile: begun again
+            self._emit_move(ticket)
+        elif len(tasks) < _MOVED_AT_ONCE:
+            self._writes.append(lambda: self._transaction.end_move(ticket))
+        else:
+            self._writes.append(lambda: self._transaction.advance_move(ticket, tasks[-1].task_id))
+            self._emit_move(ticket)
+
+    def _first_day(self, moment: datetime | None = None) -> date:
+        """Due on which day a task may still remind at an hour of that day, in any zone."""
+        return ((moment or self._asked_at) - timedelta(days=2)).date()
+
+    def _emit_move(self, ticket: str) -> None:
+        event = self._move_event(ticket)
+        self._writes.append(lambda: self._transaction.insert_outbox(event))
+
+    def _move_event(self, ticket: str) -> Outgoing:
+        data = Moving(ticket=ticket).model_dump_json().encode()
+        return self._event("reminders.move", data, key=self._origin.user_id)
+
+    def create(self, task: Task, *, event: str = "task.created") -> Task:
+        self._writes.append(lambda: self._transaction.insert_task(task))
+        self.remind(task, new=True)
+        self.announce(event, task)
+        return task
+
+    def save(self, task: Task, *, event: str = "task.updated") -> Task:
+        self._writes.append(lambda: self._transaction.update_task(task))
+        was = self._locked.get(task.task_id)
+        if was is None or reminders.depends_on(was) != reminders.depends_on(task):
+            self.remind(task)
+        self.announce(event, task)
+        return task
+
+    def remind(self, task: Task, *, new: bool = False) -> None:
+        """Arm the reminders of a task, and disarm those that it had and has no more. Passed moments do not ring."""
+        moments = reminders.moments(task, day_hour=self._day_hour(task))
+        ahead = [moment for moment in moments if moment > self._asked_at]
+        if not new:
+            self._writes.append(lambda: self._transaction.drop_reminders(task, moments))
+        if ahead:
+            self._writes.append(lambda: self._transaction.insert_reminders(task, ahead))
+            self.armed(task, ahead[0])
+
+    def ringing(self, task_id: int, reminder_id: str) -> tuple[Task, ReminderRow] | None:
+        """An open task and its reminder that rings, locked; None where it was completed, moved or snoozed since."""
+        task, reminder, self._preferences = self._transaction.lock_reminder(task_id, reminder_id)
+        if task is None or task.completed or reminder is None or not reminder.is_ringing:
+            return None
+        return task, reminder
+
+    def keep_reminder(self, reminder: ReminderRow, task: Task) -> None:
+        self._writes.append(lambda: self._transaction.update_reminder(reminder))
+        if reminder.fired_at is None:
+            self.armed(task, reminder.due_at)
+
+    def silence(self, task: Task) -> None:
+        """Drop what rings, is held back or is to be tried again; what is still to come stays."""
+        hour = self._day_hour(task)
+        ahead = [moment for moment in reminders.moments(task, day_hour=hour) if moment > self.now]
+        self._writes.append(lambda: self._transaction.drop_reminders(task, ahead))
+
+    def armed(self, task: Task, moment: datetime) -> None:
+        """Tell the dispatcher of a reminder, at the commit and unless it will look by then."""
+        if self._armed is None or moment < self._armed[0]:
+            self._armed = moment, task
+
+    def delete(self, task: Task, *, event: str = "task.deleted") -> None:
+        self._writes.append(lambda: self._transaction.delete_task(task))
+        self.announce(event, task)
+
+    def begin(self, series: Series) -> None:
+        self._writes.append(lambda: self._transaction.insert_series(series))
+
+    def keep(self, series: Series) -> None:
+        self._writes.append(lambda: self._transaction.update_series(series))
+
+    def announce(self, event_type: str, about: Task, *, data: Record | None = None) -> None:
+        """An event about a task, published after the commit to the topics of its route."""
+        self._emit(
+            event_type,
+            (data or about).model_dump_json().encode(),
+            key=about.partition_key,
+            subject=f"tasks/{about.task_id}",
+            recurs=about.recurrence_pattern is not None,
+        )
+
+    def reject(self, command_type: str, command_id: str, refusal: Refused) -> None:
+        """Nothing of this work stays but the word that the command was refused, and why."""
+        self.discard()
+        rejection = Rejection(
+            command=command_type,
+            command_id=command_id,
+            status=refusal.status,
+            title=refusal.title,
+            detail=refusal.detail,
+        )
+        self._emit("task.command.rejected", rejection.model_dump_json().encode(), key=self._origin.user_id)
+
+    def flush(self) -> bool:
+        """Write what the operation left, in its order. Whether there was anything."""
+        for write in self._writes:
+            write()
+        if self._armed:
+            moment, task = self._armed
+            data = Armed(moment=moment).model_dump_json().encode()
+            event = self._event("reminder.armed", data, key=task.partition_key)
+            self._transaction.insert_outbox_unless_awaited(event, moment, self.now)
+        return bool(self._writes)
+
+    def discard(self) -> None:
+        self._writes.clear()
+        self._armed = None
+
+    def _emit(
+        self, event_type: str, data: bytes, *, key: str, subject: str | None = None, recurs: bool = False
+    ) -> None:
+        event = self._event(event_type, data, key=key, subject=subject, recurs=recurs)
+        self._writes.append(lambda: self._transaction.insert_outbox(event))
+
+    def _event(
+        self, event_type: str, data: bytes, *, key: str, subject: str | None = None, recurs: bool = False
+    ) -> Outgoing:
+        topics = tuple(dict.fromkeys(map(self._topic, routes.topics_of(event_type, recurs=recurs))))
+        return outgoing(event_type, data, origin=self._origin, at=self.now, key=key, topics=topics, subject=subject)
+
+
+class Armed(Record):
+    """Data of reminder.armed: the earliest moment that the dispatcher does not know of yet."""
+
+    moment: datetime = Field(description="when to be awake")
+
+
+class Moving(Record):
+    """Data of reminders.move: reminders have yet to follow a new hour of the day."""
+
+    ticket: str = Field(description="which change of the hour it is for")
+
+
+class Rejection(Record):
+    """Data of task.command.rejected: which command a rule refused, and what a person's call would have got."""
+
+    command: str = Field(description="its event type")
+    command_id: str = Field(description="the id of its event")
+    status: int = Field(description="what a person's HTTP call would have got")
+    title: str = Field(description="which rule, in short")
+    detail: str = Field(description="why, and what to do")

@@ -1,0 +1,102 @@
+"""Who is calling: a bearer token says it for people, `userid` only on /events, where nobody but the cluster calls.
+
+A token is a JSON Web Token of the issuer that OIDC_ISSUER names, on a cluster and on a laptop alike.
+"""
+
+import logging
+import time
+
+from taskmaster.identity.oidc import Rejected, Verifier
+from taskmaster.trusted_hosts import is_internal
+
+logger = logging.getLogger(__name__)
+
+USER_ID_LIMIT = 128
+
+
+class NotSignedIn(Exception):
+    """No bearer token, or one that does not hold (401). The text says what to do, never why a signature failed.
+
+    `challenge` is the header WWW-Authenticate (RFC 6750, 3): with an error only where a token was sent.
+    """
+
+    def __init__(self, detail: str, *, error: str = "") -> None:
+        super().__init__(detail)
+        described = f', error="{error}", error_description="{detail}"' if error else ""
+        self.challenge = f'Bearer realm="taskmaster"{described}'
+
+
+def caller(authorization: str | None, *, issuer: Verifier | None) -> str:
+    """The user id that a bearer token speaks for (RFC 6750). Raises NotSignedIn and KeysUnavailable."""
+    if issuer is None:
+        raise NotSignedIn("Nobody can sign in yet: the operator has to set OIDC_ISSUER and OIDC_AUDIENCE.")
+    token = _bearer(authorization)
+    if not token:
+        raise NotSignedIn("Send the header 'Authorization: Bearer TOKEN'.")
+    try:
+        return _rightful(issuer.user_of(token, now=time.time()))
+    except Rejected as error:
+        raise NotSignedIn(str(error), error="invalid_token") from None
+
+
+def sends_events(
+    host: str,
+    authorization: str | None,
+    *,
+    further: tuple[str, ...] = (),
+    issuer: Verifier | None = None,
+    subjects: tuple[str, ...] = (),
+    required: bool = False,
+) -> bool:
+    """Whether an event's userid is believed: it comes under an internal host, or with a token of the cluster's.
+
+    With `required` only the token counts. `subjects` are those that a token may speak for, all if there are none; a *
+    at the end of one stands for whatever follows. Raises KeysUnavailable.
+    """
+    if not required and is_internal(host, further=further):
+        return True
+    token = _bearer(authorization)
+    if issuer is None or not token:
+        return False
+    try:
+        subject = issuer.user_of(token, now=time.time())
+    except Rejected as error:
+        logger.warning("an event was turned away: %s", error)
+        return False
+    believed = not subjects or any(_covers(pattern, subject) for pattern in subjects)
+    if not believed:
+        logger.warning("an event was turned away: its sender is none of EVENT_OIDC_SUBJECTS")
+    return believed
+
+
+def is_user_id(user_id: str) -> bool:
+    """The one rule, wherever a user id comes from: what arrives unchanged as a header, and is nobody else's then.
+
+    ASCII, because KafkaSource hands over whatever is beyond Latin-1 as question marks: two users would be one. And no
+    blank at either end, because HTTP trims it: one user would be two.
+    """
+    is_written = user_id.isascii() and user_id.isprintable() and user_id == user_id.strip(" ")
+    return is_written and 0 < len(user_id) <= USER_ID_LIMIT
+
+
+def checked_user_id(user_id: str) -> str:
+    """The user id itself. Raises ValueError for what is none."""
+    if not is_user_id(user_id):
+        raise ValueError(f"a user id has 1 to {USER_ID_LIMIT} printable ASCII characters, and no blank at its ends")
+    return user_id
+
+
+def _rightful(user_id: str) -> str:
+    try:
+        return checked_user_id(user_id)
+    except ValueError as error:
+        raise Rejected(f"Not so in this token: {error}.") from None
+
+
+def _bearer(authorization: str | None) -> str:
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _covers(pattern: str, subject: str) -> bool:
+    return subject.startswith(pattern[:-1]) if pattern.endswith("*") else subject == pattern

@@ -1,0 +1,195 @@
+"""The public keys of whoever signs tokens (JSON Web Key Set, RFC 7517): given in a setting, or fetched now and then.
+
+A process fetches when it first needs a key, when what it has is five minutes old, and when a token names a key that it
+does not know; but never more often than every ten seconds, so that tokens with made-up key ids make nobody fetch.
+While the issuer is away, the keys that it gave last go on being used.
+
+One fetch is under way at a time, in a thread of its own. Whoever needs its keys waits for a moment, counted from the
+start of the fetch and not from their own call, so that an issuer that answers byte by byte holds nobody's threads.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from threading import Event, Lock, Thread
+from typing import Any, Protocol
+
+from pydantic_core import from_json
+
+from taskmaster.identity.jws import ALGORITHMS
+from taskmaster.outbound import kubernetes
+from taskmaster.outbound.deadline import Deadline, within
+from taskmaster.trusted_hosts import may_be_asked
+
+logger = logging.getLogger(__name__)
+
+FRESH_SECONDS = 300.0
+PAUSE_SECONDS = 10.0  # between two fetches, whoever asks
+FIRST_PAUSE_SECONDS = 2.0  # the same while there are no keys at all, and everybody waits for them
+PATIENCE_SECONDS = 3.0  # of whoever needs a fetch that is under way, from its start: a cold pod is slow itself
+SHORT_PATIENCE_SECONDS = 0.3  # the same after a fetch that failed: the next one may be as slow, and ends as badly
+TOTAL_SECONDS = 5.0  # of one fetch, discovery included, however slowly an answer trickles in
+_LARGEST = 524_288
+
+Document = Mapping[str, Any]
+
+
+class KeysUnavailable(Exception):
+    """Nobody can say whether a token holds, since its issuer's keys cannot be had right now. Try again later."""
+
+
+class KeySet:
+    """The keys as they were published at one moment."""
+
+    def __init__(self, document: Document) -> None:
+        """Raises ValueError for what is no key set."""
+        listed = document.get("keys")
+        if not isinstance(listed, list):
+            raise ValueError("a JWK set has a list of keys")
+        self._keys = [key for key in listed if isinstance(key, dict) and _verifies(key)]
+
+    def matching(self, key_id: str | None, algorithm: str) -> Iterator[Document]:
+        """The keys that may have signed a token with this header (RFC 7515, 4.1). None for symmetric algorithms."""
+        for key in self._keys:
+            fits = algorithm in ALGORITHMS[key["kty"]] and key.get("alg", algorithm) == algorithm
+            if fits and key_id in (None, key.get("kid")):
+                yield key
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, KeySet) and self._keys == other._keys
+
+    __hash__ = object.__hash__
+
+
+def _verifies(key: Mapping[str, Any]) -> bool:
+    operations = key.get("key_ops", ["verify"])
+    meant_for_it = key.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
+    return meant_for_it and str(key.get("kty")) in ALGORITHMS
+
+
+class Keys(Protocol):
+    """Where the keys come from. Both raise KeysUnavailable."""
+
+    def current(self) -> KeySet: ...
+
+    def newer_than(self, known: KeySet) -> KeySet:
+        """The keys after another look, for a token whose key is not among the known ones; or `known` again."""
+        ...
+
+
+class GivenKeys:
+    """The keys of a setting."""
+
+    def __init__(self, text: str) -> None:
+        self._held = KeySet(from_json(text))
+
+    def current(self) -> KeySet:
+        return self._held
+
+    def newer_than(self, known: KeySet) -> KeySet:
+        return known
+
+
+class PublishedKeys:
+    """The keys that `fetch` gets: of one process, for all its threads."""
+
+    def __init__(self, fetch: Callable[[], Document]) -> None:
+        self._fetch = fetch
+        self._choosing = Lock()  # whether to fetch: held for no longer than that takes
+        self._fetching = Lock()  # held by the one fetch that is under way
+        self._ended = Event()
+        self._begun = 0.0
+        self._held: KeySet | None = None
+        self._fresh_until = 0.0
+        self._next_fetch = 0.0
+        self._failed = False
+
+    def current(self) -> KeySet:
+        held = self._held
+        if held is not None and time.monotonic() < self._fresh_until:
+            return held
+        began = self._begin(held)
+        if held is None or began:  # whoever has keys and finds a fetch under way does not wait for it
+            self._await()
+        if self._held is None:
+            raise KeysUnavailable("the issuer's keys cannot be had")
+        return self._held
+
+    def newer_than(self, known: KeySet) -> KeySet:
+        self._begin(known)
+        if not self._await():
+            raise KeysUnavailable("the issuer's keys are being fetched")
+        if self._held is None or (self._held is known and self._failed):
+            raise KeysUnavailable(
+                "the issuer's keys cannot be had, and the key of a token is none of those it gave last"
+            )
+        return self._held
+
+    def _begin(self, known: KeySet | None) -> bool:
+        """Begin a fetch, unless one is under way, was a moment ago, or has brought other keys than the known ones."""
+        with self._choosing:
+            if self._fetching.locked() or self._held is not known or time.monotonic() < self._next_fetch:
+                return False
+            self._fetching.acquire()
+            self._ended, self._begun = Event(), time.monotonic()
+        Thread(target=self._renew, args=(self._ended,), name="keys of an issuer", daemon=True).start()
+        return True
+
+    def _await(self) -> bool:
+        """Wait for the fetch that is under way, if there is one: for a moment from its start. Whether it has ended."""
+        with self._choosing:
+            if not self._fetching.locked():
+                return True
+            ended, begun = self._ended, self._begun
+        patience = SHORT_PATIENCE_SECONDS if self._failed else PATIENCE_SECONDS
+        return ended.wait(max(begun + patience - time.monotonic(), 0.0))
+
+    def _renew(self, ended: Event) -> None:
+        try:
+            fetched = KeySet(self._fetch())
+        except Exception as error:  # of the network, of what is no JSON or no key set: whatever it is, it has failed
+            self._failed = True
+            logger.warning("the keys of a token issuer cannot be had: %s", type(error).__name__)
+        else:
+            self._failed = False
+            self._fresh_until = time.monotonic() + FRESH_SECONDS
+            if fetched != self._held:
+                self._held = fetched
+        self._next_fetch = time.monotonic() + (FIRST_PAUSE_SECONDS if self._held is None else PAUSE_SECONDS)
+        self._fetching.release()
+        ended.set()
+
+
+def fetch(url: str, *, kubernetes_api: str) -> Document:
+    """A JSON object of at most half a megabyte, within TOTAL_SECONDS. Raises OSError or ValueError."""
+    return within(TOTAL_SECONDS, lambda deadline: _fetch(url, deadline, kubernetes_api))
+
+
+def discover(issuer: str, *, kubernetes_api: str) -> Document:
+    """The keys of an issuer that says where they are (OpenID Connect Discovery 1.0, 4). Raises as `fetch` does."""
+    return within(TOTAL_SECONDS, lambda deadline: _discover(issuer, deadline, kubernetes_api))
+
+
+def _discover(issuer: str, deadline: Deadline, kubernetes_api: str) -> Document:
+    about = _fetch(issuer.rstrip("/") + "/.well-known/openid-configuration", deadline, kubernetes_api)
+    where = about.get("jwks_uri")
+    if about.get("issuer") != issuer or not isinstance(where, str) or not may_be_asked(where):
+        raise ValueError("the discovery document is another issuer's, or does not say where the keys are")
+    return _fetch(where, deadline, kubernetes_api)
+
+
+def _fetch(url: str, deadline: Deadline, kubernetes_api: str) -> Document:
+    from taskmaster.outbound import http_get
+
+    ours = kubernetes.serves(url, api=kubernetes_api)
+    body = http_get.body(
+        url,
+        headers=kubernetes.headers() if ours else {},
+        trusting=kubernetes.trusted() if ours else None,
+        deadline=deadline,
+        largest=_LARGEST,
+    )
+    document = from_json(body)
+    if not isinstance(document, dict):
+        raise ValueError("no JSON object")
+    return document

@@ -1,0 +1,197 @@
+"""Bearer tokens of an OpenID Connect issuer: JSON Web Tokens (RFC 7519), verified with the issuer's public keys.
+
+What is checked is what RFC 8725 asks for: one issuer, one audience, asymmetric algorithms alone, a key of the kind that
+the algorithm takes, an end. What verifies a signature is imported when a process sees its first token.
+"""
+
+import logging
+from functools import lru_cache
+from hashlib import sha256
+from threading import Lock
+from typing import Any, NamedTuple
+
+from taskmaster.identity import jws
+from taskmaster.identity.jwks import GivenKeys, Keys, KeySet, PublishedKeys, discover, fetch
+from taskmaster.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+LEEWAY_SECONDS = 30
+_LONGEST = 16_384  # characters of a token
+_REMEMBERED = 512  # tokens; the oldest goes first
+# RFC 9068 names access tokens at+jwt; a token of another kind by the same issuer (a logout token) is none of ours.
+_TYPES = ("", "jwt", "at+jwt", "application/at+jwt")
+
+
+class Rejected(Exception):
+    """A token that does not hold. The text is for the caller, and says why only where the signature was right.
+
+    `reason` is for the log.
+    """
+
+    def __init__(self, detail: str = "This token is not one of ours.", *, reason: str = "") -> None:
+        super().__init__(detail)
+        self.reason = reason or detail
+
+
+class UnknownKey(Rejected):
+    """The key that signed it is none of those at hand."""
+
+
+class Issuer(NamedTuple):
+    """Whose tokens are taken, for whom they must be, and the keys: given, at an address, or where the issuer says."""
+
+    name: str
+    audience: str
+    user_claim: str
+    keys: str
+    keys_url: str
+    kubernetes_api: str
+
+
+class _Held(NamedTuple):
+    """A token that held, and by which keys. `ends` is in seconds since 1970."""
+
+    keys: KeySet
+    user: str
+    ends: float
+
+
+class Verifier:
+    """Verifies the tokens of one issuer, each once for as long as it holds and the keys stay the same."""
+
+    def __init__(self, issuer: Issuer) -> None:
+        self._issuer = issuer
+        self._keys = _keys_of(issuer)
+        self._remembered: dict[bytes, _Held] = {}  # by the token's digest; what is rejected is not remembered
+        self._remembering = Lock()
+
+    def user_of(self, token: str, *, now: float) -> str:
+        """Whom a token speaks for, at this moment in seconds since 1970. Raises Rejected and KeysUnavailable."""
+        try:
+            return self._user_of(token, now)
+        except Rejected as error:
+            logger.info("a token was rejected: %s", error.reason)
+            raise
+
+    def _user_of(self, token: str, now: float) -> str:
+        if len(token) > _LONGEST:
+            raise Rejected("This token is too long.")
+        keys = self._keys.current()
+        digest = sha256(token.encode(errors="replace")).digest()
+        held = self._remembered.get(digest)
+        if held is None or held.keys is not keys:
+            try:
+                held = self._verified(token, keys, now)
+            except UnknownKey:
+                newer = self._keys.newer_than(keys)
+                if newer is keys:
+                    raise
+                held = self._verified(token, newer, now)
+            self._remember(digest, held)
+        if now >= held.ends + LEEWAY_SECONDS:
+            raise Rejected("This token has expired.")
+        return held.user
+
+    def _remember(self, digest: bytes, held: _Held) -> None:
+        with self._remembering:
+            self._remembered[digest] = held
+            if len(self._remembered) > _REMEMBERED:
+                del self._remembered[next(iter(self._remembered))]
+
+    def _verified(self, token: str, keys: KeySet, now: float) -> _Held:
+        """Raises Rejected, or UnknownKey where newer keys might verify it."""
+        try:
+            signed = jws.parsed(token)
+            if signed.type.lower() not in _TYPES:
+                raise Rejected(reason="another kind of token")
+            self._check_signature(signed, keys)
+            claims = jws.json_object(signed.payload)
+        except jws.Malformed as error:
+            raise Rejected(reason=str(error)) from None
+        self._check(claims, now)
+        user = claims[self._issuer.user_claim]
+        if not isinstance(user, str):
+            raise Rejected(f"The claim {self._issuer.user_claim} of this token is no text.")
+        return _Held(keys, user, claims["exp"])
+
+    def _check_signature(self, signed: jws.Signed, keys: KeySet) -> None:
+        for key in keys.matching(signed.key_id, signed.algorithm):
+            try:
+                if jws.is_signed_by(signed, key):
+                    return
+            except ValueError as error:
+                logger.debug("the issuer has %s", error)
+                continue
+            if signed.key_id is not None:
+                raise Rejected(reason="another signature")
+        raise UnknownKey(reason="no key of the issuer's signed it")
+
+    def _check(self, claims: dict[str, Any], now: float) -> None:
+        """What RFC 7519, 4.1, and RFC 8725, 3, have a recipient check, once the signature is right. Raises Rejected."""
+        for name in ("exp", "iss", "aud", self._issuer.user_claim):
+            if claims.get(name) is None:
+                raise Rejected(f"This token has no claim {name}.")
+        for name in ("iat", "nbf", "exp"):
+            if name in claims and not _is_moment(claims[name]):
+                raise Rejected(reason=f"the claim {name} is no number of seconds")
+        for name in ("sub", "jti"):
+            if not isinstance(claims.get(name, ""), str):
+                raise Rejected(reason=f"the claim {name} is no text")
+        if any(claims.get(name, now) > now + LEEWAY_SECONDS for name in ("iat", "nbf")):
+            raise Rejected("This token does not hold yet.")
+        if now >= claims["exp"] + LEEWAY_SECONDS:
+            raise Rejected("This token has expired.")
+        if claims["iss"] != self._issuer.name:
+            raise Rejected("This token comes from another issuer.")
+        audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
+        if not all(isinstance(each, str) for each in audiences) or self._issuer.audience not in audiences:
+            raise Rejected("This token is for another audience.")
+
+
+@lru_cache(maxsize=8)
+def verifier(issuer: Issuer) -> Verifier:
+    """The verifier of this process for an issuer: its keys and what it remembers are shared by all threads."""
+    return Verifier(issuer)
+
+
+def of_people(configured: Settings) -> Verifier | None:
+    """Who signs in people: OIDC_ISSUER, where there is one."""
+    return _configured(
+        configured.oidc_issuer,
+        configured.oidc_audience,
+        configured.oidc_user_claim,
+        configured.oidc_jwks,
+        configured.oidc_jwks_url,
+        configured.kubernetes_api_url,
+    )
+
+
+def of_events(configured: Settings) -> Verifier | None:
+    """Who vouches for what sends events: EVENT_OIDC_ISSUER, where there is one, which is the cluster."""
+    return _configured(
+        configured.event_oidc_issuer,
+        configured.event_oidc_audience,
+        "sub",
+        configured.event_oidc_jwks,
+        configured.event_oidc_jwks_url,
+        configured.kubernetes_api_url,
+    )
+
+
+def _configured(*issuer: str) -> Verifier | None:
+    return verifier(Issuer(*issuer)) if issuer[0] else None
+
+
+def _keys_of(issuer: Issuer) -> Keys:
+    api = issuer.kubernetes_api
+    if issuer.keys:
+        return GivenKeys(issuer.keys)
+    if issuer.keys_url:
+        return PublishedKeys(lambda: fetch(issuer.keys_url, kubernetes_api=api))
+    return PublishedKeys(lambda: discover(issuer.name, kubernetes_api=api))
+
+
+def _is_moment(claim: Any) -> bool:
+    """A NumericDate (RFC 7519, 2) of the next thirty million years; nothing that only compares like one."""
+    return isinstance(claim, int | float) and not isinstance(claim, bool) and -1e15 < claim < 1e15

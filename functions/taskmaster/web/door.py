@@ -1,0 +1,188 @@
+"""The doors of a function: a request comes in, an answer goes out, and nothing else escapes.
+
+Two doors, because no header can tell them apart: /events takes CloudEvents from inside the cluster and believes their
+userid; every other path is a person's, whose bearer token says who they are.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from taskmaster import log, runtime, settings
+from taskmaster.broker.producer import BrokerUnavailable
+from taskmaster.database.session import Busy, Unavailable
+from taskmaster.events import cloudevent
+from taskmaster.handling.answers import NO_CONTENT, Answer, Turned, problem
+from taskmaster.handling.idempotency import Mismatch
+from taskmaster.handling.invocation import Invoker
+from taskmaster.handling.operation import Operation, described
+from taskmaster.identity import callers, oidc
+from taskmaster.identity.jwks import KeysUnavailable
+from taskmaster.runtime import Runtime
+from taskmaster.web.http_call import answer_call
+from taskmaster.web.request import Request
+
+logger = logging.getLogger(__name__)
+
+EVENTS = "/events"
+_LARGEST_LETTER = 10_485_760
+_NEEDS = ("database_url", "system_database_url", "kafka_bootstrap_servers")
+
+Response = tuple[str, int, dict[str, str]]  # body, status, headers: as Flask takes them, and our own server
+Function = Callable[[Any], Response]
+Handler = Callable[..., Any]
+
+
+def operation(*types: str, http: Sequence[str] = (), status: int = 200) -> Callable[[Handler], Function]:
+    """Make a handler `(command, work)` a function: `types` are the events it takes, `http` its routes for people.
+
+    A route's path parameters are fields of the command; `status` is that of a call which succeeds.
+    """
+
+    def decorate(handler: Handler) -> Function:
+        return function(handler.__name__, handles(*types, http=http, status=status)(handler))
+
+    return decorate
+
+
+def handles(*types: str, http: Sequence[str] = (), status: int = 200) -> Callable[[Handler], Operation]:
+    """Describe a handler as `operation` does, for a `function` that serves several."""
+
+    def decorate(handler: Handler) -> Operation:
+        return described(handler, types=types, http=tuple(http), status=status)
+
+    return decorate
+
+
+def function(target: str, *operations: Operation) -> Function:
+    """One function that serves these operations. `target` is its name for functions-framework."""
+    by_type = {event_type: each for each in operations for event_type in each.types}
+    name = target.replace("_", "-")
+
+    def answer(here: Runtime, request: Request, body: bytes) -> Answer:
+        invoker = Invoker(function=name, settings=here.settings, database=here.database)
+        if request.path != EVENTS:
+            return answer_call(invoker, operations, request, body)
+        _expect_event(here, request)
+        return invoker.by_event(by_type, request.headers, body)
+
+    served = _served(target, answer, publishes=True)
+    served.operations = operations  # type: ignore[attr-defined]  # what the documents of the pack are made from
+    return served
+
+
+def tick(handler: Callable[[Runtime], None]) -> Function:
+    """Make a handler a function that a PingSource wakes. Ticks are not remembered: each looks at all there is."""
+    return woken_by()(handler)
+
+
+def woken_by(*types: str) -> Callable[[Callable[[Runtime], None]], Function]:
+    """The same for a function that these events wake beside a PingSource; what they say is not read."""
+
+    def decorate(handler: Callable[[Runtime], None]) -> Function:
+        def answer(here: Runtime, request: Request, body: bytes) -> Answer:
+            _expect_event(here, request)
+            if request.headers.get("ce-type") in (cloudevent.PING, *types):
+                handler(here)
+            return NO_CONTENT
+
+        return _served(handler.__name__, answer)
+
+    return decorate
+
+
+def dead_letter_sink(handler: Callable[[cloudevent.Outgoing, Runtime], None]) -> Function:
+    """Make a handler a function that is given what could not be handled, as it came."""
+
+    def answer(here: Runtime, request: Request, body: bytes) -> Answer:
+        _expect_event(here, request)
+        handler(cloudevent.Received(request.headers, body).as_letter(), here)
+        return NO_CONTENT
+
+    # What was too large for its function must not be too large to be kept.
+    return _served(handler.__name__, answer, needs=("kafka_bootstrap_servers",), limit=_LARGEST_LETTER)
+
+
+def _served(
+    target: str,
+    answer: Callable[[Runtime, Request, bytes], Answer],
+    *,
+    needs: tuple[str, ...] = _NEEDS,
+    publishes: bool = False,
+    limit: int | None = None,
+) -> Function:
+    """A function as functions-framework wants it: a request of Flask's in, what Flask takes as a response out."""
+    if os.environ.get("FUNCTION_TARGET") == target:  # being served, not only imported: wrong settings end it here
+        settings.read(os.environ, needs=needs)
+
+    def serve(flask_request: Any) -> Response:
+        token = log.context.set({"function": target.replace("_", "-")})
+        try:
+            here = runtime.current()
+            largest = limit or here.settings.max_body_bytes
+            request = Request.read(flask_request.environ, limit=largest)
+            if request.body is None:
+                raise Turned(problem(413, "Too large", f"A request has at most {largest} bytes."))
+            given = answer(here, request, request.body)
+            if publishes and here.has_something_to_publish(request.method not in ("GET", "HEAD")):
+                here.publisher.wake()
+        except Exception as error:
+            given = _answer_to(error)
+        finally:
+            log.context.reset(token)
+        return _response(given)
+
+    serve.__name__ = target
+    serve.largest_body = limit  # type: ignore[attr-defined]  # for the server, which reads no more than that
+    return serve
+
+
+def _answer_to(error: Exception) -> Answer:
+    """What a caller is told when an invocation did not come to an answer of its own."""
+    match error:
+        case Turned():
+            return error.answer
+        case Mismatch():
+            return problem(422, "Another command came under this id", str(error))
+        case Busy():
+            return problem(409, "Being handled", "This is being handled right now. Try again in a moment.")
+        case Unavailable() | BrokerUnavailable() | KeysUnavailable():
+            logger.warning("unavailable: %s", error)
+            return problem(503, "Try again later", "The back end is away or busy.", headers={"Retry-After": "2"})
+        case _:
+            logger.error("an invocation failed", exc_info=error)
+            return problem(500, "Failed", "Something went wrong here. The log has it.")
+
+
+def _expect_event(here: Runtime, request: Request) -> None:
+    """Raises Turned for what is not from the cluster's inside, or is no event at /events; and KeysUnavailable."""
+    if request.path != EVENTS or not _is_believed(here.settings, request):
+        # Not 401, which no source tries again: where a source's token is not yet as it should be, nothing gets lost.
+        raise Turned(problem(404, "Not found", "There is nothing at this path."))
+    if request.method != "POST":
+        raise Turned(problem(405, "Method not allowed", "Events are POSTed.", headers={"Allow": "POST"}))
+    if not cloudevent.is_event(request.headers):
+        is_batch = cloudevent.media_type(request.headers) == cloudevent.BATCH
+        wanted = "Batches are not taken: send" if is_batch else "Send"
+        raise Turned(problem(400, "Malformed event", f"{wanted} one CloudEvent 1.0, in binary or structured mode."))
+
+
+def _is_believed(configured: settings.Settings, request: Request) -> bool:
+    return callers.sends_events(
+        request.host,
+        request.headers.get("authorization"),
+        further=configured.event_hosts,
+        issuer=oidc.of_events(configured),
+        subjects=configured.event_oidc_subjects,
+        required=configured.event_oidc_required,
+    )
+
+
+def _response(answer: Answer) -> Response:
+    headers = dict(answer.headers)
+    if answer.status != 304:  # it says nothing of a content that it does not carry (RFC 9110, 15.4.5)
+        headers["Content-Type"] = answer.content_type
+    if answer.reason:
+        headers["kne-reason"] = answer.reason
+    return answer.body, answer.status, headers

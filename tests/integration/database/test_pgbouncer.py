@@ -1,0 +1,220 @@
+"""Through a real PgBouncer in transaction mode, with TLS and next to no server connections, as to Neon's pooler."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from knative.local.processes import base_environment, free_port, listening, spawn, stop
+from tests.support.brokers import Kafka
+from tests.support.function_process import FunctionProcess, eventually
+from tests.support.topic_reader import TopicReader
+
+PGBOUNCER = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin:/opt/homebrew/bin")
+OPENSSL = shutil.which("openssl")
+
+pytestmark = [
+    pytest.mark.skipif(PGBOUNCER is None, reason="there is no pgbouncer here: apt-get install pgbouncer"),
+    pytest.mark.skipif(OPENSSL is None, reason="there is no openssl here for a certificate: apt-get install openssl"),
+]
+LOGINS = ("DATABASE_URL", "SYSTEM_DATABASE_URL")
+CONFIGURATION = """
+[databases]
+few = host={host} port={server_port} dbname=postgres pool_size=2
+one = host={host} port={server_port} dbname=postgres pool_size=1
+
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {port}
+unix_socket_dir =
+pool_mode = transaction
+auth_type = scram-sha-256
+auth_file = {directory}/users
+client_tls_sslmode = require
+client_tls_key_file = {directory}/key
+client_tls_cert_file = {directory}/certificate
+max_client_conn = 200
+"""
+
+
+class PgBouncer:
+    """A pooler before the test's PostgreSQL, run by `nobody` where a test runs as root."""
+
+    def __init__(self, directory: Path, environment: dict[str, str]) -> None:
+        self._directory = directory
+        self._environment = environment
+        self._user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
+        self._process: subprocess.Popen[bytes] | None = None
+        self.port = free_port()
+        server = urlsplit(environment["MIGRATION_DATABASE_URL"])
+        self._write(
+            "pgbouncer.ini",
+            CONFIGURATION.format(host=server.hostname, server_port=server.port, port=self.port, directory=directory),
+        )
+        self._write("users", '"taskmaster_user" "user\'s"\n"taskmaster_system" "system\'s"\n')
+        self._make_certificate()
+
+    def start(self) -> None:
+        assert PGBOUNCER
+        configuration = str(self._directory / "pgbouncer.ini")
+        self._process = spawn([PGBOUNCER, configuration], env=base_environment(), cwd=self._directory, user=self._user)
+        deadline = time.monotonic() + 10
+        while not listening(self.port):
+            assert self._process.poll() is None, "pgbouncer did not start"
+            assert time.monotonic() < deadline, "pgbouncer does not listen"
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            stop(self._process, grace=1)
+
+    def environment(self, database: str) -> dict[str, str]:
+        """What a function is configured with to go through the pool of this name."""
+        logins = {name: self._through(self._environment[name], database) for name in LOGINS}
+        return self._environment | logins
+
+    def _through(self, url: str, database: str) -> str:
+        parts = urlsplit(url)
+        login = parts.netloc.rpartition("@")[0]
+        tls = f"sslmode=verify-full&sslrootcert={self._directory}/certificate"
+        return urlunsplit(
+            parts._replace(netloc=f"{login}@127.0.0.1:{self.port}", path=f"/{database}", query=tls),
+        )
+
+    def _make_certificate(self) -> None:
+        assert OPENSSL
+        key, certificate = self._directory / "key", self._directory / "certificate"
+        request = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1"
+        subprocess.run(
+            [OPENSSL, *request.split(), "-keyout", key, "-out", certificate],
+            check=True,
+            capture_output=True,
+        )
+        self._hand_over("key")
+        self._hand_over("certificate")
+
+    def _write(self, name: str, content: str) -> None:
+        (self._directory / name).write_text(content)
+        self._hand_over(name)
+
+    def _hand_over(self, name: str) -> None:
+        if self._user is not None:
+            os.chown(self._directory / name, self._user, -1)
+
+
+@pytest.fixture
+def pooler(connected: dict[str, str]) -> Iterator[PgBouncer]:
+    with tempfile.TemporaryDirectory(prefix="taskmaster-test-") as name:
+        Path(name).chmod(0o755)
+        pooler = PgBouncer(Path(name), connected)
+        pooler.start()
+        try:
+            yield pooler
+        finally:
+            pooler.stop()
+
+
+def sql(environment: dict[str, str], query: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(environment["MIGRATION_DATABASE_URL"], autocommit=True) as connection:
+        cursor = connection.execute(query.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+def test_tasks_are_made_changed_once_and_published_in_order(pooler: PgBouncer, kafka: Kafka) -> None:
+    """Twelve clients, two functions of four threads each and their publishers, on two server connections a login."""
+    user, topic = f"user-{uuid4()}", f"{uuid4().hex[:8]}.task-events"
+    environment = pooler.environment("few") | {"KAFKA_TOPICS": kafka.rename({"task-events": topic})}
+    sql(environment, "DELETE FROM outbox")
+    with contextlib.ExitStack() as running:
+        create = running.enter_context(FunctionProcess("create-task", environment))
+        update = running.enter_context(FunctionProcess("update-task", environment))
+
+        def live(number: int) -> int:
+            """A task that is created and changed, by call or by event, each of it twice."""
+            key, title = str(uuid4()), {"title": f"task {number}"}
+            made = [create.call("POST", "/tasks", title, user=user, Idempotency_Key=key) for _ in range(2)]
+            assert [answer.status_code for answer in made] == [201, 201], create.lines
+            task_id = int(made[0].json()["task_id"])
+            change = {"task_id": task_id, "priority": "high"}
+            changed = [update.event("task.update", change, user=user, event_id=f"{number}") for _ in range(2)]
+            assert [answer.status_code for answer in changed] == [204, 204]
+            answer = update.call("PATCH", f"/tasks/{task_id}", {"tags": ["home"]}, user=user)
+            assert (answer.status_code, answer.json()["version"]) == (200, 3)
+            return task_id
+
+        with ThreadPoolExecutor(12) as clients:
+            tasks = set(clients.map(live, range(60)))
+        with TopicReader(kafka, topic) as reader:
+            events = reader.wait_for(180)
+        assert {task_id: [e.data["version"] for e in events if e.data["task_id"] == task_id] for task_id in tasks} == {
+            task_id: [1, 2, 3] for task_id in tasks
+        }
+        assert [create.terminate(), update.terminate()] == [0, 0]
+        said = [line for line in create.lines + update.lines if "prepared" in line or '"ERROR"' in line]
+        assert said == []
+    assert len(tasks) == 60
+
+
+def test_two_users_on_one_server_connection_never_see_each_others_tasks(pooler: PgBouncer) -> None:
+    environment = pooler.environment("one")
+    users = [f"user-{uuid4()}" for _ in range(2)]
+    with contextlib.ExitStack() as running:
+        create = running.enter_context(FunctionProcess("create-task", environment))
+        query = running.enter_context(FunctionProcess("query-tasks", environment))
+
+        def write_and_read(number: int) -> None:
+            user = users[number % 2]
+            made = create.call("POST", "/tasks", {"title": user}, user=user)
+            assert made.status_code == 201, made.text
+            task_id = made.json()["task_id"]
+            listed = query.call("GET", "/tasks?limit=100", user=user)
+            assert {task["title"] for task in listed.json()["tasks"]} == {user}
+            assert query.call("GET", f"/tasks/{task_id}", user=user).status_code == 200
+            assert query.call("GET", f"/tasks/{task_id}", user=users[(number + 1) % 2]).status_code == 404
+
+        with ThreadPoolExecutor(8) as clients:
+            list(clients.map(write_and_read, range(40)))
+
+        with psycopg.connect(environment["DATABASE_URL"], autocommit=True, prepare_threshold=None) as nobody:
+            assert nobody.execute("SELECT count(*) FROM task").fetchone() == (0,), "no user, no tasks"
+        used = sql(environment, "SELECT pid FROM pg_stat_activity WHERE usename = 'taskmaster_user'")
+        assert len(used) == 1
+
+
+def test_a_pooler_that_restarts_is_an_outage_to_nobody_who_was_idle(pooler: PgBouncer) -> None:
+    user = f"user-{uuid4()}"
+    with FunctionProcess("create-task", pooler.environment("few")) as function:
+        for number in range(3):
+            assert function.call("POST", "/tasks", {"title": f"{number}"}, user=user).status_code == 201
+            assert function.event("task.create", {"title": "by event"}, user=user).status_code == 204
+            pooler.stop()
+            pooler.start()
+
+
+def succeeds(function: FunctionProcess, task: dict[str, str], user: str) -> bool:
+    return function.call("POST", "/tasks", task, user=user).status_code == 201
+
+
+def test_server_connections_that_the_database_ended_are_replaced(pooler: PgBouncer) -> None:
+    user, environment = f"user-{uuid4()}", pooler.environment("few")
+    with FunctionProcess("create-task", environment) as function:
+        for number in range(3):
+            title = {"title": f"{number}"}
+            eventually(partial(succeeds, function, title, user), "a new server connection")
+            sql(
+                environment,
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+                " WHERE usename LIKE 'taskmaster_%' AND state = 'idle'",
+            )

@@ -1,0 +1,13 @@
+"""Let atheris look for bytes that break one target: `python -m tests.programs.fuzz.run TARGET [libFuzzer's options]`."""
+
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["taskmaster", "knative.local.cloud_event"]):
+    from tests.programs.fuzz.targets import TARGETS
+
+if __name__ == "__main__":
+    target = TARGETS[sys.argv.pop(1)]
+    atheris.Setup(sys.argv, target)
+    atheris.Fuzz()

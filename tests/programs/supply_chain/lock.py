@@ -1,0 +1,19 @@
+"""The lock files, and what stands in them."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+IMAGE = ROOT / "functions" / "requirements.txt"
+ALL = [
+    IMAGE,
+    ROOT / "knative" / "local" / "requirements.txt",
+    ROOT / "tests" / "requirements.txt",
+    ROOT / "tests" / "programs" / "supply_chain" / "requirements.txt",
+]
+
+
+def requirements(lock: Path) -> list[str]:
+    """Each requirement with its version, marker and hashes, on one line."""
+    joined = lock.read_text(encoding="utf-8").replace("\\\n", " ")
+    return [line for line in joined.splitlines() if re.match(r"[A-Za-z0-9]", line)]

@@ -1,0 +1,371 @@
+"""The store in memory, behind the same methods: for tests that want thousands of transactions, and no server.
+
+One transaction at a time, each seen whole or not at all. tests/contract/test_stores.py holds it to PostgreSQL's ways.
+"""
+
+import copy
+import itertools
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, TypeVar, get_args
+from zoneinfo import ZoneInfo
+
+from taskmaster.database.inbox_rows import InboxKey, Receipt, outbox_row
+from taskmaster.database.store import Due, Fired
+from taskmaster.domain.paging import Mark, Sort
+from taskmaster.domain.preferences import Preferences
+from taskmaster.domain.reminders import Move, ReminderDue, ReminderRow
+from taskmaster.domain.search import folded
+from taskmaster.domain.series import Series
+from taskmaster.domain.task import Priority, Task
+from taskmaster.events.cloudevent import Outgoing
+from taskmaster.events.ids import new_id
+
+Row = TypeVar("Row")
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
+_PRIORITIES = get_args(Priority)
+
+
+class BrokenRule(AssertionError):
+    """What a constraint of the tables would have refused."""
+
+
+@dataclass
+class Tables:
+    """What is stored. Records are frozen, so a copy of these dicts is a copy of it all."""
+
+    tasks: dict[int, tuple[str, Task]] = field(default_factory=dict)
+    series: dict[int, tuple[str, Series]] = field(default_factory=dict)
+    reminders: dict[str, tuple[str, ReminderRow]] = field(default_factory=dict)
+    preferences: dict[str, Preferences] = field(default_factory=dict)
+    moves: dict[str, tuple[str, Move]] = field(default_factory=dict)  # by user, with the ticket
+    inbox: dict[InboxKey, Receipt] = field(default_factory=dict)
+    outbox: list[Outgoing] = field(default_factory=list)
+    next_look: datetime | None = None  # of the dispatcher
+
+    def copied(self) -> "Tables":
+        return Tables(**{name: copy.copy(value) for name, value in vars(self).items()})
+
+
+class FakeStore:
+    """A Database without a database."""
+
+    def __init__(self) -> None:
+        self.tables = Tables()
+        self._ids = itertools.count(1)
+        self._one_at_a_time = threading.RLock()
+
+    @contextmanager
+    def as_user(self, user_id: str) -> Iterator["FakeUserTransaction"]:
+        with self._transaction() as tables:
+            yield FakeUserTransaction(tables, user_id, self._ids)
+
+    @contextmanager
+    def as_system(self) -> Iterator["FakeSystemTransaction"]:
+        with self._transaction() as tables:
+            yield FakeSystemTransaction(tables)
+
+    def close(self) -> None:
+        pass
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Tables]:
+        with self._one_at_a_time:
+            begun = self.tables.copied()
+            yield begun  # an exception leaves it behind
+            _hold(begun)
+            self.tables = begun
+
+
+def _hold(tables: Tables) -> None:
+    """The constraints that a commit must not break."""
+    places = [(task.series_id, task.occurrence) for _, task in tables.tasks.values() if task.series_id]
+    if len(set(places)) < len(places):
+        raise BrokenRule("two tasks are the same occurrence")
+    open_ones = [task.series_id for _, task in tables.tasks.values() if task.series_id and not task.completed]
+    if len(set(open_ones)) < len(open_ones):
+        raise BrokenRule("a series has two open occurrences")
+    if {series_id for series_id, _ in places} - tables.series.keys():
+        raise BrokenRule("a task is of no series")
+
+
+class _FakeInbox:
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def count_attempt(self, key: InboxKey, digest: bytes, keep: timedelta) -> Receipt:
+        known = self._tables.inbox.get(key)
+        if known is None:
+            receipt = Receipt(attempts=1, status=None, answer=None, digest=digest)
+        else:
+            receipt = known._replace(attempts=known.attempts + (known.status is None))
+        self._tables.inbox[key] = receipt
+        return receipt
+
+    def lock_inbox(self, key: InboxKey) -> Receipt | None:
+        return self._tables.inbox.get(key)
+
+    def answer_inbox(
+        self, key: InboxKey, status: int, answer: dict[str, Any] | None, digest: bytes | None = None
+    ) -> None:
+        if known := self._tables.inbox.get(key):
+            answered = known._replace(status=status, answer=answer, digest=digest or known.digest)
+            self._tables.inbox[key] = answered
+
+    def insert_outbox(self, event: Outgoing) -> None:
+        outbox_row(event)  # which refuses what could not be passed on
+        self._tables.outbox = [*self._tables.outbox, event]
+
+    def insert_outbox_unless_awaited(self, event: Outgoing, moment: datetime, now: datetime) -> None:
+        look = self._tables.next_look
+        if look is None or not now < look <= moment:
+            self.insert_outbox(event)
+
+
+class FakeUserTransaction(_FakeInbox):
+    """What UserTransaction does: nobody else's rows are seen or changed."""
+
+    def __init__(self, tables: Tables, user_id: str, ids: Iterator[int]) -> None:
+        super().__init__(tables)
+        self._user_id = user_id
+        self._ids = ids
+
+    def new_task_id(self) -> int:
+        return next(self._ids)
+
+    def read_task(self, task_id: int) -> Task | None:
+        return _owned(self._tables.tasks.get(task_id), self._user_id)
+
+    lock_task = read_task
+
+    def lock_latest_after(self, series_id: int, occurrence: int) -> Task | None:
+        later = [task for task in self._tasks() if task.series_id == series_id and (task.occurrence or 0) > occurrence]
+        return max(later, key=lambda task: task.occurrence or 0, default=None)
+
+    def list_tasks(self, filters: Mapping[str, Any], sort: Sort, beyond: Mark | None, limit: int) -> list[Task]:
+        descending = sort.startswith("-")
+        column = sort.lstrip("-")
+        found = sorted(
+            (task for task in self._tasks() if _is_within(task, filters)),
+            key=lambda task: (_sort_key(column, task), task.task_id),
+            reverse=descending,
+        )
+        if beyond is not None:
+            mark = (_mark_key(column, beyond.key), beyond.task_id)
+            places = ((task, (_sort_key(column, task), task.task_id)) for task in found)
+            found = [task for task, place in places if (place < mark if descending else place > mark)]
+        return found[:limit]
+
+    def lock_series(self, series_id: int) -> Series | None:
+        return _owned(self._tables.series.get(series_id), self._user_id)
+
+    read_series = lock_series
+
+    def read_preferences(self, *, hold: bool = False) -> Preferences:
+        return self._tables.preferences.get(self._user_id, Preferences())
+
+    def change_preferences(self) -> Preferences:
+        return self.read_preferences()
+
+    def keep_preferences(self, preferences: Preferences) -> None:
+        self._tables.preferences[self._user_id] = preferences
+
+    def begin_move(self, event: Outgoing, ticket: str, asked_at: datetime, day: date) -> None:
+        if not any(self._tasks_to_move(0, day)):
+            return
+        known = self._tables.moves.get(self._user_id)
+        self._tables.moves[self._user_id] = (known[0] if known else ticket, Move(0, asked_at))
+        if known is None:
+            self.insert_outbox(event)
+
+    def read_move(self, ticket: str) -> Move | None:
+        known, move = self._tables.moves.get(self._user_id, ("", None))
+        return move if known == ticket else None
+
+    def lock_tasks_to_move(self, after: int, day: date, limit: int) -> list[Task]:
+        return sorted(self._tasks_to_move(after, day), key=lambda task: task.task_id)[:limit]
+
+    def advance_move(self, ticket: str, after: int) -> None:
+        if move := self.read_move(ticket):
+            self._tables.moves[self._user_id] = (ticket, move._replace(after_task=after))
+
+    def end_move(self, ticket: str) -> None:
+        if self.read_move(ticket):
+            del self._tables.moves[self._user_id]
+
+    def _tasks_to_move(self, after: int, day: date) -> Iterator[Task]:
+        due = (task for task in self._tasks() if not task.completed and task.due_on and task.due_on >= day)
+        return (task for task in due if task.task_id > after)
+
+    def insert_task(self, task: Task) -> None:
+        if task.task_id in self._tables.tasks:
+            raise BrokenRule("a task has the id of another")
+        self._tables.tasks[task.task_id] = (self._user_id, task)
+
+    def update_task(self, task: Task) -> None:
+        was = self.read_task(task.task_id)
+        if was is not None:
+            kept = {"created_at": was.created_at}
+            self._tables.tasks[task.task_id] = (self._user_id, task.model_copy(update=kept))
+
+    def delete_task(self, task: Task) -> None:
+        if self.read_task(task.task_id) is None:
+            return
+        del self._tables.tasks[task.task_id]
+        self._tables.reminders = {
+            name: row for name, row in self._tables.reminders.items() if row[1].task_id != task.task_id
+        }
+        if task.series_id and not any(other.series_id == task.series_id for other in self._tasks()):
+            self._tables.series.pop(task.series_id, None)
+
+    def insert_series(self, series: Series) -> None:
+        if series.series_id in self._tables.series:
+            raise BrokenRule("a series has the id of another")
+        self._tables.series[series.series_id] = (self._user_id, series)
+
+    def update_series(self, series: Series) -> None:
+        if self.lock_series(series.series_id) is not None:
+            self._tables.series[series.series_id] = (self._user_id, series)
+
+    def lock_reminder(self, task_id: int, reminder_id: str) -> tuple[Task | None, ReminderRow | None, Preferences]:
+        return self.lock_task(task_id), self._reminder(reminder_id), self.read_preferences()
+
+    def update_reminder(self, reminder: ReminderRow) -> None:
+        if self._reminder(reminder.reminder_id) is not None:
+            self._tables.reminders[reminder.reminder_id] = (self._user_id, reminder)
+
+    def _reminder(self, reminder_id: str) -> ReminderRow | None:
+        return _owned(self._tables.reminders.get(reminder_id), self._user_id)
+
+    def drop_reminders(self, task: Task, keep: Sequence[datetime]) -> None:
+        self._tables.reminders = {
+            name: (user, row)
+            for name, (user, row) in self._tables.reminders.items()
+            if row.task_id != task.task_id or row.is_closed or row.moment in keep
+        }
+
+    def insert_reminders(self, task: Task, moments: Sequence[datetime]) -> None:
+        had = {row.moment for _, row in self._tables.reminders.values() if row.task_id == task.task_id}
+        for moment in moments:
+            if moment not in had:
+                row = ReminderRow(
+                    reminder_id=new_id(),
+                    task_id=task.task_id,
+                    moment=moment,
+                    due_at=moment,
+                    fired_at=None,
+                    attempts=0,
+                    outcomes={},
+                    is_closed=False,
+                )
+                self._tables.reminders[row.reminder_id] = (self._user_id, row)
+
+    def _tasks(self) -> Iterator[Task]:
+        return (task for user, task in self._tables.tasks.values() if user == self._user_id)
+
+
+class FakeSystemTransaction(_FakeInbox):
+    """What SystemTransaction does for the doors and the dispatcher. Publishing wants a real outbox."""
+
+    def without_flush(self) -> None:
+        pass
+
+    def uncount_attempt(self, key: InboxKey) -> None:
+        known = self._tables.inbox.get(key)
+        if known and known.status is None:
+            self._tables.inbox[key] = known._replace(attempts=max(known.attempts - 1, 0))
+
+    def note_command(self, key: InboxKey, digest: bytes) -> None:
+        known = self._tables.inbox.get(key)
+        if known and known.status is None and known.digest == digest[:32]:
+            self._tables.inbox[key] = known._replace(digest=digest)
+
+    def forget_inbox(self, key: InboxKey) -> None:
+        self._tables.inbox.pop(key, None)
+
+    def read_inbox(self, keys: Sequence[InboxKey]) -> dict[InboxKey, Receipt]:
+        return {key: self._tables.inbox[key] for key in keys if key in self._tables.inbox}
+
+    def lock_due_reminders(self, now: datetime, limit: int) -> list[Due]:
+        queue: list[tuple[int, datetime, Due]] = []
+        turns: Counter[str] = Counter()
+        for row in sorted(self._due(now), key=lambda row: (row.due_at, row.reminder_id)):
+            user, task = self._tables.tasks[row.task_id]
+            turns[user] += 1
+            due = Due(row.reminder_id, user, ReminderDue.model_construct(**task.__dict__))
+            queue.append((turns[user], row.due_at, due))
+        return [due for _, _, due in sorted(queue, key=lambda each: each[:2])][:limit]
+
+    def fire_reminders(self, reminder_ids: Sequence[str], *, now: datetime, stale: datetime) -> list[Fired]:
+        fired = []
+        for row in [row for row in self._due(now) if row.reminder_id in reminder_ids]:
+            is_stale = row.due_at <= stale
+            user, _ = self._tables.reminders[row.reminder_id]
+            marked = row.model_copy(update={"fired_at": now, "is_closed": is_stale})
+            self._tables.reminders[row.reminder_id] = (user, marked)
+            fired.append(Fired(row.reminder_id, row.task_id, row.moment, row.due_at, is_stale))
+        return fired
+
+    def see_to_next(self, by: datetime | None) -> datetime | None:
+        armed = [row.due_at for _, row in self._tables.reminders.values() if row.fired_at is None and not row.is_closed]
+        following = min(armed, default=None)
+        looks = [moment for moment in (following, by) if moment is not None]
+        self._tables.next_look = min(looks, default=None)
+        return following
+
+    def seen_to(self) -> datetime | None:
+        return self._tables.next_look
+
+    def _due(self, now: datetime) -> list[ReminderRow]:
+        rows = (row for _, row in self._tables.reminders.values())
+        return [row for row in rows if row.fired_at is None and not row.is_closed and row.due_at <= now]
+
+
+def _owned(row: tuple[str, Row] | None, user_id: str) -> Row | None:
+    return row[1] if row and row[0] == user_id else None
+
+
+def _is_within(task: Task, filters: Mapping[str, Any]) -> bool:
+    moment = task.due_at or task.deadline
+    local = task.due_at.astimezone(ZoneInfo(task.time_zone)).date() if task.due_at else None
+    day = task.due_on or local
+    texts = (folded(task.title), folded(task.description or ""))
+    overdue_at, priorities = filters["overdue_at"], filters["priorities"]
+    return all(
+        (
+            filters["completed"] is None or task.completed == filters["completed"],
+            overdue_at is None or (task.deadline is not None and task.deadline <= overdue_at),
+            priorities is None or task.priority in priorities,
+            set(filters["tags"]) <= set(task.tags),
+            filters["from_moment"] is None or (moment is not None and moment >= filters["from_moment"]),
+            filters["to_moment"] is None or (moment is not None and moment <= filters["to_moment"]),
+            filters["from_day"] is None or (day is not None and day >= filters["from_day"]),
+            filters["to_day"] is None or (day is not None and day <= filters["to_day"]),
+            any(filters["text"] in text for text in texts),
+        )
+    )
+
+
+def _sort_key(column: str, task: Task) -> Any:
+    match column:
+        case "due":
+            return task.deadline or _NEVER
+        case "priority":
+            return _PRIORITIES.index(task.priority)
+        case _:
+            return getattr(task, column)
+
+
+def _mark_key(column: str, key: str | int) -> Any:
+    match column:
+        case "due":
+            return _NEVER if key == "infinity" else datetime.fromisoformat(str(key))
+        case "created_at" | "updated_at":
+            return datetime.fromisoformat(str(key))
+        case _:
+            return key
