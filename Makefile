@@ -43,7 +43,7 @@ help: ## Show what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .demo ## Tell the story: functions at zero, woken by requests and records, at zero again
-	@$(RUN) knative.local.demo
+	@$(RUN) knative.demo
 
 up: .demo ## Run everything on http://localhost:8080 until Ctrl-C
 	@$(RUN) knative.local up --port $(PORT)
