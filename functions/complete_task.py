@@ -14,4 +14,4 @@ def complete_task(command: CompleteTask, work: Work) -> Task:
     task = work.task(command.task_id, expecting=command.expected_version)
     if task.completed:
         return task  # completing twice is one completion
-    return work.save(task.complete(at=work.now), event="task.completed")
+    return work.save_task(task.complete(at=work.now), event="task.completed")

@@ -2,9 +2,8 @@
 
 from pydantic import Field
 
-from taskmaster.domain import reminders
-from taskmaster.domain.reminders import Reminders
-from taskmaster.domain.series import Series, begun, checked
+from taskmaster.domain.reminders import Reminders, check_reminders
+from taskmaster.domain.series import Series, check_recurrence, first_occurrence
 from taskmaster.domain.task import (
     Command,
     Day,
@@ -39,7 +38,7 @@ class CreateTask(Command):
 def create_task(command: CreateTask, work: Work) -> Task:
     fields = {**command.model_dump(), "time_zone": command.time_zone or work.preferences.time_zone}
     task = Task(task_id=work.new_task_id(), created_at=work.now, updated_at=work.now, **fields)
-    task = begun(reminders.checked(checked(task)))
+    task = first_occurrence(check_reminders(check_recurrence(task)))
     if task.recurrence_pattern:
-        work.begin(Series.begun_by(task))
-    return work.create(task)
+        work.add_series(Series.started_by(task))
+    return work.add_task(task)

@@ -27,5 +27,5 @@ def delete_task(command: DeleteTask, work: Work) -> None:
         skip(task, series, work)
         return
     if series and is_head:
-        work.keep(series.ended(at=work.now))
-    work.delete(task)
+        work.save_series(series.ended(at=work.now))
+    work.delete_task(task)

@@ -3,13 +3,13 @@
 Woken by the alarm it set, and by reminder.armed: where a reminder comes before that, or relay-outbox found one missed.
 """
 
-from taskmaster.reminding.dispatcher import Duty
+from taskmaster.reminding.dispatcher import Dispatcher
 from taskmaster.runtime import Runtime
 from taskmaster.web.door import woken_by
 
-_duty = Duty()  # of this process; whoever comes while somebody is on duty makes him look again
+_dispatcher = Dispatcher()  # of this process; whoever comes while somebody is on duty makes him look again
 
 
 @woken_by("reminder.armed")
 def dispatch_due_reminders(here: Runtime) -> None:
-    _duty.serve(here)
+    _dispatcher.serve(here)

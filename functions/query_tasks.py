@@ -1,7 +1,7 @@
 """query-tasks: one task, a page of tasks, or the next dates of a recurring one. Changes nothing."""
 
 from taskmaster.domain.occurrences import ListOccurrences, Occurrences, PreviewOccurrences, preview, upcoming
-from taskmaster.domain.paging import ListTasks, Page, mark_of, page
+from taskmaster.domain.paging import ListTasks, Page, page, position_of
 from taskmaster.domain.task import Command, Refused, Task, TaskId
 from taskmaster.handling.unit_of_work import Work
 from taskmaster.web.door import function, handles
@@ -14,7 +14,7 @@ class GetTask(Command):
 @handles(http=["GET /", "GET /tasks"])
 def list_tasks(command: ListTasks, work: Work) -> Page:
     """A page of the user's tasks, filtered and in an order."""
-    mark = mark_of(command)
+    mark = position_of(command)
     found = work.tasks(command.filters(now=work.now), sort=command.sort, beyond=mark, limit=command.limit + 1)
     return page(command, found)
 
@@ -22,13 +22,13 @@ def list_tasks(command: ListTasks, work: Work) -> Page:
 @handles(http=["GET /{task_id}", "GET /tasks/{task_id}"])
 def get_task(command: GetTask, work: Work) -> Task:
     """One task."""
-    return work.look_up(command.task_id)
+    return work.read_task(command.task_id)
 
 
 @handles(http=["GET /{task_id}/occurrences", "GET /tasks/{task_id}/occurrences"])
 def list_occurrences(command: ListOccurrences, work: Work) -> Occurrences:
     """The next dates of a recurring task, behind the open one."""
-    task = work.look_up(command.task_id)
+    task = work.read_task(command.task_id)
     series = work.read_series(task)
     if series is None or series.ended_at:
         raise Refused(409, "Does not recur", "This task has no recurrence_pattern, or its series has ended.")

@@ -6,7 +6,7 @@ purged.
 
 from taskmaster.broker.outbox import publish
 from taskmaster.database.retention import purge
-from taskmaster.reminding.due import remind_of_missed
+from taskmaster.reminding.due import request_overdue_dispatch
 from taskmaster.runtime import Runtime
 from taskmaster.web.door import tick
 
@@ -15,6 +15,6 @@ _PUBLISHING = 30.0  # seconds: others publish too, and however much one user wri
 
 @tick
 def relay_outbox(here: Runtime) -> None:
-    remind_of_missed(here)
+    request_overdue_dispatch(here)
     publish(here.database, here.broker, seconds=_PUBLISHING)
     purge(here.database)

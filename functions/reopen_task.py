@@ -23,10 +23,10 @@ def reopen_task(command: ReopenTask, work: Work) -> Task:
         raise Refused(409, "The series has moved on", detail)
     series = work.series_of(task)
     if successor and series:
-        work.delete(successor)
-        work.keep(series.withdrawn())
+        work.delete_task(successor)
+        work.save_series(series.withdrawn())
     elif series and series.is_exhausted_by(task):
-        work.keep(series.resumed())
+        work.save_series(series.resumed())
     elif series and series.ended_at:
         task = alone(task)
-    return work.save(task.reopen(at=work.now))
+    return work.save_task(task.reopen(at=work.now))

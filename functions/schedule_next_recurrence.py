@@ -22,9 +22,9 @@ class SkipTask(TaskCommand):
 @handles("task.completed")
 def follow_completion(fact: TaskCompleted, work: Work) -> None:
     """A completion is followed by the next occurrence of its series."""
-    task = work.find(fact.task_id)
+    task = work.find_task(fact.task_id)
     if task and not task.completed and fact.version is None:
-        work.save(
+        work.save_task(
             task.complete(at=work.now), event="task.completed"
         )  # taken at its word; our own event comes back here
         return

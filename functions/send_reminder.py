@@ -9,9 +9,9 @@ from typing import Annotated
 from pydantic import Field
 
 from taskmaster.domain.preferences import Mail, Webhook, name_of
-from taskmaster.domain.reminders import concluded
+from taskmaster.domain.reminders import after_delivery
 from taskmaster.domain.task import Fact, TaskId
-from taskmaster.handling.operation import Errand
+from taskmaster.handling.operation import SideEffect
 from taskmaster.handling.unit_of_work import Work
 from taskmaster.reminding import delivery
 from taskmaster.reminding.delivery import Delivered, deliver, seconds_held
@@ -32,25 +32,25 @@ class ReminderSoon(Fact):
 
 
 @handles("reminder.due")
-def send(fact: ReminderDue, work: Work) -> Errand | None:
-    found = work.ringing(fact.task_id, fact.reminder_id)
+def send(fact: ReminderDue, work: Work) -> SideEffect | None:
+    found = work.reminder_in_delivery(fact.task_id, fact.reminder_id)
     if found is None:
         return None
     task, reminder = found
-    silent = work.preferences.quiet_until(work.now)
+    quiet_until = work.preferences.quiet_until(work.now)
     if task.snoozed_until and task.snoozed_until > work.now:
-        silent = max(silent or work.now, task.snoozed_until)
-    if silent:
-        work.keep_reminder(reminder.held_back(until=silent), task)
+        quiet_until = max(quiet_until or work.now, task.snoozed_until)
+    if quiet_until:
+        work.save_reminder(reminder.held_back(until=quiet_until), task)
         return None
     channels = {name: channel for name, channel in _by_name(work).items() if not reminder.is_settled(name)}
     again = {name: reminder.due_again(name) or work.now for name in channels}
     if channels and (soonest := min(again.values())) > work.now:
-        work.keep_reminder(reminder.held_back(until=soonest), task)
+        work.save_reminder(reminder.held_back(until=soonest), task)
         return None
     due = {name: channel for name, channel in channels.items() if again[name] <= work.now}
     if held := seconds_held(due, user_id=work.user_id, age=work.now - reminder.moment):
-        work.keep_reminder(reminder.held_back(until=work.now + timedelta(seconds=held)), task)
+        work.save_reminder(reminder.held_back(until=work.now + timedelta(seconds=held)), task)
         return None
     user_id = work.user_id
 
@@ -58,17 +58,17 @@ def send(fact: ReminderDue, work: Work) -> Errand | None:
         return deliver(task, reminder, due, user_id=user_id, late=fact.late, settings=settings)
 
     def conclude(sent: Delivered, work: Work) -> None:
-        found = work.ringing(fact.task_id, fact.reminder_id)
+        found = work.reminder_in_delivery(fact.task_id, fact.reminder_id)
         if found is None:
             return  # gone while it went out
         task, reminder = found
-        reminder, event = concluded(reminder, sent.outcomes, now=work.now, channels=_by_name(work))
-        work.keep_reminder(reminder, task)
+        reminder, event = after_delivery(reminder, sent.outcomes, now=work.now, channels=_by_name(work))
+        work.save_reminder(reminder, task)
         if event:
-            outcome = reminder.told(late=fact.late, called_at=sent.called_at)
-            work.announce(event, task, data=outcome)
+            outcome = reminder.outcome_record(late=fact.late, called_at=sent.called_at)
+            work.emit(event, task, data=outcome)
 
-    return Errand(run=run, conclude=conclude)
+    return SideEffect(run=run, conclude=conclude)
 
 
 def _by_name(work: Work) -> dict[str, Webhook | Mail]:

@@ -30,7 +30,7 @@ def change_preferences(command: SetPreferences, work: Work) -> ShownPreferences:
     work.compare(kept.shown())
     preferences = command.applied_to(kept)
     if preferences != kept:
-        work.prefer(preferences)
+        work.save_preferences(preferences)
     return preferences.shown()
 
 

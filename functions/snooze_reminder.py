@@ -36,7 +36,7 @@ def snooze_task(command: SnoozeReminder, work: Work) -> Task:
     assert until is not None
     if not (work.now < until < work.now + _LONGEST and is_kept(until)):
         raise Refused(422, "Not ahead", "A snooze ends at a moment ahead, within ten years and before the year 9001.")
-    return work.save(task.changed(at=work.now, snoozed_until=until))
+    return work.save_task(task.changed(at=work.now, snoozed_until=until))
 
 
 @handles("reminder.dismiss", http=["POST /tasks/{task_id}/dismiss"])
@@ -44,8 +44,8 @@ def dismiss_task(command: DismissReminder, work: Work) -> Task:
     """What rings stops ringing; reminders still to come stay, and a snooze ends."""
     task = work.task(command.task_id, expecting=command.expected_version)
     dismissed = task.changed(at=work.now, snoozed_until=None)
-    work.silence(dismissed)
-    return work.save(dismissed)
+    work.dismiss_reminders(dismissed)
+    return work.save_task(dismissed)
 
 
 snooze_reminder = function("snooze_reminder", snooze_task, dismiss_task)

@@ -8,9 +8,8 @@ from typing import Any
 
 from pydantic import Field
 
-from taskmaster.domain import reminders
-from taskmaster.domain.reminders import Reminders
-from taskmaster.domain.series import DATE, Scope, Series, begun, checked
+from taskmaster.domain.reminders import Reminders, check_reminders
+from taskmaster.domain.series import DATE, Scope, Series, check_recurrence, first_occurrence
 from taskmaster.domain.task import (
     Day,
     Description,
@@ -70,9 +69,9 @@ def update_task(command: UpdateTask, work: Work) -> Task:
         return task
     changed = task.changed(at=work.now, **changes)
     redated = bool(changes.keys() & DATE)
-    checked(changed, rule=changed.rule != task.rule or (redated and command.scope == "following"))
+    check_recurrence(changed, rule=changed.rule != task.rule or (redated and command.scope == "following"))
     if redated or "reminders" in changes:
-        reminders.checked(changed)
+        check_reminders(changed)
     series = work.series_of(task)
     is_about_series = _is_about_the_series(command, changes)
     has_ended = series is None or series.ended_at is not None
@@ -80,18 +79,18 @@ def update_task(command: UpdateTask, work: Work) -> Task:
         raise Refused(409, "Completed", "Reopen the task first: while it is completed, no series begins with it.")
     if series is None:
         if changed.recurrence_pattern:
-            changed = begun(changed)
-            work.begin(Series.begun_by(changed))
+            changed = first_occurrence(changed)
+            work.add_series(Series.started_by(changed))
     elif series.head == task.occurrence:
         series = series.edited(changed, was=task, scope=command.scope)
-        work.keep(series)
+        work.save_series(series)
         if task.completed and is_about_series and series.continues_after(task):
             _go_on(changed, series, work)
     elif has_ended and changes.get("recurrence_pattern"):
-        work.keep(Series.begun_by(changed))  # it stood alone: what came behind it was deleted
+        work.save_series(Series.started_by(changed))  # it stood alone: what came behind it was deleted
     elif is_about_series:
         raise Refused(409, "The series has moved on", "Change what is to follow at the open occurrence of the series.")
-    return work.save(changed)
+    return work.save_task(changed)
 
 
 def _is_about_the_series(command: UpdateTask, changes: dict[str, Any]) -> bool:

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 context: ContextVar[dict[str, str]] = ContextVar("log context", default={})  # noqa: B039, never mutated
 
 
-def tie(**ids: str) -> None:
+def bind_context(**ids: str) -> None:
     """Put ids into every further line of this invocation."""
     context.set({**context.get(), **ids})
 

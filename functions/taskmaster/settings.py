@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import from_json
 
 from taskmaster.domain.channels import mail_address
-from taskmaster.trusted_hosts import may_be_asked
+from taskmaster.trusted_hosts import may_serve_keys
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
@@ -26,8 +26,8 @@ _TOPIC_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
 _PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}  # what only whoever signs may know (RFC 7518, 6)
 
 
-def _askable(url: str) -> str:
-    if url and not may_be_asked(url):
+def _https_or_inside(url: str) -> str:
+    if url and not may_serve_keys(url):
         raise ValueError("it must be an https address; http is for this machine and the cluster's inside alone")
     return url
 
@@ -73,7 +73,7 @@ def _sender(text: str) -> str:
     return text
 
 
-KeysUrl = Annotated[str, AfterValidator(_askable)]
+KeysUrl = Annotated[str, AfterValidator(_https_or_inside)]
 PublicKeys = Annotated[str, AfterValidator(_public_keys)]
 
 
@@ -241,7 +241,7 @@ def _issuer_faults(settings: Settings) -> Iterator[str]:
             yield f"{name}_AUDIENCE is not set, but {name}_ISSUER is: whoever has any token of it could sign in"
         if url and keys:
             yield f"{name}_JWKS_URL and {name}_JWKS are both set: keys come from one place"
-        if issuer and not (url or keys or may_be_asked(issuer)):
+        if issuer and not (url or keys or may_serve_keys(issuer)):
             yield f"{name}_ISSUER is wrong: it must be an https address, unless {name}_JWKS_URL or {name}_JWKS is set"
     if settings.event_oidc_required and not settings.event_oidc_issuer:
         yield "EVENT_OIDC_ISSUER is not set, but EVENT_OIDC_REQUIRED is"

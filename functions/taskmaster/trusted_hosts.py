@@ -8,16 +8,16 @@ _HOST = re.compile(r"(?P<name>[a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]+)?")
 _INTERNAL = re.compile(r"[a-z0-9.-]+[.]svc([.]cluster[.]local)?")
 
 
-def is_internal(host: str, *, further: Iterable[str] = ()) -> bool:
+def is_internal(host: str, *, also_trusted: Iterable[str] = ()) -> bool:
     """Whether a Host header is one that only the cluster's inside can reach, or one that a setting names."""
     found = _HOST.fullmatch(host.lower())
     if found is None:
         return False
     name = found["name"].rstrip(".")
-    return bool(_INTERNAL.fullmatch(name)) or name in map(str.lower, further)
+    return bool(_INTERNAL.fullmatch(name)) or name in map(str.lower, also_trusted)
 
 
-def may_be_asked(url: str) -> bool:
+def may_serve_keys(url: str) -> bool:
     """Whether keys may come from there: by https, and by http from inside the cluster or from this machine alone."""
     try:
         parts = urlsplit(url)

@@ -13,12 +13,12 @@ from tests.support.function_pack import FUNCTIONS, Pack
 RULE = """    task = work.task(command.task_id, expecting=command.expected_version)
     if task.completed:
         return task  # completing twice is one completion
-    return work.save(task.complete(at=work.now), event="task.completed")
+    return work.save_task(task.complete(at=work.now), event="task.completed")
 """
 ARCHIVED = """    task = work.task(command.task_id, expecting=command.expected_version)
     if "archived" in task.tags:
         return task  # archiving twice is archiving once
-    return work.save(task.changed(at=work.now, tags=[*task.tags, "archived"]))
+    return work.save_task(task.changed(at=work.now, tags=[*task.tags, "archived"]))
 """
 
 

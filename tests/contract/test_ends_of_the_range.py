@@ -37,9 +37,9 @@ class World:
         self.pack.user = f"user-{uuid4()}"
         self.now[0] = now
 
-    def ask(self, function: str, event_type: str, method: str, path: str, body: Json, *, by_event: bool) -> int:
+    def ask(self, function: str, event_type: str, method: str, path: str, body: Json, *, handle_event: bool) -> int:
         """The status of a command, by one door or the other. It is never an error of the pack's own."""
-        if by_event:
+        if handle_event:
             ids = [int(part) for part in path.split("/") if part.isdigit()]
             answer = self.pack.event(function, event_type, {**body, **({"task_id": ids[0]} if ids else {})})
             assert answer.status_code in (204, 422), (event_type, body, answer.text)
@@ -161,20 +161,20 @@ HOW = {
     now=st.sampled_from([NOW, NOW, FIRST, FIRST + timedelta(hours=30), LAST - timedelta(days=400), LAST]),
     new=NEW,
     steps=STEPS,
-    by_event=st.booleans(),
+    handle_event=st.booleans(),
 )
 def test_no_command_fails_at_an_end_of_the_range(
-    world: World, now: datetime, new: Json, steps: list[tuple[str, Json]], by_event: bool
+    world: World, now: datetime, new: Json, steps: list[tuple[str, Json]], handle_event: bool
 ) -> None:
     world.begin(now)
-    world.ask("create-task", "task.create", "POST", "/tasks", new, by_event=by_event)
+    world.ask("create-task", "task.create", "POST", "/tasks", new, handle_event=handle_event)
     for name, body in steps:
         tasks = world.hold()
         if not tasks:
             return
         function, event_type, method, path = HOW[name]
         path = path.format(id=tasks[-1]["task_id"])
-        world.ask(function, event_type, method, path, body, by_event=by_event)
+        world.ask(function, event_type, method, path, body, handle_event=handle_event)
         world.pack.deliver()
     world.hold()
 
@@ -209,7 +209,7 @@ def test_a_moment_is_held_to_the_years_in_utc(world: World, moment: str, name: s
     body: Json = {name: [moment] if name == "reminders" else moment}
     function, event_type, method, path = HOW["snooze" if name == "until" else "update"]
     path = path.format(id=task["task_id"])
-    assert world.ask(function, event_type, method, path, body, by_event=True) == 422
+    assert world.ask(function, event_type, method, path, body, handle_event=True) == 422
     answer = world.pack.call(function, method, path, body)
     assert answer.status_code == 422
     assert "between the years 1970 and 9000 in UTC" in (answer.json or {})["detail"]
@@ -224,13 +224,13 @@ def test_a_moment_whose_utc_is_within_the_years_is_taken(world: World, moment: s
     assert kept["reminders"] == [kept["due_at"]]
 
 
-@pytest.mark.parametrize("by_event", [False, True])
-def test_a_series_that_is_skipped_to_the_last_year_ends_there(world: World, by_event: bool) -> None:
+@pytest.mark.parametrize("handle_event", [False, True])
+def test_a_series_that_is_skipped_to_the_last_year_ends_there(world: World, handle_event: bool) -> None:
     world.begin(NOW)
     task = world.pack.create(due_on="8400-06-01", recurrence_pattern="every 333 years")
     function, event_type, method, path = HOW["skip"]
     for _ in range(2):
-        world.ask(function, event_type, method, path.format(id=task["task_id"]), {}, by_event=by_event)
+        world.ask(function, event_type, method, path.format(id=task["task_id"]), {}, handle_event=handle_event)
     assert world.hold() == []
     assert [event.data["due_on"] for event in world.pack.events("task.recurring.next")] == ["8733-06-01"]
     assert len(world.pack.events("task.recurring.ended")) == 1

@@ -8,10 +8,10 @@ import pytest
 
 from taskmaster.database.inbox_rows import InboxKey
 from taskmaster.database.store import Database
-from taskmaster.domain.paging import ListTasks, Mark, mark_of, page
+from taskmaster.domain.paging import ListTasks, PagePosition, page, position_of
 from taskmaster.domain.preferences import Preferences, QuietHours, Webhook
 from taskmaster.domain.reminders import Move
-from taskmaster.domain.series import Series, begun
+from taskmaster.domain.series import Series, first_occurrence
 from taskmaster.domain.task import Task
 from taskmaster.events.cloudevent import Origin, Outgoing, outgoing
 from taskmaster.handling.idempotency import KEEP_EVENTS, inbox_key
@@ -333,7 +333,7 @@ def test_preferences_are_their_owners_and_default_until_set(store: Store, ada: s
     )
     for preferences in (Preferences(), wanted, Preferences(day_hour="10:00")):
         with store.as_user(ada) as transaction:
-            transaction.keep_preferences(preferences)
+            transaction.save_preferences(preferences)
         with store.as_user(ada) as transaction:
             assert transaction.read_preferences() == transaction.change_preferences() == preferences
     with store.as_user(bob) as transaction:
@@ -420,16 +420,16 @@ def test_the_same_id_from_another_user_source_or_function_is_another_command(sto
 def test_the_next_moment_is_that_of_the_earliest_armed_reminder(store: Store, ada: str) -> None:
     early = datetime(1971, 1, 1, tzinfo=UTC)  # before those of any other test on this server
     with store.as_system() as system:
-        system.see_to_next(early)
-        assert system.seen_to() == early
+        system.schedule_next_wakeup(early)
+        assert system.scheduled_wakeup() == early
     task = _keep(store, ada, due_at=early)
     with store.as_user(ada) as transaction:
         transaction.insert_reminders(task, [early + timedelta(hours=1)])
     with store.as_system() as system:
-        assert system.see_to_next(None) == early + timedelta(hours=1)
-        assert system.seen_to() == early + timedelta(hours=1)
-        assert system.see_to_next(early + timedelta(minutes=1)) == early + timedelta(hours=1)
-        assert system.seen_to() == early + timedelta(minutes=1)
+        assert system.schedule_next_wakeup(None) == early + timedelta(hours=1)
+        assert system.scheduled_wakeup() == early + timedelta(hours=1)
+        assert system.schedule_next_wakeup(early + timedelta(minutes=1)) == early + timedelta(hours=1)
+        assert system.scheduled_wakeup() == early + timedelta(minutes=1)
 
 
 # ------------------------------------------------------------------------------------------------------------------
@@ -463,8 +463,8 @@ def _keep(store: Store, user: str, **fields: Any) -> Task:
 def _keep_series(store: Store, user: str, **fields: Any) -> tuple[Task, Series]:
     due = {} if "due_at" in fields else {"due_on": date(2026, 11, 24)}
     with store.as_user(user) as transaction:
-        task = begun(_task(transaction.new_task_id(), recurrence_pattern="daily", **due, **fields))
-        series = Series.begun_by(task)
+        task = first_occurrence(_task(transaction.new_task_id(), recurrence_pattern="daily", **due, **fields))
+        series = Series.started_by(task)
         transaction.insert_series(series)
         transaction.insert_task(task)
     return task, series
@@ -485,7 +485,7 @@ def _paged(store: Store, user: str, sort: str, *, limit: int) -> list[Task]:
     cursor: str | None = None
     while True:
         command = ListTasks.model_validate({"sort": sort, "limit": limit, "cursor": cursor})
-        mark: Mark | None = mark_of(command)
+        mark: PagePosition | None = position_of(command)
         with store.as_user(user) as transaction:
             tasks = transaction.list_tasks(command.filters(now=NOW), command.sort, mark, limit + 1)
         got = page(command, tasks)

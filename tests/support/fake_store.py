@@ -14,9 +14,9 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
-from taskmaster.database.inbox_rows import InboxKey, Receipt, outbox_row
+from taskmaster.database.inbox_rows import InboxKey, InboxRow, outbox_row
 from taskmaster.database.store import Due, Fired
-from taskmaster.domain.paging import Mark, Sort
+from taskmaster.domain.paging import PagePosition, Sort
 from taskmaster.domain.preferences import Preferences
 from taskmaster.domain.reminders import Move, ReminderDue, ReminderRow
 from taskmaster.domain.search import folded
@@ -44,7 +44,7 @@ class Tables:
     reminders: dict[str, tuple[str, ReminderRow]] = field(default_factory=dict)
     preferences: dict[str, Preferences] = field(default_factory=dict)
     moves: dict[str, tuple[str, Move]] = field(default_factory=dict)  # by user, with the ticket
-    inbox: dict[InboxKey, Receipt] = field(default_factory=dict)
+    inbox: dict[InboxKey, InboxRow] = field(default_factory=dict)
     outbox: list[Outgoing] = field(default_factory=list)
     next_look: datetime | None = None  # of the dispatcher
 
@@ -98,16 +98,16 @@ class _FakeInbox:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    def count_attempt(self, key: InboxKey, digest: bytes, keep: timedelta) -> Receipt:
+    def count_attempt(self, key: InboxKey, digest: bytes, keep: timedelta) -> InboxRow:
         known = self._tables.inbox.get(key)
         if known is None:
-            receipt = Receipt(attempts=1, status=None, answer=None, digest=digest)
+            receipt = InboxRow(attempts=1, status=None, answer=None, digest=digest)
         else:
             receipt = known._replace(attempts=known.attempts + (known.status is None))
         self._tables.inbox[key] = receipt
         return receipt
 
-    def lock_inbox(self, key: InboxKey) -> Receipt | None:
+    def lock_inbox(self, key: InboxKey) -> InboxRow | None:
         return self._tables.inbox.get(key)
 
     def answer_inbox(
@@ -147,7 +147,7 @@ class FakeUserTransaction(_FakeInbox):
         later = [task for task in self._tasks() if task.series_id == series_id and (task.occurrence or 0) > occurrence]
         return max(later, key=lambda task: task.occurrence or 0, default=None)
 
-    def list_tasks(self, filters: Mapping[str, Any], sort: Sort, beyond: Mark | None, limit: int) -> list[Task]:
+    def list_tasks(self, filters: Mapping[str, Any], sort: Sort, beyond: PagePosition | None, limit: int) -> list[Task]:
         descending = sort.startswith("-")
         column = sort.lstrip("-")
         found = sorted(
@@ -172,7 +172,7 @@ class FakeUserTransaction(_FakeInbox):
     def change_preferences(self) -> Preferences:
         return self.read_preferences()
 
-    def keep_preferences(self, preferences: Preferences) -> None:
+    def save_preferences(self, preferences: Preferences) -> None:
         self._tables.preferences[self._user_id] = preferences
 
     def begin_move(self, event: Outgoing, ticket: str, asked_at: datetime, day: date) -> None:
@@ -288,7 +288,7 @@ class FakeSystemTransaction(_FakeInbox):
     def forget_inbox(self, key: InboxKey) -> None:
         self._tables.inbox.pop(key, None)
 
-    def read_inbox(self, keys: Sequence[InboxKey]) -> dict[InboxKey, Receipt]:
+    def read_inbox(self, keys: Sequence[InboxKey]) -> dict[InboxKey, InboxRow]:
         return {key: self._tables.inbox[key] for key in keys if key in self._tables.inbox}
 
     def lock_due_reminders(self, now: datetime, limit: int) -> list[Due]:
@@ -311,14 +311,14 @@ class FakeSystemTransaction(_FakeInbox):
             fired.append(Fired(row.reminder_id, row.task_id, row.moment, row.due_at, is_stale))
         return fired
 
-    def see_to_next(self, by: datetime | None) -> datetime | None:
+    def schedule_next_wakeup(self, by: datetime | None) -> datetime | None:
         armed = [row.due_at for _, row in self._tables.reminders.values() if row.fired_at is None and not row.is_closed]
         following = min(armed, default=None)
         looks = [moment for moment in (following, by) if moment is not None]
         self._tables.next_look = min(looks, default=None)
         return following
 
-    def seen_to(self) -> datetime | None:
+    def scheduled_wakeup(self) -> datetime | None:
         return self._tables.next_look
 
     def _due(self, now: datetime) -> list[ReminderRow]:

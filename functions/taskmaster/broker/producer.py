@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from taskmaster.errors import TaskmasterError
 from taskmaster.events.cloudevent import Outgoing
 from taskmaster.events.header_values import flaw
 from taskmaster.settings import Settings
@@ -22,11 +23,11 @@ _LARGEST_RECORD = 1_310_720  # a broker takes 1 MiB as shipped; a dead letter of
 _ABSENT_SECONDS = 30.0
 
 
-class BrokerUnavailable(Exception):
+class BrokerUnavailable(TaskmasterError):
     """The broker did not acknowledge in time. Nothing is lost: the event stays where it was."""
 
 
-class Unsendable(Exception):
+class Unsendable(TaskmasterError):
     """This record cannot be sent as it is: too large, no such topic, not allowed."""
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from taskmaster.broker.producer import connection_settings
+from taskmaster.errors import TaskmasterError
 from taskmaster.settings import Settings
 
 if TYPE_CHECKING:
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
 _UNSENDABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n[ \t])|\n(?![ \t])")
 
 
-class NoSuchRecord(Exception):
+class NoSuchRecord(TaskmasterError):
     """There is none at this place. The text says where there are some."""
 
 
-class NotSkipped(Exception):
+class NotSkipped(TaskmasterError):
     """The group was not moved. The text says why, and what to do."""
 
 

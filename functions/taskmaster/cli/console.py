@@ -18,7 +18,7 @@ from taskmaster import log, settings
 _AGE = re.compile(r"P?(?:(\d{1,4})W)?(?:(\d{1,5})D)?T?(?:(\d{1,6})H)?(?:(\d{1,7})M)?(?:(\d{1,9})S)?", re.IGNORECASE)
 
 
-class Moment(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5 alone
+class TimeOrAge(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5 alone
     """A moment: ISO 8601, UTC where it says no zone; or an age, as ISO 8601 duration (PT2H, P3D) or as 2h, 3d."""
 
     name = "time"

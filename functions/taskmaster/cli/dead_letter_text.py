@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from taskmaster.cli.console import printable
-from taskmaster.dead_letters.dead_letter import Letter
+from taskmaster.dead_letters.dead_letter import DeadLetter
 from taskmaster.dead_letters.replay import State
 
 _COLUMNS = ("letter", "parked_at", "function", "type", "user", "task_id", "state", "reason")
 
 
-def summary(letter: Letter, state: State | None) -> dict[str, Any]:
+def summary(letter: DeadLetter, state: State | None) -> dict[str, Any]:
     """What a list says of a letter; `state` is None where nobody could be asked."""
     return {
         "letter": letter.place,
@@ -29,7 +29,7 @@ def summary(letter: Letter, state: State | None) -> dict[str, Any]:
     }
 
 
-def everything(letter: Letter, state: State | None) -> dict[str, Any]:
+def everything(letter: DeadLetter, state: State | None) -> dict[str, Any]:
     """All that there is to say, for a program."""
     answer, is_cut = letter.answer
     data, is_json = _data(letter)
@@ -53,7 +53,7 @@ def table(rows: Sequence[Mapping[str, Any]], *, width: int | None) -> Iterator[s
         yield text if not width or len(text) <= width else text[: width - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
-def page(letter: Letter, state: State | None, *, shown: int) -> str:
+def page(letter: DeadLetter, state: State | None, *, shown: int) -> str:
     """All that there is to say, for a person; of the data so many characters."""
     answer, is_cut = letter.answer
     facts: dict[str, Any] = {
@@ -81,7 +81,7 @@ def page(letter: Letter, state: State | None, *, shown: int) -> str:
     return "\n".join(lines)
 
 
-def _data(letter: Letter) -> tuple[str, bool]:
+def _data(letter: DeadLetter) -> tuple[str, bool]:
     """The data as text, and whether it is JSON (and then in good shape)."""
     try:
         return json.dumps(json.loads(letter.value), indent=2, ensure_ascii=False), True
@@ -89,6 +89,6 @@ def _data(letter: Letter) -> tuple[str, bool]:
         return letter.value.decode("utf-8", "replace"), False
 
 
-def name_of(letter: Letter) -> str:
+def name_of(letter: DeadLetter) -> str:
     """A letter in a sentence."""
     return f"{letter.place} {printable(letter.type)} {printable(letter.id)}"

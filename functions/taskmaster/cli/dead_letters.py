@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 import click
 
 from taskmaster.cli import console
-from taskmaster.cli.console import Moment, fail, printable
+from taskmaster.cli.console import TimeOrAge, fail, printable
 from taskmaster.cli.dead_letter_text import everything, name_of, page, summary, table
 from taskmaster.database.store import Database
-from taskmaster.dead_letters.dead_letter import Letter
-from taskmaster.dead_letters.replay import Filter, NoSuchTopic, State, Topic, replay, states
+from taskmaster.dead_letters.dead_letter import DeadLetter
+from taskmaster.dead_letters.replay import DeadLetterTopic, Filter, NoSuchTopic, State, replay, states
 from taskmaster.events import routes
 from taskmaster.settings import Settings
 
@@ -27,8 +27,10 @@ _Command = TypeVar("_Command", bound=Callable[..., None])
 
 def _filters(command: _Command) -> _Command:
     for option in (
-        click.option("--until", type=Moment(), help="Parked before this time, or longer ago than this."),
-        click.option("--since", type=Moment(), help="Parked at this time or later, or no longer ago than this (2h)."),
+        click.option("--until", type=TimeOrAge(), help="Parked before this time, or longer ago than this."),
+        click.option(
+            "--since", type=TimeOrAge(), help="Parked at this time or later, or no longer ago than this (2h)."
+        ),
         click.option("--function", help="The function that failed, such as create-task."),
         click.option("--user", help="The user of the event."),
         click.option("--type", help="The type of the event, such as task.create."),
@@ -132,7 +134,7 @@ def replay_letters(names: tuple[str, ...], all_of_them: bool, again: bool, dry_r
     sys.exit(1 if stuck else 2 if dry_run and gone else 0)
 
 
-def _obstacle(letter: Letter, state: State, topic: str, topics: set[str]) -> str:
+def _obstacle(letter: DeadLetter, state: State, topic: str, topics: set[str]) -> str:
     if state is State.TAKEN:
         return "another command was handled under its id; produce it anew under an id of its own"
     if letter.mailbox in (routes.TASK_EVENTS, routes.TASK_UPDATES, routes.DEAD_LETTERS):
@@ -159,14 +161,14 @@ def _publish(database: Database, settings: Settings) -> None:
 
 
 @contextmanager
-def _topic(settings: Settings) -> Iterator[Topic]:
+def _topic(settings: Settings) -> Iterator[DeadLetterTopic]:
     """The topic of dead letters, connected. What goes wrong in the block ends the command with what to do about it."""
     from kafka.errors import KafkaError, TopicAuthorizationFailedError
 
     name = settings.topic(routes.DEAD_LETTERS)
     try:
         with console.deadline(_CONNECT_SECONDS):
-            topic = Topic(settings, name)
+            topic = DeadLetterTopic(settings, name)
         try:
             yield topic
         finally:
@@ -208,12 +210,12 @@ def _database(settings: Settings) -> Iterator[Database]:
         database.close()
 
 
-def _chosen(topic: Topic, wanted: Filter) -> list[Letter]:
+def _chosen(topic: DeadLetterTopic, wanted: Filter) -> list[DeadLetter]:
     """The letters that are meant, oldest first."""
     return sorted(filter(wanted.takes, topic.read()), key=lambda letter: letter.parked_at)
 
 
-def _became(settings: Settings, letters: Sequence[Letter]) -> list[State | None]:
+def _became(settings: Settings, letters: Sequence[DeadLetter]) -> list[State | None]:
     """What became of each, as far as there is a database to ask."""
     if not settings.system_database_url.get_secret_value():
         click.echo("SYSTEM_DATABASE_URL is not set: what became of them is not known", err=True)

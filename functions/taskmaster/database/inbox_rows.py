@@ -23,7 +23,7 @@ class InboxKey(NamedTuple):
     id: str
 
 
-class Receipt(NamedTuple):
+class InboxRow(NamedTuple):
     """What the inbox knows of a command. `status` is None until it is answered."""
 
     attempts: int
@@ -38,15 +38,15 @@ class InboxTransaction:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def count_attempt(self, key: InboxKey, digest: bytes, keep: timedelta) -> Receipt:
+    def count_attempt(self, key: InboxKey, digest: bytes, keep: timedelta) -> InboxRow:
         """Count a delivery in. Waits for another one of the same command; raises Busy when that takes too long."""
         parameters = {**key._asdict(), "digest": digest, "keep": keep}
         [row] = self._session.fetch(_INBOX["count_attempt"], parameters, tuple_row)
-        return Receipt._make(row)
+        return InboxRow._make(row)
 
-    def lock_inbox(self, key: InboxKey) -> Receipt | None:
+    def lock_inbox(self, key: InboxKey) -> InboxRow | None:
         rows = self._session.fetch(_INBOX["lock_inbox"], key._asdict(), tuple_row)
-        return Receipt._make(rows[0]) if rows else None
+        return InboxRow._make(rows[0]) if rows else None
 
     def answer_inbox(
         self, key: InboxKey, status: int, answer: dict[str, Any] | None, digest: bytes | None = None

@@ -16,12 +16,14 @@ from psycopg import ClientCursor, Connection, errors, sql
 from psycopg.rows import RowFactory, tuple_row
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
+from taskmaster.errors import TaskmasterError
+
 Parameters = Mapping[str, Any]
 _Row = TypeVar("_Row")
 Query = LiteralString | sql.Composed
 
 
-class Unavailable(Exception):
+class Unavailable(TaskmasterError):
     """The database cannot be had right now: away, starting, overloaded or out of connections. Try again later."""
 
 
@@ -29,11 +31,11 @@ class TooSlow(Unavailable):
     """A statement ran into its time limit."""
 
 
-class Busy(Exception):
+class Busy(TaskmasterError):
     """Somebody else holds what this transaction needs. Try again at once."""
 
 
-class StatementFailed(Exception):
+class StatementFailed(TaskmasterError):
     """The database refused a statement, which is an error in this code. Says which kind, without any value."""
 
 

@@ -9,10 +9,10 @@ from psycopg import sql
 from psycopg.rows import class_row, dict_row, kwargs_row, tuple_row
 from psycopg.types.json import Jsonb
 
-from taskmaster.database.inbox_rows import InboxKey, InboxTransaction, Receipt, outbox_row
+from taskmaster.database.inbox_rows import InboxKey, InboxRow, InboxTransaction, outbox_row
 from taskmaster.database.queries import named
 from taskmaster.database.session import Login, Session
-from taskmaster.domain.paging import Mark, Sort
+from taskmaster.domain.paging import PagePosition, Sort
 from taskmaster.domain.preferences import Preferences
 from taskmaster.domain.reminders import Move, ReminderDue, ReminderRow
 from taskmaster.domain.search import folded_texts
@@ -94,7 +94,7 @@ class UserTransaction(InboxTransaction):
     def lock_latest_after(self, series_id: int, occurrence: int) -> Task | None:
         return self._task("lock_latest_after", series_id=series_id, occurrence=occurrence)
 
-    def list_tasks(self, filters: Mapping[str, Any], sort: Sort, beyond: Mark | None, limit: int) -> list[Task]:
+    def list_tasks(self, filters: Mapping[str, Any], sort: Sort, beyond: PagePosition | None, limit: int) -> list[Task]:
         descending = sort.startswith("-")
         query = sql.SQL(_TASKS["list_tasks"]).format(
             key=sql.SQL(_SORT_KEYS[sort.lstrip("-")]),
@@ -117,11 +117,11 @@ class UserTransaction(InboxTransaction):
         self._session.later(_PREFERENCES["change_preferences"])
         return self._preferences()
 
-    def keep_preferences(self, preferences: Preferences) -> None:
+    def save_preferences(self, preferences: Preferences) -> None:
         row = preferences.model_dump()
         quiet, channels = row["quiet_hours"], row["channels"]
         parameters = {**row, "quiet_hours": Jsonb(quiet) if quiet else None, "channels": Jsonb(channels)}
-        self._session.fetch_bound(_PREFERENCES["keep_preferences"], {**parameters, "user_id": self._user_id}, tuple_row)
+        self._session.fetch_bound(_PREFERENCES["save_preferences"], {**parameters, "user_id": self._user_id}, tuple_row)
 
     def begin_move(self, event: Outgoing, ticket: str, asked_at: datetime, day: date) -> None:
         """Have the reminders follow the hour of the day anew, of tasks due on that day or later; where there are any.
@@ -228,12 +228,12 @@ class SystemTransaction(InboxTransaction):
     def forget_inbox(self, key: InboxKey) -> None:
         self._session.later(_INBOX["forget_inbox"], key._asdict())
 
-    def read_inbox(self, keys: Sequence[InboxKey]) -> dict[InboxKey, Receipt]:
+    def read_inbox(self, keys: Sequence[InboxKey]) -> dict[InboxKey, InboxRow]:
         """The rows of those keys that have one."""
         columns = [list(column) for column in zip(*keys, strict=True)] or [[]] * 4
         parameters = dict(zip(("functions", "user_ids", "sources", "ids"), columns, strict=True))
         rows = self._session.fetch(_INBOX["read_inbox"], parameters, tuple_row)
-        return {InboxKey._make(row[:4]): Receipt._make(row[4:]) for row in rows}
+        return {InboxKey._make(row[:4]): InboxRow._make(row[4:]) for row in rows}
 
     def purge_inbox(self, batch: int) -> int:
         """Delete up to `batch` rows that are past their time; how many there were."""
@@ -277,7 +277,7 @@ class SystemTransaction(InboxTransaction):
         ]
 
     def fire_reminders(self, reminder_ids: Sequence[str], *, now: datetime, stale: datetime) -> list[Fired]:
-        """Mark those that are due still, their tasks being locked; what is older than `stale` is closed too."""
+        """PagePosition those that are due still, their tasks being locked; what is older than `stale` is closed too."""
         parameters = {"reminder_ids": list(reminder_ids), "now": now, "stale": stale}
         return [Fired._make(row) for row in self._session.fetch(_REMINDERS["fire_reminders"], parameters, tuple_row)]
 
@@ -285,14 +285,14 @@ class SystemTransaction(InboxTransaction):
         """Leave an event where a reminder should have been fired by that moment and was not."""
         self._session.later(_REMINDERS["insert_outbox_if_missed"], {**outbox_row(event), "by": by})
 
-    def see_to_next(self, by: datetime | None) -> datetime | None:
+    def schedule_next_wakeup(self, by: datetime | None) -> datetime | None:
         """The next moment of any armed reminder, written where all who arm one read it. Ends the transaction."""
         self._session.later(_REMINDERS["lock_alarm"])
-        [(moment,)] = self._session.fetch_and_commit(_REMINDERS["see_to_next"], {"by": by}, tuple_row)
+        [(moment,)] = self._session.fetch_and_commit(_REMINDERS["schedule_next_wakeup"], {"by": by}, tuple_row)
         return moment if isinstance(moment, datetime) else None
 
-    def seen_to(self) -> datetime | None:
-        [(moment,)] = self._session.fetch(_REMINDERS["seen_to"], {}, tuple_row)
+    def scheduled_wakeup(self) -> datetime | None:
+        [(moment,)] = self._session.fetch(_REMINDERS["scheduled_wakeup"], {}, tuple_row)
         return moment if isinstance(moment, datetime) else None
 
 

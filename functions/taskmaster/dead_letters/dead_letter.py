@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
 
-from taskmaster.database.inbox_rows import InboxKey, Receipt
+from taskmaster.database.inbox_rows import InboxKey, InboxRow
 from taskmaster.events import cloudevent, header_values
 from taskmaster.events.cloudevent import Malformed, Outgoing
 from taskmaster.events.outgoing import ENCODED, UNDECODED
@@ -49,7 +49,7 @@ class Record(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class DeadLetter:
     """One record of the topic.
 
     `type`, `id`, `user_id` and `task_id` are those of the event that its producer meant: of a wrapped record, those
@@ -157,13 +157,13 @@ class Letter:
                 return f"attribute {name} {said}: correct it and produce it anew"
         return ""
 
-    def is_of(self, row: Receipt) -> bool:
+    def is_of(self, row: InboxRow) -> bool:
         """Whether a row of the inbox is about this letter's command. Of a structured event it has other bytes."""
         if "specversion" not in self.attributes:
             return True
         return is_same(row, came_as(self.attributes, self.value), digest(self.value))
 
-    def as_it_was(self, *, topic: str) -> Outgoing:
+    def original_event(self, *, topic: str) -> Outgoing:
         """The event for its mailbox, with the id, source, type, user, time, key and data that its function got.
 
         A wrapped record goes as the event that KafkaSource made of it, place and time included: as a plain record it

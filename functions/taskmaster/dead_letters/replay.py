@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from taskmaster.broker.producer import connection_settings
-from taskmaster.database.inbox_rows import InboxKey, Receipt
+from taskmaster.database.inbox_rows import InboxKey, InboxRow
 from taskmaster.database.store import Database
-from taskmaster.dead_letters.dead_letter import Letter
+from taskmaster.dead_letters.dead_letter import DeadLetter
+from taskmaster.errors import TaskmasterError
 from taskmaster.handling.idempotency import KEEP_EVENTS, digest, was_handled
 from taskmaster.settings import Settings
 
@@ -27,7 +28,7 @@ class State(enum.Enum):
     TAKEN = "id taken"  # another command was handled under its id, so that this one never can be
 
 
-class NoSuchTopic(Exception):
+class NoSuchTopic(TaskmasterError):
     """The broker has no such topic, or none that this user may see."""
 
 
@@ -46,7 +47,7 @@ class Filter:
     since: datetime | None = None
     until: datetime | None = None
 
-    def takes(self, letter: Letter) -> bool:
+    def takes(self, letter: DeadLetter) -> bool:
         return (
             (not self.names or letter.place in self.names or letter.id in self.names)
             and self.task_id in (None, letter.task_id)
@@ -58,7 +59,7 @@ class Filter:
         )
 
 
-class Topic:
+class DeadLetterTopic:
     """A topic of dead letters, read without a consumer group: nothing of the reading stays on the broker."""
 
     def __init__(self, settings: Settings, name: str) -> None:
@@ -80,7 +81,7 @@ class Topic:
             raise NoSuchTopic(name)
         self._partitions = [TopicPartition(name, number) for number in self._consumer.partitions_for_topic(name)]
 
-    def read(self) -> Iterator[Letter]:
+    def read(self) -> Iterator[DeadLetter]:
         """Every letter that is there now, in the order of each partition.
 
         Raises kafka's errors, and TimeoutError when the broker stays silent for as long as one request may take.
@@ -96,7 +97,7 @@ class Topic:
                 if partition in unseen:  # a broker may say of a batch only where it begins
                     unseen.discard(partition)
                     ends[partition] = max(ends[partition], self._consumer.highwater(partition) or 0)
-                yield from (Letter.read(record) for record in records if record.offset < ends[partition])
+                yield from (DeadLetter.read(record) for record in records if record.offset < ends[partition])
             if time.monotonic() > silent_since + self._patience:
                 raise TimeoutError(f"no record for {self._patience:g} seconds")
 
@@ -104,7 +105,7 @@ class Topic:
         self._consumer.close()
 
 
-def states(database: Database, letters: Iterable[Letter]) -> list[State]:
+def states(database: Database, letters: Iterable[DeadLetter]) -> list[State]:
     """What became of each. Raises Unavailable or Busy."""
     asked = list(letters)
     with database.as_system() as transaction:
@@ -112,7 +113,7 @@ def states(database: Database, letters: Iterable[Letter]) -> list[State]:
     return [_state(letter, rows) for letter in asked]
 
 
-def replay(database: Database, letter: Letter, *, topic: str, again: bool = False, send: bool = True) -> State:
+def replay(database: Database, letter: DeadLetter, *, topic: str, again: bool = False, send: bool = True) -> State:
     """Put the event of a letter into the outbox, for its mailbox `topic`, and let its attempts begin anew.
 
     Says what had become of it: only a WAITING one is replayed, unless `again`. What was handled already is never run
@@ -131,12 +132,12 @@ def replay(database: Database, letter: Letter, *, topic: str, again: bool = Fals
             for key in letter.keys:
                 transaction.forget_inbox(key)
         if send:
-            transaction.insert_outbox(letter.as_it_was(topic=topic))
+            transaction.insert_outbox(letter.original_event(topic=topic))
         transaction.answer_inbox(letter.marker, 204, None)
     return State.WAITING
 
 
-def _state(letter: Letter, rows: Mapping[InboxKey, Receipt]) -> State:
+def _state(letter: DeadLetter, rows: Mapping[InboxKey, InboxRow]) -> State:
     row = rows.get(letter.event) if letter.event else None
     if row is not None and was_handled(row):
         return State.HANDLED if letter.is_of(row) else State.TAKEN

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from taskmaster.domain.series import Series, begun, checked
+from taskmaster.domain.series import Series, check_recurrence, first_occurrence
 from taskmaster.domain.task import Command, Day, Moment, Pattern, Record, Task, TaskId, TimeZone, number
 
 Count = Annotated[int, Field(ge=1, le=100), BeforeValidator(number)]
@@ -47,9 +47,11 @@ def upcoming(series: Series, task: Task, *, count: int, now: datetime) -> Occurr
 def preview(command: PreviewOccurrences, *, now: datetime) -> Occurrences:
     """The dates that a pattern would give, the start first. Refused (422) where it is no rule."""
     fields = command.model_dump(exclude={"count"})
-    task = begun(checked(Task(task_id=1, title="preview", created_at=now, updated_at=now, **fields)))
+    task = first_occurrence(
+        check_recurrence(Task(task_id=1, title="preview", created_at=now, updated_at=now, **fields))
+    )
     start = Occurrence(due_at=task.due_at, due_on=task.due_on)
-    series = Series.begun_by(task)
+    series = Series.started_by(task)
     assert task.due is not None  # a pattern wants one
     rest = upcoming(series, task, count=command.count - 1, now=series.done_on(task.due)).occurrences
     return Occurrences(occurrences=[start, *rest])

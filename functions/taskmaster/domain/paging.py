@@ -92,14 +92,14 @@ class Page(Record):
     next_cursor: str | None = Field(description="where the next page begins; null on the last one")
 
 
-class Mark(NamedTuple):
+class PagePosition(NamedTuple):
     """The place of a task in an order: the next page begins behind it."""
 
     key: str | int
     task_id: int
 
 
-def mark_of(command: ListTasks) -> Mark | None:
+def position_of(command: ListTasks) -> PagePosition | None:
     """The mark inside a cursor. Raises Refused (422) for one that we did not make, or made for another order."""
     if command.cursor is None:
         return None
@@ -109,7 +109,7 @@ def mark_of(command: ListTasks) -> Mark | None:
         sort = key = task_id = None
     if sort != command.sort or not _is_key(command.sort, key) or type(task_id) is not int or not 0 < task_id <= MAX_ID:
         raise Refused(422, "Not a cursor", "Use next_cursor as it was returned, with the same sort, or leave it out.")
-    return Mark(key, task_id)
+    return PagePosition(key, task_id)
 
 
 def page(command: ListTasks, found: list[Task]) -> Page:

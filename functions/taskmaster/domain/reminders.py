@@ -28,7 +28,7 @@ _DURATION = re.compile(
 )
 
 
-class Before(NamedTuple):
+class TimeBefore(NamedTuple):
     """How long before the due time: days of the calendar, then exact seconds."""
 
     days: int
@@ -73,7 +73,7 @@ class ReminderRow(Record):
     is_closed: bool
 
     @property
-    def is_ringing(self) -> bool:
+    def is_in_delivery(self) -> bool:
         return self.fired_at is not None and not self.is_closed
 
     def is_settled(self, channel: str) -> bool:
@@ -94,7 +94,7 @@ class ReminderRow(Record):
         """The same reminder, due again later."""
         return self.model_copy(update={"due_at": until, "fired_at": None})
 
-    def told(self, *, late: bool, called_at: datetime) -> ReminderOutcome:
+    def outcome_record(self, *, late: bool, called_at: datetime) -> ReminderOutcome:
         return ReminderOutcome(
             task_id=self.task_id,
             reminder_id=self.reminder_id,
@@ -114,7 +114,7 @@ class Move(NamedTuple):
     asked_at: datetime
 
 
-def concluded(
+def after_delivery(
     row: ReminderRow, tried: Mapping[str, Outcome], *, now: datetime, channels: Collection[str] | None = None
 ) -> tuple[ReminderRow, str | None]:
     """A reminder after a round of delivery, and the event that follows.
@@ -153,14 +153,14 @@ def _noted(row: ReminderRow, channel: str, tried: Outcome, now: datetime) -> dic
     return {"outcome": "later", "detail": tried.detail, "tries": str(tries), "again_at": again.isoformat()}
 
 
-def parse(text: str) -> Before | datetime:
+def parse(text: str) -> TimeBefore | datetime:
     """A reminder as it is written, or kept. Raises ValueError, with a sentence, for what is none."""
     if text[:1] == "P":
         found = _DURATION.fullmatch(text)
         if found is None or found.lastindex is None:
             raise ValueError("must be a duration such as PT30M or P1D: weeks, days, hours, minutes and seconds")
         weeks, days, hours, minutes, seconds = (int(number or 0) for number in found.groups())
-        before = Before(weeks * 7 + days, hours * 3600 + minutes * 60 + seconds)
+        before = TimeBefore(weeks * 7 + days, hours * 3600 + minutes * 60 + seconds)
         if timedelta(days=before.days, seconds=before.seconds) > FURTHEST:
             raise ValueError(f"must not lie more than {FURTHEST.days} days before the due time")
         return before
@@ -178,7 +178,7 @@ def parse(text: str) -> Before | datetime:
 
 def _written(text: str) -> str:
     parsed = parse(text.strip().upper())
-    return text.strip().upper() if isinstance(parsed, Before) else moment_text(in_utc(parsed))
+    return text.strip().upper() if isinstance(parsed, TimeBefore) else moment_text(in_utc(parsed))
 
 
 def moment_text(moment: datetime) -> str:
@@ -186,7 +186,7 @@ def moment_text(moment: datetime) -> str:
 
 
 def _duration(text: str) -> str:
-    if not isinstance(parse(text.strip().upper()), Before):
+    if not isinstance(parse(text.strip().upper()), TimeBefore):
         raise ValueError("must be a duration such as PT10M")
     return text.strip().upper()
 
@@ -196,9 +196,9 @@ Reminder = Annotated[str, Field(max_length=64, json_schema_extra={"format": "rem
 Reminders = Annotated[list[Reminder], Field(max_length=MOST), AfterValidator(lambda given: list(dict.fromkeys(given)))]
 
 
-def checked(task: Task) -> Task:
+def check_reminders(task: Task) -> Task:
     """The task, if its reminders have something to come before. Raises Refused (422)."""
-    if task.due is None and any(isinstance(parse(text), Before) for text in task.reminders or ()):
+    if task.due is None and any(isinstance(parse(text), TimeBefore) for text in task.reminders or ()):
         raise Refused(422, "Nothing to come before", "A reminder before the due time needs due_at or due_on.")
     return task
 
@@ -206,7 +206,7 @@ def checked(task: Task) -> Task:
 def moments(task: Task, *, day_hour: str) -> tuple[datetime, ...]:
     """When the task reminds, in order and each moment once, past ones included; a completed task does not.
 
-    `day_hour` is HH:MM in the task's zone. A snoozed task is silent until its snooze ends, and reminds then.
+    `day_hour` is HH:MM in the task's zone. A snoozed task is quiet_until until its snooze ends, and reminds then.
     """
     if task.completed:
         return ()
@@ -220,7 +220,7 @@ def moments(task: Task, *, day_hour: str) -> tuple[datetime, ...]:
 def later(moment: datetime, duration: str, *, zone: ZoneInfo) -> datetime:
     """A moment and a duration further: days of the zone's calendar, then exact seconds. Aware, UTC."""
     by = parse(duration)
-    assert isinstance(by, Before)
+    assert isinstance(by, TimeBefore)
     if by.days:
         moment = (_local(moment, zone) + timedelta(days=by.days)).replace(tzinfo=zone).astimezone(UTC)
     return moment + timedelta(seconds=by.seconds)
@@ -276,7 +276,7 @@ def moved_to(written: list[str] | None, *, due: datetime | date, time_zone: str)
 
 def _relative(text: str, day: date, zone: ZoneInfo) -> str:
     moment = parse(text)
-    if isinstance(moment, Before):
+    if isinstance(moment, TimeBefore):
         return text
     local = _local(moment, zone)
     return f"{(local.date() - day).days}@{local.time().isoformat()}"

@@ -44,7 +44,7 @@ class Series(Record):
     ended_at: datetime | None = None
 
     @classmethod
-    def begun_by(cls, task: Task) -> Self:
+    def started_by(cls, task: Task) -> Self:
         """The series in which this task is the open occurrence and the first date of its pattern."""
         assert task.series_id is not None
         assert task.occurrence is not None
@@ -175,7 +175,7 @@ class Series(Record):
             return self.ended(at=task.updated_at)
         edited, contents = self, changed & _TEMPLATE if scope != "this" else set()
         if "recurrence_pattern" in changed:
-            edited, contents = self.begun_by(task), contents | {"reminders"}
+            edited, contents = self.started_by(task), contents | {"reminders"}
         elif "recurrence_from" in changed:
             edited = edited._counted_from(task, was=was)
         if changed & DATE and scope == "following" and "recurrence_pattern" not in changed:
@@ -250,7 +250,7 @@ class Followed(Task):
         return cls(**successor.model_dump(), follows=task.task_id, skipped=skipped)
 
 
-def begun(task: Task) -> Task:
+def first_occurrence(task: Task) -> Task:
     """The task as the first occurrence of a series, if it has a pattern."""
     if task.recurrence_pattern is None:
         return task
@@ -262,7 +262,7 @@ def alone(task: Task) -> Task:
     return task.model_copy(update={"recurrence_pattern": None, "recurrence_paused": False})
 
 
-def checked(task: Task, *, rule: bool = True) -> Task:
+def check_recurrence(task: Task, *, rule: bool = True) -> Task:
     """The task, if its dates go together and, with `rule`, if its pattern is one. Raises Refused (422)."""
     if task.due_at and task.due_on:
         raise Refused(422, "Due twice", "A task is due at a moment (due_at) or on a day (due_on), not both.")

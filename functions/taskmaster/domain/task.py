@@ -24,6 +24,8 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from taskmaster.errors import TaskmasterError
+
 MAX_ID = 2**63 - 1
 MAX_VERSION = 2**31 - 1
 EARLIEST, LATEST = 1970, 9000  # the years of what is kept: days as they are, moments in UTC
@@ -142,7 +144,7 @@ Pattern = Annotated[
 RecurrenceFrom = Literal["due", "completion"]
 
 
-class Refused(Exception):
+class Refused(TaskmasterError):
     """A rule said no. `status` is what a person's HTTP call gets (RFC 9110); an event gets task.command.rejected."""
 
     def __init__(self, status: int, title: str, detail: str) -> None:

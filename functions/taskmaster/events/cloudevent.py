@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
+from taskmaster.errors import TaskmasterError
 from taskmaster.events import header_values
 from taskmaster.events.outgoing import OURS, UNDECODED, Origin, Outgoing, dead_letter, key_of, outgoing, without_data
 
@@ -48,7 +49,7 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _ATTRIBUTE_LIMIT = 2048
 
 
-class Malformed(Exception):
+class Malformed(TaskmasterError):
     """What arrived is not an event. Retrying cannot help: an event door answers 400 and it goes to the dead letters."""
 
 
@@ -206,7 +207,7 @@ def _unwrap(attrs: dict[str, str], envelope: Any) -> tuple[dict[str, str], Any]:
         raise Malformed("the envelope has no event_type")
     unwrapped = {name: value for name, value in known.items() if value}
     # A record without an event_id is told from the next by its place; its time tells it from a topic made anew.
-    unwrapped.setdefault("id", place(attrs))
+    unwrapped.setdefault("id", record_position(attrs))
     unwrapped.setdefault("source", attrs.get("source", ""))
     if not _TRACEPARENT.fullmatch(unwrapped.get("traceparent", "")):
         unwrapped.pop("traceparent", None)
@@ -221,7 +222,7 @@ def time_of(attrs: Mapping[str, str]) -> datetime | None:
     return moment if moment and moment.tzinfo else None
 
 
-def place(attrs: Mapping[str, str]) -> str:
+def record_position(attrs: Mapping[str, str]) -> str:
     """The id of a wrapped record: partition/offset@time."""
     return f"{attrs.get('id', '')}@{attrs.get('time', '')}"
 

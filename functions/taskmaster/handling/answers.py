@@ -7,6 +7,7 @@ from typing import Any, Self
 from pydantic import ValidationError
 
 from taskmaster.domain.task import Command, Record, Task
+from taskmaster.errors import TaskmasterError
 from taskmaster.handling.preconditions import Preconditions, tag_of
 
 JSON = "application/json"
@@ -119,7 +120,7 @@ def _one_line(text: str) -> str:
     return "".join(each if each.isprintable() else " " for each in shown[:_LONGEST_REASON])
 
 
-class Turned(Exception):
+class HttpRefusal(TaskmasterError):
     """A request that goes no further; the answer says why."""
 
     def __init__(self, answer: Answer) -> None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from taskmaster.database.inbox_rows import InboxKey, Receipt
+from taskmaster.database.inbox_rows import InboxKey, InboxRow
 from taskmaster.domain.task import Asked
+from taskmaster.errors import TaskmasterError
 from taskmaster.events import cloudevent
 from taskmaster.events.cloudevent import Malformed, Received
 from taskmaster.handling.answers import Answer
@@ -26,7 +27,7 @@ _CALLS = "idempotency-key"  # the source of calls, which no event may claim
 _BYTES = 32  # of one digest; a row has that of the body that came, and behind it that of the command, once it is known
 
 
-class Mismatch(Exception):
+class Mismatch(TaskmasterError):
     """The id of a command that was handled already, with another command behind it (422)."""
 
 
@@ -93,7 +94,7 @@ def arrival_key(function: str, attrs: Mapping[str, str]) -> InboxKey:
     Whose a wrapped record is, it says inside; until then its place is its key.
     """
     if attrs.get("type") == cloudevent.WRAPPED:
-        return inbox_key(function, "", attrs.get("source", ""), cloudevent.place(attrs))
+        return inbox_key(function, "", attrs.get("source", ""), cloudevent.record_position(attrs))
     return event_key(function, attrs)
 
 
@@ -145,13 +146,13 @@ def of_call(command: bytes) -> bytes:
     return bytes(_BYTES) + command
 
 
-def is_same(receipt: Receipt, *digests: bytes) -> bool:
+def is_same(receipt: InboxRow, *digests: bytes) -> bool:
     """Whether a delivery brings the command of a row, by any of its digests: of what came, of the command."""
     kept = bytes(receipt.digest)
     return any(kept[at : at + _BYTES] in digests for at in range(0, len(kept), _BYTES))
 
 
-def is_understood(receipt: Receipt) -> bool:
+def is_understood(receipt: InboxRow) -> bool:
     """Whether a row has the digest of its command, so that one that was written otherwise can be compared with it.
 
     A row without was never understood, or is older: only what comes just as it came then is the same command.
@@ -159,7 +160,7 @@ def is_understood(receipt: Receipt) -> bool:
     return len(receipt.digest) > _BYTES
 
 
-def first_answer(receipt: Receipt, *digests: bytes) -> Answer | None:
+def first_answer(receipt: InboxRow, *digests: bytes) -> Answer | None:
     """What was answered to this command before, if it was. Raises Mismatch where it was another command."""
     if not is_same(receipt, *digests):
         raise Mismatch("This id was used for another command. Use a new id, or send the same command again.")
@@ -173,6 +174,6 @@ def parked(why: str) -> Answer:
     return Answer(status=204, reason=why)
 
 
-def was_handled(receipt: Receipt) -> bool:
+def was_handled(receipt: InboxRow) -> bool:
     """Whether a command has had its effect, or was refused by a rule, and must not be run again."""
     return receipt.status is not None and receipt.status < 300 and not (receipt.answer or {}).get("reason")

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from pydantic import ValidationError
 
 from taskmaster import clock
-from taskmaster.database.inbox_rows import InboxKey, Receipt
+from taskmaster.database.inbox_rows import InboxKey, InboxRow
 from taskmaster.database.session import Busy, TooSlow, Unavailable
 from taskmaster.database.store import Database, SystemTransaction, UserTransaction
 from taskmaster.domain.task import Command, Refused
 from taskmaster.events import cloudevent
 from taskmaster.events.cloudevent import Malformed, Origin, Received
 from taskmaster.handling import answers
-from taskmaster.handling.answers import NO_CONTENT, Answer, Turned, problem
+from taskmaster.handling.answers import NO_CONTENT, Answer, HttpRefusal, problem
 from taskmaster.handling.idempotency import (
     KEEP_CALLS,
     KEEP_EVENTS,
@@ -34,10 +34,10 @@ from taskmaster.handling.idempotency import (
     of_call,
     parked,
 )
-from taskmaster.handling.operation import Errand, Operation
+from taskmaster.handling.operation import Operation, SideEffect
 from taskmaster.handling.preconditions import Preconditions
 from taskmaster.handling.unit_of_work import Work
-from taskmaster.log import tie
+from taskmaster.log import bind_context
 from taskmaster.settings import Settings
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Invoker:
 
     # By call ----------------------------------------------------------------------------------------------------
 
-    def by_call(
+    def handle_call(
         self,
         operation: Operation,
         command: Command,
@@ -70,8 +70,8 @@ class Invoker:
     ) -> Answer:
         """A person's call. With an idempotency key it is handled once and its answer remembered for 24 hours.
 
-        `seal` is the digest of the command. Raises Unavailable, Busy, Mismatch, and Turned where there is nothing to hold the
-        preconditions against.
+        `seal` is the digest of the command. Raises Unavailable, Busy, Mismatch, and HttpRefusal if there is nothing to
+        hold the preconditions against.
         """
         with self.database.as_user(origin.user_id) as transaction:
             if key is not None:
@@ -82,7 +82,7 @@ class Invoker:
             try:
                 answer = answers.of(operation.handler(command, work), status=operation.status)
                 if preconditions and not work.compared:
-                    raise Turned(_NO_VERSION)
+                    raise HttpRefusal(_NO_VERSION)
             except Refused as refusal:
                 work.discard()
                 answer = problem(refusal.status, refusal.title, refusal.detail)
@@ -93,14 +93,14 @@ class Invoker:
 
     # By event ---------------------------------------------------------------------------------------------------
 
-    def by_event(self, operations: Mapping[str, Operation], headers: Mapping[str, str], body: bytes) -> Answer:
+    def handle_event(self, operations: Mapping[str, Operation], headers: Mapping[str, str], body: bytes) -> Answer:
         """An event from the cluster's inside: counted, decoded, handled once. Raises Unavailable and Busy."""
         arrival = Arrival(self.function, Received(headers, body))
         try:
             attrs = arrival.attributes
             if attrs.get("type") and attrs["type"] not in (*operations, cloudevent.WRAPPED):
                 return NO_CONTENT  # somebody else's, on a mailbox that is shared
-            tie(event_id=arrival.key.id)
+            bind_context(event_id=arrival.key.id)
             counted = self._count(arrival)
         except Malformed as error:
             return _malformed(error)
@@ -117,7 +117,7 @@ class Invoker:
             self._note_failure(arrival, understood, error)
             raise
 
-    def _count(self, arrival: Arrival) -> Answer | Receipt:
+    def _count(self, arrival: Arrival) -> Answer | InboxRow:
         """Count an attempt in. An answer where there is nothing left to do; else the row, whose command may be another:
         that is told once this one is understood."""
         with self.database.as_system() as transaction:
@@ -148,7 +148,7 @@ class Invoker:
         return settled
 
     def _understand(
-        self, arrival: Arrival, operations: Mapping[str, Operation], receipt: Receipt
+        self, arrival: Arrival, operations: Mapping[str, Operation], receipt: InboxRow
     ) -> "_Understood | Answer":
         """Decode an event that was counted in. An answer where there is nothing to handle."""
         is_ours = is_same(receipt, *arrival.digests)  # else the row is another command's, or may be
@@ -209,9 +209,9 @@ class Invoker:
             correlation_id=attrs.get("correlationid") or key.id,
             traceparent=trace if cloudevent.is_traceparent(trace) else None,
         )
-        tie(correlation_id=origin.correlation_id)
+        bind_context(correlation_id=origin.correlation_id)
         asked_at = cloudevent.time_of(attrs)
-        errand: Errand | None = None
+        effect: SideEffect | None = None
         result = None
         while True:
             with self.database.as_user(key.user_id) as transaction:
@@ -220,19 +220,19 @@ class Invoker:
                 if (first := first_answer(receipt, *arrival.digests, understood.digest)) is not None:
                     return first
                 work = self._work(transaction, origin, asked_at)
-                if errand is None:
+                if effect is None:
                     command_type = event["type"]
-                    errand = self._handle(
+                    effect = self._handle(
                         understood.operation, understood.command, work, command_id=key.id, command_type=command_type
                     )
                 else:
-                    errand.conclude(result, work)
-                    errand = None
+                    effect.conclude(result, work)
+                    effect = None
                 work.flush()
-                if errand is None:
+                if effect is None:
                     transaction.answer_inbox(key, 204, None, seal)
                     return NO_CONTENT
-            result = errand.run(self.settings)
+            result = effect.run(self.settings)
 
     def _work(
         self,
@@ -253,14 +253,14 @@ class Invoker:
     @staticmethod
     def _handle(
         operation: Operation, command: Command, work: Work, *, command_id: str, command_type: str
-    ) -> Errand | None:
+    ) -> SideEffect | None:
         """Let the operation do its work; what it still has to do outside of the transaction, if anything."""
         try:
             result = operation.handler(command, work)
         except Refused as refusal:
             work.reject(command_type, command_id, refusal)
             return None
-        return result if isinstance(result, Errand) else None
+        return result if isinstance(result, SideEffect) else None
 
     def _settle(self, key: InboxKey, answer: Answer) -> Answer:
         """Remember an answer that needed no transaction of the user's.

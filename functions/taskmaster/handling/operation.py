@@ -43,7 +43,7 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
+class SideEffect:
     """What a handler of an event returns when its effect lies outside of the database, such as a webhook.
 
     `run` is called after the handler's transaction has committed; then `conclude(what it returned, work)` in another.

@@ -11,13 +11,13 @@ def follow(task: Task, series: Series, work: Work, *, completed_at: datetime) ->
     """Make the successor of a completed head, or end the series and say so where no date is left."""
     following = series.next(task.due, done_at=completed_at)
     if following is None:
-        work.keep(series.ended(at=work.now))
-        work.announce("task.recurring.ended", about=task)
+        work.save_series(series.ended(at=work.now))
+        work.emit("task.recurring.ended", about=task)
         return None
     successor = series.occurrence(following, task_id=work.new_task_id(), at=work.now)
-    work.keep(series.advanced(to=following))
-    work.announce("task.recurring.next", about=successor, data=Followed.of(successor, task, following.skipped))
-    return work.create(successor)
+    work.save_series(series.advanced(to=following))
+    work.emit("task.recurring.next", about=successor, data=Followed.of(successor, task, following.skipped))
+    return work.add_task(successor)
 
 
 def skip(task: Task, series: Series, work: Work) -> Task | None:
@@ -28,11 +28,11 @@ def skip(task: Task, series: Series, work: Work) -> Task | None:
     # Counted from the completion, a skipped one counts as done on its date, or now if that is later.
     following = series.next(task.due, done_at=max(work.now, series.done_on(task.due)) if task.due else work.now)
     if following is None:
-        work.keep(series.ended(at=work.now))
-        work.announce("task.recurring.ended", about=task)
-        work.delete(task)
+        work.save_series(series.ended(at=work.now))
+        work.emit("task.recurring.ended", about=task)
+        work.delete_task(task)
         return None
-    work.keep(series.moved(to=following))
+    work.save_series(series.moved(to=following))
     moved = task.changed(at=work.now, **{**series.template, **series.date(following)})
-    work.announce("task.recurring.next", about=moved, data=Followed.of(moved, task, following.skipped + 1))
-    return work.save(moved)
+    work.emit("task.recurring.next", about=moved, data=Followed.of(moved, task, following.skipped + 1))
+    return work.save_task(moved)

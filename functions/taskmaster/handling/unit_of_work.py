@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from pydantic import Field
 
 from taskmaster.domain import reminders
-from taskmaster.domain.paging import Mark, Sort
+from taskmaster.domain.paging import PagePosition, Sort
 from taskmaster.domain.preferences import Preferences
 from taskmaster.domain.reminders import Move, ReminderRow
 from taskmaster.domain.series import Series
@@ -31,12 +31,14 @@ class Transaction(Protocol):
     def read_task(self, task_id: int) -> Task | None: ...
     def lock_task(self, task_id: int) -> Task | None: ...
     def lock_latest_after(self, series_id: int, occurrence: int) -> Task | None: ...
-    def list_tasks(self, filters: Mapping[str, Any], sort: Sort, beyond: Mark | None, limit: int) -> list[Task]: ...
+    def list_tasks(
+        self, filters: Mapping[str, Any], sort: Sort, beyond: PagePosition | None, limit: int
+    ) -> list[Task]: ...
     def lock_series(self, series_id: int) -> Series | None: ...
     def read_series(self, series_id: int) -> Series | None: ...
     def read_preferences(self, *, hold: bool) -> Preferences: ...
     def change_preferences(self) -> Preferences: ...
-    def keep_preferences(self, preferences: Preferences) -> None: ...
+    def save_preferences(self, preferences: Preferences) -> None: ...
     def begin_move(self, event: Outgoing, ticket: str, asked_at: datetime, day: date) -> None: ...
     def read_move(self, ticket: str) -> Move | None: ...
     def lock_tasks_to_move(self, after: int, day: date, limit: int) -> list[Task]: ...
@@ -96,7 +98,7 @@ class Work:
 
     def task(self, task_id: int, *, expecting: int | None = None) -> Task:
         """A task of this user, locked. Refused: 404 when there is none, 412 when it has another version."""
-        task = self.find(task_id)
+        task = self.find_task(task_id)
         if task is None:
             raise not_found(task_id)
         if expecting is not None and task.version != expecting:
@@ -113,7 +115,7 @@ class Work:
         if failed := self._preconditions.failed(tag):
             raise precondition_failed(shown, failed)
 
-    def find(self, task_id: int) -> Task | None:
+    def find_task(self, task_id: int) -> Task | None:
         """A task of this user, locked, or None."""
         task = self._transaction.lock_task(task_id)
         if task is not None:
@@ -134,14 +136,14 @@ class Work:
         """The series of a task, not locked."""
         return self._transaction.read_series(task.series_id) if task.series_id else None
 
-    def look_up(self, task_id: int) -> Task:
+    def read_task(self, task_id: int) -> Task:
         """A task of this user, not locked. Refused: 404 when there is none."""
         task = self._transaction.read_task(task_id)
         if task is None:
             raise not_found(task_id)
         return task
 
-    def tasks(self, filters: Mapping[str, Any], *, sort: Sort, beyond: Mark | None, limit: int) -> list[Task]:
+    def tasks(self, filters: Mapping[str, Any], *, sort: Sort, beyond: PagePosition | None, limit: int) -> list[Task]:
         """Tasks of this user in an order, those beyond a mark."""
         return self._transaction.list_tasks(filters, sort, beyond, limit)
 
@@ -167,11 +169,13 @@ class Work:
         self._preferences, self._preferences_are_held = self._transaction.change_preferences(), True
         return self._preferences
 
-    def prefer(self, preferences: Preferences) -> None:
+    def save_preferences(self, preferences: Preferences) -> None:
         """Keep what the user now prefers; where the hour of the day changed, its reminders move after this."""
         was, self._preferences = self.preferences, preferences
-        self._writes.append(lambda: self._transaction.keep_preferences(preferences))
-        self._emit("preferences.updated", preferences.announced().model_dump_json().encode(), key=self._origin.user_id)
+        self._writes.append(lambda: self._transaction.save_preferences(preferences))
+        self._queue_event(
+            "preferences.updated", preferences.announced().model_dump_json().encode(), key=self._origin.user_id
+        )
         if preferences.day_hour != was.day_hour:
             ticket = new_id()
             event = self._move_event(ticket)
@@ -197,7 +201,7 @@ class Work:
             return
         self._asked_at = max(min(move.asked_at, self.now), self.now - _LONGEST_WAY)
         for task in tasks:
-            self.remind(task)
+            self.arm_reminders(task)
         if move != before:  # another hour was set meanwhile: begun again
             self._emit_move(ticket)
         elif len(tasks) < _MOVED_AT_ONCE:
@@ -218,21 +222,21 @@ class Work:
         data = Moving(ticket=ticket).model_dump_json().encode()
         return self._event("reminders.move", data, key=self._origin.user_id)
 
-    def create(self, task: Task, *, event: str = "task.created") -> Task:
+    def add_task(self, task: Task, *, event: str = "task.created") -> Task:
         self._writes.append(lambda: self._transaction.insert_task(task))
-        self.remind(task, new=True)
-        self.announce(event, task)
+        self.arm_reminders(task, new=True)
+        self.emit(event, task)
         return task
 
-    def save(self, task: Task, *, event: str = "task.updated") -> Task:
+    def save_task(self, task: Task, *, event: str = "task.updated") -> Task:
         self._writes.append(lambda: self._transaction.update_task(task))
         was = self._locked.get(task.task_id)
         if was is None or reminders.depends_on(was) != reminders.depends_on(task):
-            self.remind(task)
-        self.announce(event, task)
+            self.arm_reminders(task)
+        self.emit(event, task)
         return task
 
-    def remind(self, task: Task, *, new: bool = False) -> None:
+    def arm_reminders(self, task: Task, *, new: bool = False) -> None:
         """Arm the reminders of a task, and disarm those that it had and has no more. Passed moments do not ring."""
         moments = reminders.moments(task, day_hour=self._day_hour(task))
         ahead = [moment for moment in moments if moment > self._asked_at]
@@ -240,44 +244,44 @@ class Work:
             self._writes.append(lambda: self._transaction.drop_reminders(task, moments))
         if ahead:
             self._writes.append(lambda: self._transaction.insert_reminders(task, ahead))
-            self.armed(task, ahead[0])
+            self.note_armed(task, ahead[0])
 
-    def ringing(self, task_id: int, reminder_id: str) -> tuple[Task, ReminderRow] | None:
+    def reminder_in_delivery(self, task_id: int, reminder_id: str) -> tuple[Task, ReminderRow] | None:
         """An open task and its reminder that rings, locked; None where it was completed, moved or snoozed since."""
         task, reminder, self._preferences = self._transaction.lock_reminder(task_id, reminder_id)
-        if task is None or task.completed or reminder is None or not reminder.is_ringing:
+        if task is None or task.completed or reminder is None or not reminder.is_in_delivery:
             return None
         return task, reminder
 
-    def keep_reminder(self, reminder: ReminderRow, task: Task) -> None:
+    def save_reminder(self, reminder: ReminderRow, task: Task) -> None:
         self._writes.append(lambda: self._transaction.update_reminder(reminder))
         if reminder.fired_at is None:
-            self.armed(task, reminder.due_at)
+            self.note_armed(task, reminder.due_at)
 
-    def silence(self, task: Task) -> None:
+    def dismiss_reminders(self, task: Task) -> None:
         """Drop what rings, is held back or is to be tried again; what is still to come stays."""
         hour = self._day_hour(task)
         ahead = [moment for moment in reminders.moments(task, day_hour=hour) if moment > self.now]
         self._writes.append(lambda: self._transaction.drop_reminders(task, ahead))
 
-    def armed(self, task: Task, moment: datetime) -> None:
+    def note_armed(self, task: Task, moment: datetime) -> None:
         """Tell the dispatcher of a reminder, at the commit and unless it will look by then."""
         if self._armed is None or moment < self._armed[0]:
             self._armed = moment, task
 
-    def delete(self, task: Task, *, event: str = "task.deleted") -> None:
+    def delete_task(self, task: Task, *, event: str = "task.deleted") -> None:
         self._writes.append(lambda: self._transaction.delete_task(task))
-        self.announce(event, task)
+        self.emit(event, task)
 
-    def begin(self, series: Series) -> None:
+    def add_series(self, series: Series) -> None:
         self._writes.append(lambda: self._transaction.insert_series(series))
 
-    def keep(self, series: Series) -> None:
+    def save_series(self, series: Series) -> None:
         self._writes.append(lambda: self._transaction.update_series(series))
 
-    def announce(self, event_type: str, about: Task, *, data: Record | None = None) -> None:
+    def emit(self, event_type: str, about: Task, *, data: Record | None = None) -> None:
         """An event about a task, published after the commit to the topics of its route."""
-        self._emit(
+        self._queue_event(
             event_type,
             (data or about).model_dump_json().encode(),
             key=about.partition_key,
@@ -295,7 +299,7 @@ class Work:
             title=refusal.title,
             detail=refusal.detail,
         )
-        self._emit("task.command.rejected", rejection.model_dump_json().encode(), key=self._origin.user_id)
+        self._queue_event("task.command.rejected", rejection.model_dump_json().encode(), key=self._origin.user_id)
 
     def flush(self) -> bool:
         """Write what the operation left, in its order. Whether there was anything."""
@@ -303,7 +307,7 @@ class Work:
             write()
         if self._armed:
             moment, task = self._armed
-            data = Armed(moment=moment).model_dump_json().encode()
+            data = ReminderArmed(moment=moment).model_dump_json().encode()
             event = self._event("reminder.armed", data, key=task.partition_key)
             self._transaction.insert_outbox_unless_awaited(event, moment, self.now)
         return bool(self._writes)
@@ -312,7 +316,7 @@ class Work:
         self._writes.clear()
         self._armed = None
 
-    def _emit(
+    def _queue_event(
         self, event_type: str, data: bytes, *, key: str, subject: str | None = None, recurs: bool = False
     ) -> None:
         event = self._event(event_type, data, key=key, subject=subject, recurs=recurs)
@@ -325,7 +329,7 @@ class Work:
         return outgoing(event_type, data, origin=self._origin, at=self.now, key=key, topics=topics, subject=subject)
 
 
-class Armed(Record):
+class ReminderArmed(Record):
     """Data of reminder.armed: the earliest moment that the dispatcher does not know of yet."""
 
     moment: datetime = Field(description="when to be awake")

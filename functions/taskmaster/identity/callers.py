@@ -6,6 +6,7 @@ A token is a JSON Web Token of the issuer that OIDC_ISSUER names, on a cluster a
 import logging
 import time
 
+from taskmaster.errors import TaskmasterError
 from taskmaster.identity.oidc import Rejected, Verifier
 from taskmaster.trusted_hosts import is_internal
 
@@ -14,7 +15,7 @@ logger = logging.getLogger(__name__)
 USER_ID_LIMIT = 128
 
 
-class NotSignedIn(Exception):
+class NotSignedIn(TaskmasterError):
     """No bearer token, or one that does not hold (401). The text says what to do, never why a signature failed.
 
     `challenge` is the header WWW-Authenticate (RFC 6750, 3): with an error only where a token was sent.
@@ -43,7 +44,7 @@ def sends_events(
     host: str,
     authorization: str | None,
     *,
-    further: tuple[str, ...] = (),
+    also_trusted: tuple[str, ...] = (),
     issuer: Verifier | None = None,
     subjects: tuple[str, ...] = (),
     required: bool = False,
@@ -53,7 +54,7 @@ def sends_events(
     With `required` only the token counts. `subjects` are those that a token may speak for, all if there are none; a *
     at the end of one stands for whatever follows. Raises KeysUnavailable.
     """
-    if not required and is_internal(host, further=further):
+    if not required and is_internal(host, also_trusted=also_trusted):
         return True
     token = _bearer(authorization)
     if issuer is None or not token:

@@ -16,10 +16,11 @@ from typing import Any, Protocol
 
 from pydantic_core import from_json
 
+from taskmaster.errors import TaskmasterError
 from taskmaster.identity.jws import ALGORITHMS
 from taskmaster.outbound import kubernetes
 from taskmaster.outbound.deadline import Deadline, within
-from taskmaster.trusted_hosts import may_be_asked
+from taskmaster.trusted_hosts import may_serve_keys
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ _LARGEST = 524_288
 Document = Mapping[str, Any]
 
 
-class KeysUnavailable(Exception):
+class KeysUnavailable(TaskmasterError):
     """Nobody can say whether a token holds, since its issuer's keys cannot be had right now. Try again later."""
 
 
@@ -173,7 +174,7 @@ def discover(issuer: str, *, kubernetes_api: str) -> Document:
 def _discover(issuer: str, deadline: Deadline, kubernetes_api: str) -> Document:
     about = _fetch(issuer.rstrip("/") + "/.well-known/openid-configuration", deadline, kubernetes_api)
     where = about.get("jwks_uri")
-    if about.get("issuer") != issuer or not isinstance(where, str) or not may_be_asked(where):
+    if about.get("issuer") != issuer or not isinstance(where, str) or not may_serve_keys(where):
         raise ValueError("the discovery document is another issuer's, or does not say where the keys are")
     return _fetch(where, deadline, kubernetes_api)
 

@@ -10,6 +10,7 @@ from hashlib import sha256
 from threading import Lock
 from typing import Any, NamedTuple
 
+from taskmaster.errors import TaskmasterError
 from taskmaster.identity import jws
 from taskmaster.identity.jwks import GivenKeys, Keys, KeySet, PublishedKeys, discover, fetch
 from taskmaster.settings import Settings
@@ -23,7 +24,7 @@ _REMEMBERED = 512  # tokens; the oldest goes first
 _TYPES = ("", "jwt", "at+jwt", "application/at+jwt")
 
 
-class Rejected(Exception):
+class Rejected(TaskmasterError):
     """A token that does not hold. The text is for the caller, and says why only where the signature was right.
 
     `reason` is for the log.

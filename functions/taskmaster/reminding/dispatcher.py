@@ -1,4 +1,4 @@
-"""Duty: one of this process's requests fires what is due, waits for what is near, and sets the alarm for what is not.
+"""The dispatcher: one request of a process fires due reminders, waits for those due soon, sets the alarm for others.
 
 Nothing is claimed ahead and nothing is leased. Two on duty at once fire every reminder once between them, and one that
 dies is called again by whoever called it.
@@ -13,7 +13,7 @@ from threading import Condition
 from taskmaster import clock, runtime
 from taskmaster.database.session import Busy, Unavailable
 from taskmaster.reminding import due
-from taskmaster.reminding.wakeup import Alarm, AlarmFailed
+from taskmaster.reminding.wakeup import Alarm, AlarmNotSet
 from taskmaster.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ _HELD = (0.02, 0.04, 0.08, 0.1)  # seconds between looks while all that is due i
 _SLICE = 0.2 if os.environ.get("CLOCK_OFFSET_FILE") else 30.0  # seconds until a moved clock, or a suspend, is noticed
 
 
-class Duty:
+class Dispatcher:
     """Of one process. `serve` is called by every request; one of them is on duty, the others only make it look."""
 
     def __init__(self) -> None:
@@ -76,14 +76,14 @@ class Duty:
                 if self._round(here, alarm, until):
                     return
                 failures = 0
-            except (Unavailable, Busy, AlarmFailed) as error:
+            except (Unavailable, Busy, AlarmNotSet) as error:
                 log.warning("on duty, trying again: %s", error)
-                if time.monotonic() > until and not isinstance(error, AlarmFailed):
+                if time.monotonic() > until and not isinstance(error, AlarmNotSet):
                     raise
                 self._pause(_RETRY_AFTER[min(failures, len(_RETRY_AFTER) - 1)])
                 failures += 1
             if self._leaving or time.monotonic() > until:
-                due.hand_over(here)
+                due.request_dispatch(here)
                 return
 
     def _round(self, here: Runtime, alarm: Alarm, until: float) -> bool:
@@ -93,7 +93,7 @@ class Duty:
             self._looks = 0
             return False
         now = clock.now()
-        coming = due.see_to_next(here, by=None if alarm.is_used else now + TICK)
+        coming = due.schedule_next_wakeup(here, by=None if alarm.is_used else now + TICK)
         if coming and coming <= now + (NEAR if alarm.is_used else TICK):
             self._await(here, coming, until)
             return False
@@ -103,12 +103,12 @@ class Duty:
             alarm.ring(at=coming - EARLY)
         else:
             alarm.rest()
-        return due.seen_to(here) == coming  # else somebody else has set it meanwhile, to another moment
+        return due.scheduled_wakeup(here) == coming  # else somebody else has set it meanwhile, to another moment
 
     def _await(self, here: Runtime, moment: datetime, until: float) -> None:
         """Wait for a moment of business time, and wake send-reminder shortly before."""
         if self._sleep_until(moment - WARM_UP, until) and time.monotonic() > self._warm_until:
-            due.announce_soon(here)
+            due.warm_up_delivery(here)
             self._warm_until = time.monotonic() + 2 * WARM_UP.total_seconds()
         if self._sleep_until(moment, until) and clock.now() - moment > timedelta(milliseconds=20):
             self._pause(_HELD[min(self._looks, len(_HELD) - 1)])  # its task is in other hands: a moment, not a storm

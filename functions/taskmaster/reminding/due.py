@@ -11,7 +11,7 @@ from taskmaster.domain.reminders import ReminderDue, ReminderOutcome
 from taskmaster.domain.task import Record
 from taskmaster.events.cloudevent import Origin, Outgoing, outgoing
 from taskmaster.events.routes import topics_of
-from taskmaster.handling.unit_of_work import Armed
+from taskmaster.handling.unit_of_work import ReminderArmed
 from taskmaster.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -50,19 +50,19 @@ def _some(due: list[Due]) -> list[Due]:
     return [each for each, length in zip(due, lengths, strict=True) if each is due[0] or length <= _CHARACTERS]
 
 
-def see_to_next(here: Runtime, *, by: datetime | None) -> datetime | None:
+def schedule_next_wakeup(here: Runtime, *, by: datetime | None) -> datetime | None:
     """The next moment of any reminder, now known to all who arm one. `by` is when somebody looks in any case."""
     with here.database.as_system() as transaction:
-        return transaction.see_to_next(by)
+        return transaction.schedule_next_wakeup(by)
 
 
-def seen_to(here: Runtime) -> datetime | None:
+def scheduled_wakeup(here: Runtime) -> datetime | None:
     """The moment that was last seen to, by whomever."""
     with here.database.as_system() as transaction:
-        return transaction.seen_to()
+        return transaction.scheduled_wakeup()
 
 
-def remind_of_missed(here: Runtime) -> None:
+def request_overdue_dispatch(here: Runtime) -> None:
     """Have dispatch called where a reminder is overdue: whoever was to fire it was not called, or died."""
     now = clock.now()
     event = _call_for_dispatch(here, now)
@@ -70,12 +70,12 @@ def remind_of_missed(here: Runtime) -> None:
         transaction.insert_outbox_if_missed(event, by=now - LATE)
 
 
-def hand_over(here: Runtime) -> None:
+def request_dispatch(here: Runtime) -> None:
     """Have this function called again, by an event to itself."""
     _say(here, _call_for_dispatch(here, clock.now()))
 
 
-def announce_soon(here: Runtime) -> None:
+def warm_up_delivery(here: Runtime) -> None:
     """Wake send-reminder and the way to it: what comes next is worth a start ahead of time."""
     _say(here, _to_itself(here, "reminder.soon", clock.now()))
 
@@ -86,7 +86,7 @@ def _call_for_dispatch(here: Runtime, now: datetime) -> Outgoing:
 
 def _to_itself(here: Runtime, event_type: str, now: datetime) -> Outgoing:
     """What the pack says to itself."""
-    data = Armed(moment=now)
+    data = ReminderArmed(moment=now)
     return _outgoing(here, event_type, data, key=event_type, user_id=_NOBODY, correlation_id=_NOBODY, at=now)
 
 

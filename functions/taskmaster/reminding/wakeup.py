@@ -5,6 +5,7 @@ It asks the Kubernetes API with the pod's service account, whose Role allows thi
 
 from datetime import UTC, datetime
 
+from taskmaster.errors import TaskmasterError
 from taskmaster.outbound import kubernetes
 from taskmaster.outbound.deadline import Deadline, DeadlineExceeded, within
 from taskmaster.settings import Settings
@@ -14,7 +15,7 @@ _REST = "0 0 0 1 1 *"  # once a year: a PingSource has no never
 TOTAL_SECONDS = 10.0  # until the alarm is set, or is not
 
 
-class AlarmFailed(Exception):
+class AlarmNotSet(TaskmasterError):
     """The alarm is not set. Try again."""
 
 
@@ -30,11 +31,11 @@ class Alarm:
         return self._name != "off"
 
     def ring(self, *, at: datetime) -> None:
-        """Wake dispatch at that second, business time. Returns once the cluster has it; raises AlarmFailed."""
+        """Wake dispatch at that second, business time. Returns once the cluster has it; raises AlarmNotSet."""
         self._set(schedule(at))
 
     def rest(self) -> None:
-        """There is nothing to wake dispatch for. Raises AlarmFailed."""
+        """There is nothing to wake dispatch for. Raises AlarmNotSet."""
         self._set(_REST)
 
     def _set(self, cron: str) -> None:
@@ -43,11 +44,11 @@ class Alarm:
         try:
             status = within(TOTAL_SECONDS, lambda deadline: self._patch(cron, deadline))
         except DeadlineExceeded:
-            raise AlarmFailed(f"the alarm cannot be set: no answer within {TOTAL_SECONDS:g} s") from None
+            raise AlarmNotSet(f"the alarm cannot be set: no answer within {TOTAL_SECONDS:g} s") from None
         except requests.RequestException as error:
-            raise AlarmFailed(f"the alarm cannot be set: {type(error).__name__}") from None
+            raise AlarmNotSet(f"the alarm cannot be set: {type(error).__name__}") from None
         if status != 200:
-            raise AlarmFailed(f"the alarm cannot be set: the Kubernetes API answered {status}")
+            raise AlarmNotSet(f"the alarm cannot be set: the Kubernetes API answered {status}")
 
     def _patch(self, cron: str, deadline: Deadline) -> int:
         """The status of the answer, whose body nobody reads."""

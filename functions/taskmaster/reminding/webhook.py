@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskmaster.domain.channels import signing_key, webhook_address
 from taskmaster.domain.outcome import DELIVERED, Outcome, failed, later
+from taskmaster.errors import TaskmasterError
 from taskmaster.outbound import http_session
 from taskmaster.outbound.deadline import CONNECT_SECONDS, Deadline, DeadlineExceeded, within
 
@@ -42,7 +43,7 @@ _DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H
 _authorities = ""  # the public ones
 
 
-class Refused(Exception):
+class Refused(TaskmasterError):
     """An address that no webhook may have; nothing was sent."""
 
 

@@ -13,7 +13,7 @@ from taskmaster import log, runtime, settings
 from taskmaster.broker.producer import BrokerUnavailable
 from taskmaster.database.session import Busy, Unavailable
 from taskmaster.events import cloudevent
-from taskmaster.handling.answers import NO_CONTENT, Answer, Turned, problem
+from taskmaster.handling.answers import NO_CONTENT, Answer, HttpRefusal, problem
 from taskmaster.handling.idempotency import Mismatch
 from taskmaster.handling.invocation import Invoker
 from taskmaster.handling.operation import Operation, described
@@ -65,7 +65,7 @@ def function(target: str, *operations: Operation) -> Function:
         if request.path != EVENTS:
             return answer_call(invoker, operations, request, body)
         _expect_event(here, request)
-        return invoker.by_event(by_type, request.headers, body)
+        return invoker.handle_event(by_type, request.headers, body)
 
     served = _served(target, answer, publishes=True)
     served.operations = operations  # type: ignore[attr-defined]  # what the documents of the pack are made from
@@ -123,7 +123,7 @@ def _served(
             largest = limit or here.settings.max_body_bytes
             request = Request.read(flask_request.environ, limit=largest)
             if request.body is None:
-                raise Turned(problem(413, "Too large", f"A request has at most {largest} bytes."))
+                raise HttpRefusal(problem(413, "Too large", f"A request has at most {largest} bytes."))
             given = answer(here, request, request.body)
             if publishes and here.has_something_to_publish(request.method not in ("GET", "HEAD")):
                 here.publisher.wake()
@@ -141,7 +141,7 @@ def _served(
 def _answer_to(error: Exception) -> Answer:
     """What a caller is told when an invocation did not come to an answer of its own."""
     match error:
-        case Turned():
+        case HttpRefusal():
             return error.answer
         case Mismatch():
             return problem(422, "Another command came under this id", str(error))
@@ -156,23 +156,25 @@ def _answer_to(error: Exception) -> Answer:
 
 
 def _expect_event(here: Runtime, request: Request) -> None:
-    """Raises Turned for what is not from the cluster's inside, or is no event at /events; and KeysUnavailable."""
+    """Raises HttpRefusal for what is not from the cluster's inside, or is no event at /events; and KeysUnavailable."""
     if request.path != EVENTS or not _is_believed(here.settings, request):
         # Not 401, which no source tries again: where a source's token is not yet as it should be, nothing gets lost.
-        raise Turned(problem(404, "Not found", "There is nothing at this path."))
+        raise HttpRefusal(problem(404, "Not found", "There is nothing at this path."))
     if request.method != "POST":
-        raise Turned(problem(405, "Method not allowed", "Events are POSTed.", headers={"Allow": "POST"}))
+        raise HttpRefusal(problem(405, "Method not allowed", "Events are POSTed.", headers={"Allow": "POST"}))
     if not cloudevent.is_event(request.headers):
         is_batch = cloudevent.media_type(request.headers) == cloudevent.BATCH
         wanted = "Batches are not taken: send" if is_batch else "Send"
-        raise Turned(problem(400, "Malformed event", f"{wanted} one CloudEvent 1.0, in binary or structured mode."))
+        raise HttpRefusal(
+            problem(400, "Malformed event", f"{wanted} one CloudEvent 1.0, in binary or structured mode.")
+        )
 
 
 def _is_believed(configured: settings.Settings, request: Request) -> bool:
     return callers.sends_events(
         request.host,
         request.headers.get("authorization"),
-        further=configured.event_hosts,
+        also_trusted=configured.event_hosts,
         issuer=oidc.of_events(configured),
         subjects=configured.event_oidc_subjects,
         required=configured.event_oidc_required,

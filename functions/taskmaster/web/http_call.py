@@ -14,13 +14,13 @@ from taskmaster.events.cloudevent import Malformed, Origin
 from taskmaster.events.header_values import obstacle
 from taskmaster.events.ids import new_id
 from taskmaster.handling import answers
-from taskmaster.handling.answers import Answer, Turned, problem
+from taskmaster.handling.answers import Answer, HttpRefusal, problem
 from taskmaster.handling.idempotency import digest_of, inbox_key
 from taskmaster.handling.invocation import Invoker
 from taskmaster.handling.operation import Operation
 from taskmaster.handling.preconditions import Preconditions, Unparsable
 from taskmaster.identity import callers, oidc
-from taskmaster.log import tie
+from taskmaster.log import bind_context
 from taskmaster.settings import Settings
 from taskmaster.web.request import Request
 
@@ -33,21 +33,23 @@ _IDEMPOTENCY_KEY = re.compile(r"(?! )[ -~]{1,255}(?<! )")
 def answer_call(invoker: Invoker, operations: Sequence[Operation], request: Request, body: bytes) -> Answer:
     """Handle a call on behalf of whom its bearer token speaks for.
 
-    Raises Turned, KeysUnavailable, and what the invoker raises.
+    Raises HttpRefusal, KeysUnavailable, and what the invoker raises.
     """
     headers = request.headers
     user_id = _caller(headers, invoker.settings)
     origin = _origin(invoker.function, user_id, headers)
-    tie(correlation_id=origin.correlation_id)
+    bind_context(correlation_id=origin.correlation_id)
     if request.method == "POST" and cloudevent.is_event(headers):
         return _answer_event(invoker, operations, origin, request, body)
     if "ce-specversion" in headers:
-        raise Turned(problem(400, "Malformed event", "An event is POSTed: leave the ce- headers out, or use POST."))
+        raise HttpRefusal(
+            problem(400, "Malformed event", "An event is POSTed: leave the ce- headers out, or use POST.")
+        )
     chosen, parameters = _route(operations, request.method, request.path)
     preconditions = _preconditions(headers)
     sent = _fields(request, chosen, body)
     if twice := sent.keys() & parameters.keys():
-        raise Turned(problem(422, "Not a valid command", f"The path says {' and '.join(twice)}: leave it out."))
+        raise HttpRefusal(problem(422, "Not a valid command", f"The path says {' and '.join(twice)}: leave it out."))
     try:
         command = chosen.command.model_validate(
             {**sent, **parameters}, context=QUERY if request.method in _BY_QUERY else None
@@ -55,11 +57,11 @@ def answer_call(invoker: Invoker, operations: Sequence[Operation], request: Requ
     except ValidationError as error:
         return answers.invalid(error, chosen.command)
     if request.method in _READING:
-        answer = invoker.by_call(chosen, command, origin, key=None, seal=b"")
+        answer = invoker.handle_call(chosen, command, origin, key=None, seal=b"")
         return answers.conditional(answer, preconditions)
     key = _idempotency_key(invoker.function, user_id, headers) if chosen.types else None
     seal = digest_of(chosen.name, command, preconditions.said()) if key else b""
-    return invoker.by_call(chosen, command, origin, key=key, seal=seal, preconditions=preconditions)
+    return invoker.handle_call(chosen, command, origin, key=key, seal=seal, preconditions=preconditions)
 
 
 def _answer_event(
@@ -74,13 +76,13 @@ def _answer_event(
     if request.path not in paths:
         _route(operations, request.method, request.path)
         detail = f"An event names its task itself: POST it to {' or '.join(sorted(paths))}."
-        raise Turned(problem(400, "Malformed event", detail))
+        raise HttpRefusal(problem(400, "Malformed event", detail))
     if arguments := _arguments(request):
         said = "there is no such query parameter; an event says all itself"
-        raise Turned(answers.not_in_query(next(iter(arguments)), said))
+        raise HttpRefusal(answers.not_in_query(next(iter(arguments)), said))
     if "idempotency-key" in headers:
         detail = "An event is told from its repeat by its id: leave Idempotency-Key out."
-        raise Turned(problem(400, "Malformed event", detail))
+        raise HttpRefusal(problem(400, "Malformed event", detail))
     preconditions = _preconditions(headers)
     by_type = {event_type: each for each in operations for event_type in each.types}
     try:
@@ -99,7 +101,7 @@ def _answer_event(
     except ValidationError as error:
         return answers.invalid(error, chosen.command)
     seal = digest_of(event["type"], command, preconditions.said())
-    return invoker.by_call(chosen, command, origin, key=key, seal=seal, preconditions=preconditions)
+    return invoker.handle_call(chosen, command, origin, key=key, seal=seal, preconditions=preconditions)
 
 
 def _caller(headers: Mapping[str, str], configured: Settings) -> str:
@@ -107,7 +109,7 @@ def _caller(headers: Mapping[str, str], configured: Settings) -> str:
         return callers.caller(headers.get("authorization"), issuer=oidc.of_people(configured))
     except callers.NotSignedIn as error:
         challenge = {"WWW-Authenticate": error.challenge}
-        raise Turned(problem(401, "Not signed in", str(error), headers=challenge)) from None
+        raise HttpRefusal(problem(401, "Not signed in", str(error), headers=challenge)) from None
 
 
 def _route(operations: Sequence[Operation], method: str, path: str) -> tuple[Operation, Mapping[str, int]]:
@@ -122,14 +124,14 @@ def _route(operations: Sequence[Operation], method: str, path: str) -> tuple[Ope
             allowed |= {"GET", "HEAD"} if route.method == "GET" else {route.method}
     if allowed:
         allow = ", ".join(sorted(allowed))
-        raise Turned(problem(405, "Method not allowed", f"Use {allow} here.", headers={"Allow": allow}))
-    raise Turned(problem(404, "Not found", "There is nothing at this path."))
+        raise HttpRefusal(problem(405, "Method not allowed", f"Use {allow} here.", headers={"Allow": allow}))
+    raise HttpRefusal(problem(404, "Not found", "There is nothing at this path."))
 
 
 def _ids(parameters: Mapping[str, str]) -> dict[str, int]:
     """Path parameters are ids. What is no number is no id of ours."""
     if not all(text.isascii() and text.isdigit() and len(text) < 20 for text in parameters.values()):
-        raise Turned(problem(404, "Not found", "There is nothing at this path."))
+        raise HttpRefusal(problem(404, "Not found", "There is nothing at this path."))
     return {name: int(text) for name, text in parameters.items()}
 
 
@@ -139,14 +141,14 @@ def _fields(request: Request, chosen: Operation, body: bytes) -> dict[str, Any]:
     if request.method in _BY_QUERY:
         if body:
             detail = f"{request.method} takes no body: say it in the path and the query."
-            raise Turned(problem(400, "A body where none is read", detail))
+            raise HttpRefusal(problem(400, "A body where none is read", detail))
         for name, given in arguments.items():
             if isinstance(given, list) and not chosen.takes_several(name):
-                raise Turned(answers.not_in_query(name, f"is there {len(given)} times: give it once"))
+                raise HttpRefusal(answers.not_in_query(name, f"is there {len(given)} times: give it once"))
         return arguments
     if arguments:
         said = f"there is no such query parameter; {request.method} takes its fields in the body"
-        raise Turned(answers.not_in_query(next(iter(arguments)), said))
+        raise HttpRefusal(answers.not_in_query(next(iter(arguments)), said))
     return _members(request, body)
 
 
@@ -154,7 +156,7 @@ def _arguments(request: Request) -> dict[str, Any]:
     try:
         return request.arguments()
     except ValueError:
-        raise Turned(problem(400, "Not UTF-8", "The query must be UTF-8, percent-encoded.")) from None
+        raise HttpRefusal(problem(400, "Not UTF-8", "The query must be UTF-8, percent-encoded.")) from None
 
 
 def _members(request: Request, body: bytes) -> dict[str, Any]:
@@ -163,16 +165,16 @@ def _members(request: Request, body: bytes) -> dict[str, Any]:
         return {}
     accepted = (cloudevent.JSON, _MERGE_PATCH) if request.method == "PATCH" else (cloudevent.JSON,)
     if cloudevent.media_type(request.headers) not in accepted:
-        raise Turned(problem(415, "Unsupported media type", f"Send {' or '.join(accepted)}."))
+        raise HttpRefusal(problem(415, "Unsupported media type", f"Send {' or '.join(accepted)}."))
     if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         detail = "Send the body as it is, without Content-Encoding."
-        raise Turned(problem(415, "Unsupported encoding", detail, headers={"Accept-Encoding": "identity"}))
+        raise HttpRefusal(problem(415, "Unsupported encoding", detail, headers={"Accept-Encoding": "identity"}))
     try:
         fields = from_json(body, allow_inf_nan=False)
     except ValueError as error:
-        raise Turned(problem(400, "Not JSON", str(error))) from None
+        raise HttpRefusal(problem(400, "Not JSON", str(error))) from None
     if not isinstance(fields, dict):
-        raise Turned(problem(422, "Not a valid command", "The body must be a JSON object."))
+        raise HttpRefusal(problem(422, "Not a valid command", "The body must be a JSON object."))
     return fields
 
 
@@ -180,7 +182,7 @@ def _preconditions(headers: Mapping[str, str]) -> Preconditions:
     try:
         return Preconditions.of(headers)
     except Unparsable as error:
-        raise Turned(problem(400, "Not an ETag", str(error))) from None
+        raise HttpRefusal(problem(400, "Not an ETag", str(error))) from None
 
 
 def _idempotency_key(function: str, user_id: str, headers: Mapping[str, str]) -> InboxKey | None:
@@ -189,7 +191,7 @@ def _idempotency_key(function: str, user_id: str, headers: Mapping[str, str]) ->
         return None
     if not _IDEMPOTENCY_KEY.fullmatch(given):
         wanted = "Idempotency-Key has 1 to 255 printable ASCII characters, and no blank at its ends."
-        raise Turned(problem(400, "Not an idempotency key", wanted))
+        raise HttpRefusal(problem(400, "Not an idempotency key", wanted))
     return InboxKey(function, user_id, "idempotency-key", given)
 
 

@@ -13,7 +13,7 @@ from click.testing import Result
 
 from taskmaster import settings
 from taskmaster.database.store import Database
-from taskmaster.dead_letters.replay import Topic, replay
+from taskmaster.dead_letters.replay import DeadLetterTopic, replay
 from tests.support.brokers import Kafka
 from tests.support.command_line import at_once, taskmaster
 from tests.support.function_pack import FUNCTIONS
@@ -212,7 +212,7 @@ def waiting_in_the_outbox(mailboxes: Mailboxes) -> int:
 
 def test_two_who_replay_a_letter_at_once_put_it_back_once(mailboxes: Mailboxes) -> None:
     park(mailboxes)
-    topic = Topic(settings.read(mailboxes.operator), mailboxes.topic("dead-letters"))
+    topic = DeadLetterTopic(settings.read(mailboxes.operator), mailboxes.topic("dead-letters"))
     [letter] = topic.read()
     topic.close()
     with database(mailboxes.environment) as opened, ThreadPoolExecutor(8) as eight:

@@ -117,9 +117,9 @@ def test_another_type_under_the_same_id_is_another_command(pack: Pack) -> None:
 def test_what_a_person_sent_and_what_kafka_brings_is_one_event(pack: Pack) -> None:
     headers = {"ce_specversion": "1.0", "ce_id": "mine", "ce_source": "/phone", "ce_type": "task.create"}
     assert pack.call("create-task", "POST", "/", {"title": "x", "tags": []}, **headers).status_code == 201
-    by_event = {"event_id": "mine", "source": "/phone"}
-    assert pack.event("create-task", "task.create", {"tags": [], "title": "x"}, **by_event).status_code == 201
-    assert pack.event("create-task", "task.create", {"title": "y"}, **by_event).status_code == 422
+    handle_event = {"event_id": "mine", "source": "/phone"}
+    assert pack.event("create-task", "task.create", {"tags": [], "title": "x"}, **handle_event).status_code == 201
+    assert pack.event("create-task", "task.create", {"title": "y"}, **handle_event).status_code == 422
     assert len(pack.tasks()) == 1
 
 

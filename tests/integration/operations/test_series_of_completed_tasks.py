@@ -8,9 +8,9 @@ import pytest
 from tests.support.function_pack import Json, Pack
 
 
-def ask(pack: Pack, task: Json, by_event: bool, **changes: Any) -> int:
+def ask(pack: Pack, task: Json, handle_event: bool, **changes: Any) -> int:
     """A change by either door; the status that a person got, or would have got."""
-    if not by_event:
+    if not handle_event:
         return pack.call("update-task", "PATCH", f"/tasks/{task['task_id']}", changes).status_code
     before = len(pack.events("task.command.rejected"))
     assert pack.event("update-task", "task.update", {"task_id": task["task_id"], **changes}).status_code == 204
@@ -27,7 +27,7 @@ def open_days(pack: Pack) -> list[str]:
     return [task["due_on"] or task["due_at"] for task in pack.tasks(status="open")]
 
 
-@pytest.mark.parametrize("by_event", [False, True])
+@pytest.mark.parametrize("handle_event", [False, True])
 @pytest.mark.parametrize(
     "changes",
     [
@@ -40,11 +40,11 @@ def open_days(pack: Pack) -> list[str]:
         {"recurrence_pattern": "weekly", "scope": "this", "title": "other"},
     ],
 )
-def test_a_completed_task_begins_no_series(pack: Pack, changes: Json, by_event: bool) -> None:
+def test_a_completed_task_begins_no_series(pack: Pack, changes: Json, handle_event: bool) -> None:
     task = pack.create(due_on="2090-01-01")
     finish(pack, task)
     kept = pack.get(task)
-    assert ask(pack, task, by_event, **changes) == 409
+    assert ask(pack, task, handle_event, **changes) == 409
     pack.deliver()
     assert pack.tasks() == [kept]
     assert pack.call("query-tasks", "GET", f"/tasks/{task['task_id']}/occurrences").status_code == 409
@@ -62,7 +62,7 @@ def test_reopened_it_begins_one_that_goes_on(pack: Pack, counted_from: str) -> N
     assert open_days(pack) == [{"due": "2090-01-06", "completion": "2090-01-08"}[counted_from]]
 
 
-@pytest.mark.parametrize("by_event", [False, True])
+@pytest.mark.parametrize("handle_event", [False, True])
 @pytest.mark.parametrize(
     ("changes", "then"),
     [
@@ -72,11 +72,11 @@ def test_reopened_it_begins_one_that_goes_on(pack: Pack, counted_from: str) -> N
     ],
 )
 def test_changed_before_its_successor_has_come_a_series_goes_on_at_once(
-    pack: Pack, changes: Json, then: str, by_event: bool
+    pack: Pack, changes: Json, then: str, handle_event: bool
 ) -> None:
     task = pack.create(due_on="2090-01-01", recurrence_pattern="daily")
     pack.complete(task)
-    assert ask(pack, task, by_event, **changes) == 200
+    assert ask(pack, task, handle_event, **changes) == 200
     assert open_days(pack) == [then]
     pack.deliver()  # the completion arrives late, and makes no second one
     assert open_days(pack) == [then]
@@ -93,16 +93,16 @@ def test_changed_so_that_nothing_follows_a_series_ends_at_once(pack: Pack) -> No
     assert len(pack.events("task.recurring.ended")) == 1
 
 
-@pytest.mark.parametrize("by_event", [False, True])
-def test_a_pattern_removed_while_it_is_completed_comes_back_when_it_is_open(pack: Pack, by_event: bool) -> None:
+@pytest.mark.parametrize("handle_event", [False, True])
+def test_a_pattern_removed_while_it_is_completed_comes_back_when_it_is_open(pack: Pack, handle_event: bool) -> None:
     task = pack.create(due_on="2090-01-01", recurrence_pattern="daily")
     pack.complete(task)
-    assert ask(pack, task, by_event, recurrence_pattern=None) == 200
+    assert ask(pack, task, handle_event, recurrence_pattern=None) == 200
     pack.deliver()
     assert open_days(pack) == []
-    assert ask(pack, task, by_event, recurrence_pattern="daily") == 409
+    assert ask(pack, task, handle_event, recurrence_pattern="daily") == 409
     pack.reopen(task)
-    assert ask(pack, task, by_event, recurrence_pattern="daily") == 200
+    assert ask(pack, task, handle_event, recurrence_pattern="daily") == 200
     finish(pack, task)
     assert open_days(pack) == ["2090-01-02"]
 

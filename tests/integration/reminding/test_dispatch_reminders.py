@@ -102,7 +102,7 @@ def test_the_hourly_relay_calls_the_dispatcher_where_a_reminder_was_missed(
     pack.create(due_at=at(hours=1))
     pack.sql("DELETE FROM outbox")
     pack.travel(minutes=62 if lost else 58)
-    due_reminders.remind_of_missed(runtime.current())
+    due_reminders.request_overdue_dispatch(runtime.current())
     assert pack.sql("SELECT topics FROM outbox") == ([(["dispatch-due-reminders"],)] if lost else [])
 
 

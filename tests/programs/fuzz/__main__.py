@@ -1,6 +1,7 @@
 """Fuzz every target for a while: `make fuzz SECONDS=600`, which are shared among them.
 
-What breaks one is left in tests/programs/fuzz/found/TARGET. Mended, it joins tests/programs/fuzz/seeds/TARGET, which the tests run.
+What breaks one is left in tests/programs/fuzz/found/TARGET. Once it is mended, it joins the seeds beside that folder,
+which the tests run.
 """
 
 import importlib.util

@@ -1,4 +1,4 @@
-"""Let atheris look for bytes that break one target: `python -m tests.programs.fuzz.run TARGET [libFuzzer's options]`."""
+"""Let atheris look for bytes that break a target: `python -m tests.programs.fuzz.run TARGET [OPTIONS OF libFuzzer]`."""
 
 import sys
 

@@ -22,7 +22,7 @@ from taskmaster.domain import paging, recurrence, reminders, rrule
 from taskmaster.domain.paging import ListTasks
 from taskmaster.domain.task import Refused
 from taskmaster.events import cloudevent, header_values
-from taskmaster.handling.answers import Turned
+from taskmaster.handling.answers import HttpRefusal
 from taskmaster.handling.preconditions import Preconditions
 from taskmaster.web import http_call
 from taskmaster.web.request import Request
@@ -194,7 +194,7 @@ def cursor(data: bytes) -> None:
     for sort in get_args(paging.Sort):
         command = ListTasks.model_construct(sort=sort, cursor=text)
         try:
-            mark = paging.mark_of(command)
+            mark = paging.position_of(command)
         except Refused as refusal:
             assert refusal.status == 422
             continue
@@ -211,12 +211,12 @@ def request(data: bytes) -> None:
     query = headers.pop("query", "")
     for method, operation in (("GET", list_tasks), ("DELETE", list_tasks), ("PATCH", update_task.operations[0])):  # type: ignore[attr-defined]
         asked = Request(method=method, path="/tasks", query=query, headers=headers, body=body)
-        with suppress(Turned):
+        with suppress(HttpRefusal):
             http_call._fields(asked, operation, body)
-    with suppress(Turned):
+    with suppress(HttpRefusal):
         conditions = http_call._preconditions(headers)
         assert conditions.said() == Preconditions.of(headers).said()
-    with suppress(Turned):
+    with suppress(HttpRefusal):
         key = http_call._idempotency_key("create-task", "ada", headers)
         assert key is None or (0 < len(key.id) <= 255 and key.id.isascii() and key.id.isprintable())
     origin = http_call._origin("create-task", "ada", headers)

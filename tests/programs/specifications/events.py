@@ -14,7 +14,7 @@ from taskmaster.domain.preferences import AnnouncedPreferences
 from taskmaster.domain.reminders import ReminderDue, ReminderOutcome
 from taskmaster.domain.series import Followed
 from taskmaster.domain.task import Task
-from taskmaster.handling.unit_of_work import Armed, Moving, Rejection
+from taskmaster.handling.unit_of_work import Moving, Rejection, ReminderArmed
 from taskmaster.identity.callers import USER_ID_LIMIT
 from tests.programs.specifications import examples, json_schema
 from tests.programs.specifications.json_schema import Schema
@@ -90,8 +90,11 @@ _FACTS: dict[str, tuple[type[BaseModel], str]] = {
     "task.command.rejected": (Rejection, "A rule refused a command that came by event."),
     "preferences.updated": (AnnouncedPreferences, "What a user prefers changed; told whole, without addresses."),
     "reminders.move": (Moving, "Reminders have yet to follow a new hour of the day. Within the pack."),
-    "reminder.armed": (Armed, "A reminder comes before anything that the dispatcher waits for. Within the pack."),
-    "reminder.soon": (Armed, "A reminder comes in a few seconds. Within the pack."),
+    "reminder.armed": (
+        ReminderArmed,
+        "A reminder comes before anything that the dispatcher waits for. Within the pack.",
+    ),
+    "reminder.soon": (ReminderArmed, "A reminder comes in a few seconds. Within the pack."),
     "reminder.due": (ReminderDue, "The moment of a reminder has come; the task is as it was then."),
     "reminder.sent": (ReminderOutcome, "A reminder was delivered by at least one channel."),
     "reminder.failed": (ReminderOutcome, "No channel took a reminder, or it was too old to be sent."),

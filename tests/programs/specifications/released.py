@@ -1,6 +1,6 @@
 """The schemas of 1.0 as they were released, and whether today's break a program that was written for them.
 
-They are frozen: `python -m tests.programs.specifications freeze` adds what is new, and refuses where something would break.
+They are frozen: `make documents ARGS=freeze` adds what is new, and refuses where something would break.
 """
 
 import json

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from knative.local import manifests
 from knative.local.cloud_event import from_record
-from taskmaster.dead_letters.dead_letter import Letter
+from taskmaster.dead_letters.dead_letter import DeadLetter
 from taskmaster.events import cloudevent, header_values
 from taskmaster.events.cloudevent import Malformed, Outgoing, Received
 from taskmaster.events.routes import mailbox_of
@@ -42,10 +42,10 @@ class Record:
         return cls(key=event.key.encode(), value=event.value, headers=list(headers))
 
 
-def letter(value: bytes = b'{"title": "x"}', **attributes: str) -> Letter:
+def letter(value: bytes = b'{"title": "x"}', **attributes: str) -> DeadLetter:
     """A letter as park-dead-letter leaves it."""
     given = {"specversion": "1.0", "id": "e", "source": "/s", "type": "task.create", "userid": "ada"}
-    return Letter.read(Record.of(cloudevent.dead_letter({**given, **attributes}, "application/json", value)))
+    return DeadLetter.read(Record.of(cloudevent.dead_letter({**given, **attributes}, "application/json", value)))
 
 
 def test_a_letter_says_which_event_failed_where_and_why() -> None:
@@ -97,7 +97,7 @@ def test_whatever_kafka_source_delivered_goes_back_under_the_keys_it_had(case: d
     request = case["request"]
     headers, body = request["headers"], request["body"].encode("latin-1")
     first = cloudevent.attributes(headers.items())
-    parked = Letter.read(
+    parked = DeadLetter.read(
         Record.of(
             cloudevent.dead_letter(
                 {**first, "knativeerrordest": SINK, "knativeerrorcode": "400"}, headers.get("content-type", ""), body
@@ -108,7 +108,7 @@ def test_whatever_kafka_source_delivered_goes_back_under_the_keys_it_had(case: d
         assert "produce it anew" in parked.obstacle
         return
     assert parked.obstacle == ""
-    back = from_record(Record.of(parked.as_it_was(topic="create-task")), namespace="default", name="create-task")
+    back = from_record(Record.of(parked.original_event(topic="create-task")), namespace="default", name="create-task")
     again = {name: value.decode("latin-1") for name, value in back.http_headers().items()}
     assert back.data == body
     assert keys(again, body) == keys(headers, body)
@@ -139,15 +139,15 @@ def arrival_or_none(attributes: dict[str, str]) -> Any:
 def test_an_envelope_goes_back_as_it_was_wrapped_and_says_whose_it_is() -> None:
     envelope = {"event_type": "task.create", "user_id": "ada", "data": {"title": "x", "task_id": 3}}
     wrapped = letter(
-        json.dumps(envelope).encode(), id="partition:0/offset:4", type=cloudevent.WRAPPED, time="2026-11-24T13:42:37.988Z",
-        source="/apis/v1/namespaces/default/kafkasources/create-task#create-task", userid="",
-        knativeerrordest="create-task",
+        json.dumps(envelope).encode(), id="partition:0/offset:4", type=cloudevent.WRAPPED,
+        time="2026-11-24T13:42:37.988Z", userid="", knativeerrordest="create-task",
+        source="/apis/v1/namespaces/default/kafkasources/create-task#create-task",
     )  # fmt: skip
     assert (wrapped.type, wrapped.user_id, wrapped.task_id) == ("task.create", "ada", 3)
     assert wrapped.id == "partition:0/offset:4@2026-11-24T13:42:37.988Z"
     arrival, event = wrapped.keys
     assert (arrival.user_id, event.user_id) == ("", "ada")
-    back = wrapped.as_it_was(topic="create-task")
+    back = wrapped.original_event(topic="create-task")
     assert back.headers["ce_type"] == cloudevent.WRAPPED
     assert back.headers["ce_time"] == "2026-11-24T13:42:37.988Z"
     assert json.loads(back.value) == envelope
@@ -162,7 +162,7 @@ def test_an_id_goes_back_as_it_came_or_not_at_all(identifier: str) -> None:
     if header_values.obstacle(received):
         assert parked.obstacle.startswith("attribute id ")
     else:
-        back = from_record(Record.of(parked.as_it_was(topic="t")), namespace="default", name="create-task")
+        back = from_record(Record.of(parked.original_event(topic="t")), namespace="default", name="create-task")
         assert back.http_headers()["ce-id"].decode("latin-1") == identifier
 
 
@@ -176,7 +176,7 @@ def test_every_letter_is_sendable_and_another_than_every_other(values: list[str]
     for value, one in zip(values, letters, strict=True):
         header_values.check(one.headers.items())
         assert not header_values.obstacle(one.key)
-        read = Letter.read(Record.of(one))
+        read = DeadLetter.read(Record.of(one))
         assert read.attributes[name] == value
         assert read.content_type == value
     assert letters[0].headers != letters[1].headers
@@ -186,8 +186,8 @@ def test_every_letter_is_sendable_and_another_than_every_other(values: list[str]
 def test_what_is_no_percent_encoded_utf8_is_kept_as_it_came(value: str) -> None:
     """Of the dead letter sink nothing may be refused; but such an id is nobody's, and goes nowhere."""
     headers = {"ce-specversion": "1.0", "ce-id": value, "ce-source": "/s", "ce-type": "task.create", "ce-userid": "ada"}
-    raw = Letter.read(Record.of(Received(headers, b"{}").as_letter(knativeerrordest=SINK)))
-    encoded = Letter.read(
+    raw = DeadLetter.read(Record.of(Received(headers, b"{}").as_letter(knativeerrordest=SINK)))
+    encoded = DeadLetter.read(
         Record.of(Received({**headers, "ce-id": header_values.sent(value)}, b"{}").as_letter(knativeerrordest=SINK))
     )
     assert raw.attributes["id"] == encoded.attributes["id"] == value
@@ -206,14 +206,14 @@ def test_a_letter_from_before_says_why_it_cannot_go_back() -> None:
         "ce_knativeerrordest": SINK,
         "ce_correlationid": "a\nb",
     }
-    old = Letter.read(Record(headers=[(name, value.encode()) for name, value in headers.items()]))
+    old = DeadLetter.read(Record(headers=[(name, value.encode()) for name, value in headers.items()]))
     assert "attribute correlationid holds U+000A" in old.obstacle
 
 
 def test_a_structured_event_is_parked_as_the_event_it_is() -> None:
     whole = {"specversion": "1.0", "id": "e", "source": "/s", "type": "t", "note": "a\nb", "data": {"x": 1}}
     parked = Received({"content-type": cloudevent.STRUCTURED}, json.dumps(whole).encode()).as_letter(reason="why")
-    read = Letter.read(Record.of(parked))
+    read = DeadLetter.read(Record.of(parked))
     assert (read.id, read.attributes["note"], read.reason) == ("e", "a\nb", "why")
     assert (json.loads(read.value), read.content_type) == ({"x": 1}, "application/json")
 
@@ -226,7 +226,7 @@ def test_a_structured_event_is_parked_as_the_event_it_is() -> None:
 def test_nothing_that_lies_on_the_topic_cannot_be_read(
     headers: list[tuple[str, bytes | None]], value: bytes | None, timestamp: int
 ) -> None:
-    read = Letter.read(Record(value=value, headers=headers, timestamp=timestamp))
+    read = DeadLetter.read(Record(value=value, headers=headers, timestamp=timestamp))
     assert read.place == "2/17"
     assert read.reason
     assert read.obstacle

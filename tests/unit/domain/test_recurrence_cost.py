@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from taskmaster.domain import pattern, rrule
-from taskmaster.domain.series import Series, begun, checked
+from taskmaster.domain.series import Series, check_recurrence, first_occurrence
 from taskmaster.domain.task import Task
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
@@ -38,8 +38,8 @@ def work(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 @pytest.mark.parametrize("text", [LONGEST, "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1;COUNT=500"])
 def test_a_hundred_dates_read_their_pattern_once(text: str, counted_from: Any, work: dict[str, int]) -> None:
     fields = {"due_on": date(2026, 11, 24), "recurrence_pattern": text, "recurrence_from": counted_from}
-    task = begun(checked(Task(task_id=1, title="x", created_at=NOW, updated_at=NOW, **fields)))
-    dates = list(islice(Series.begun_by(task).upcoming(task.due, now=NOW), 100))
+    task = first_occurrence(check_recurrence(Task(task_id=1, title="x", created_at=NOW, updated_at=NOW, **fields)))
+    dates = list(islice(Series.started_by(task).upcoming(task.due, now=NOW), 100))
     assert len(dates) == 100
     assert work["read"] == 1
     assert work["looked"] <= 366 * 16 + 3 * 100  # the fourteen kinds of year, and where each date begins the rule anew

@@ -16,7 +16,7 @@ from taskmaster.identity import jwks
 from taskmaster.outbound import deadline, kubernetes
 from taskmaster.outbound.deadline import Deadline, DeadlineExceeded, within
 from taskmaster.reminding import mail, wakeup, webhook
-from taskmaster.reminding.wakeup import Alarm, AlarmFailed
+from taskmaster.reminding.wakeup import Alarm, AlarmNotSet
 from taskmaster.settings import read
 from tests.support.hostile import (
     DRIPPING_BODY,
@@ -175,7 +175,7 @@ def test_a_name_server_that_never_answers_is_given_up() -> None:
     with took_at_most(GENEROUS):
         assert webhook.deliver("https://example.com/", SECRET, "1", {}, allowed=()).outcome == "later"
         assert mailed("smtp://mail.example.com").outcome == "later"
-        with pytest.raises(AlarmFailed, match="no answer"):
+        with pytest.raises(AlarmNotSet, match="no answer"):
             set_alarm("https://kubernetes.example.com")
         with pytest.raises(DeadlineExceeded):
             jwks.fetch("https://issuer.example.com/keys", kubernetes_api="https://kubernetes.example.com")
@@ -232,7 +232,7 @@ def set_alarm(api: str) -> None:
 @pytest.mark.parametrize("script", HTTP.values(), ids=HTTP)
 def test_an_api_that_never_answers_is_given_up(script: Script, authority: Authority) -> None:
     with Hostile(script, tls=authority.server()) as server, took_at_most(GENEROUS):
-        with pytest.raises(AlarmFailed):
+        with pytest.raises(AlarmNotSet):
             set_alarm(f"https://localhost:{server.port}")
         assert server.ended.wait(GENEROUS), "its connection was left open"
 
@@ -240,7 +240,7 @@ def test_an_api_that_never_answers_is_given_up(script: Script, authority: Author
 @pytest.mark.parametrize("script", BELOW_TLS.values(), ids=BELOW_TLS)
 def test_an_api_that_ends_no_handshake_is_given_up(script: Script) -> None:
     with Hostile(script) as server, took_at_most(GENEROUS):
-        with pytest.raises(AlarmFailed):
+        with pytest.raises(AlarmNotSet):
             set_alarm(f"https://localhost:{server.port}")
         assert server.ended.wait(GENEROUS), "its connection was left open"
 

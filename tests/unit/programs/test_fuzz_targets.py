@@ -116,8 +116,8 @@ def test_a_cursor_leads_back_to_the_task_it_was_made_of(
     made = datetime(2026, 11, 24, 9, tzinfo=UTC)
     task = Task(task_id=task_id, title=title, due_at=due, priority=priority, created_at=made, updated_at=made)
     shown = paging.page(ListTasks(sort=sort, limit=1), [task, task])
-    mark = paging.mark_of(ListTasks(sort=sort, cursor=shown.next_cursor))
-    assert mark == paging.Mark(paging._key(sort, task), task_id)
+    mark = paging.position_of(ListTasks(sort=sort, cursor=shown.next_cursor))
+    assert mark == paging.PagePosition(paging._key(sort, task), task_id)
 
 
 # Found, and kept ------------------------------------------------------------------------------------------------------
@@ -136,7 +136,9 @@ def test_the_longest_title_has_a_cursor_that_may_come_back(character: str) -> No
     made = datetime(2026, 11, 24, 9, tzinfo=UTC)
     task = Task(task_id=2**63 - 1, title=character * 500, created_at=made, updated_at=made)
     shown = paging.page(ListTasks(sort="-title", limit=1), [task, task])
-    assert paging.mark_of(ListTasks(sort="-title", cursor=shown.next_cursor)) == paging.Mark(task.title, task.task_id)
+    assert paging.position_of(ListTasks(sort="-title", cursor=shown.next_cursor)) == paging.PagePosition(
+        task.title, task.task_id
+    )
 
 
 def test_an_event_without_a_time_gets_none() -> None:

@@ -14,7 +14,7 @@ from pytest_httpserver import HTTPServer
 
 from taskmaster.domain.outcome import DELIVERED, held_back, later
 from taskmaster.domain.preferences import Mail, Webhook, name_of
-from taskmaster.domain.reminders import MOST_TRIES, ReminderRow, concluded
+from taskmaster.domain.reminders import MOST_TRIES, ReminderRow, after_delivery
 from taskmaster.domain.task import Task
 from taskmaster.reminding import delivery, mail, webhook
 from taskmaster.reminding.breaker import Breaker
@@ -204,46 +204,46 @@ def test_what_is_held_back_for_ever_fails_at_last(monkeypatch: pytest.MonkeyPatc
     assert outcomes(sent(channel, moment=datetime.now(UTC) - timedelta(hours=37))) == ["failed"]
 
 
-# What is concluded ----------------------------------------------------------------------------------------------------
+# After a delivery ------------------------------------------------------------------------------------------------
 
 
 def test_being_held_back_takes_no_try() -> None:
     reminder = row()
     for _ in range(3 * MOST_TRIES):
-        reminder, event = concluded(reminder, {"x": held_back("", seconds=2)}, now=NOW)
+        reminder, event = after_delivery(reminder, {"x": held_back("", seconds=2)}, now=NOW)
         assert (event, reminder.is_closed, reminder.attempts) == (None, False, 0)
         assert reminder.due_at == NOW + timedelta(seconds=2)
     for tried in range(1, MOST_TRIES):
-        reminder, event = concluded(reminder, {"x": later("HTTP 503", seconds=None)}, now=NOW)
+        reminder, event = after_delivery(reminder, {"x": later("HTTP 503", seconds=None)}, now=NOW)
         assert (event, reminder.is_closed, reminder.tries("x")) == (None, False, tried)
-    reminder, event = concluded(reminder, {"x": later("HTTP 503", seconds=None)}, now=NOW)
+    reminder, event = after_delivery(reminder, {"x": later("HTTP 503", seconds=None)}, now=NOW)
     assert (event, reminder.is_closed) == ("reminder.failed", True)
 
 
 def test_a_channel_is_tried_again_on_its_own_terms() -> None:
     """One that is held back for two seconds does not have the other called before its hour."""
-    reminder, event = concluded(
+    reminder, event = after_delivery(
         row(), {"x": later("HTTP 429", seconds=3600.0), "y": held_back("", seconds=2), "z": DELIVERED}, now=NOW
     )
     assert (event, reminder.due_at) == ("reminder.sent", NOW + timedelta(seconds=2))
     assert reminder.due_again("x") == NOW + timedelta(hours=1)
     again = NOW + timedelta(seconds=2)
-    reminder, event = concluded(reminder, {"y": DELIVERED}, now=again, channels=["x", "y", "z"])
+    reminder, event = after_delivery(reminder, {"y": DELIVERED}, now=again, channels=["x", "y", "z"])
     assert (event, reminder.is_closed, reminder.due_at) == (None, False, NOW + timedelta(hours=1))
-    reminder, event = concluded(reminder, {}, now=again, channels=["y", "z"])  # x is no channel any more
+    reminder, event = after_delivery(reminder, {}, now=again, channels=["y", "z"])  # x is no channel any more
     assert reminder.is_closed
 
 
 def test_a_row_of_before_channels_were_counted_apart_goes_on() -> None:
     old = row(attempts=MOST_TRIES - 1, outcomes={"x": {"outcome": "later", "detail": "HTTP 503"}})
     assert old.due_again("x") is None
-    reminder, event = concluded(old, {"x": later("HTTP 503", seconds=None)}, now=NOW)
+    reminder, event = after_delivery(old, {"x": later("HTTP 503", seconds=None)}, now=NOW)
     assert (event, reminder.is_closed) == ("reminder.failed", True)
 
 
 def test_what_is_told_of_a_channel_is_what_its_schema_says() -> None:
-    reminder, _ = concluded(row(), {"x": later("HTTP 503", seconds=None), "y": DELIVERED}, now=NOW)
-    told = reminder.told(late=False, called_at=NOW)
+    reminder, _ = after_delivery(row(), {"x": later("HTTP 503", seconds=None), "y": DELIVERED}, now=NOW)
+    told = reminder.outcome_record(late=False, called_at=NOW)
     assert told.channels == {
         "x": {"outcome": "later", "detail": "HTTP 503"},
         "y": {"outcome": "delivered", "detail": ""},

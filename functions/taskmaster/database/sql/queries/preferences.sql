@@ -9,7 +9,7 @@ SELECT time_zone, day_hour, quiet_hours, channels FROM preferences
 -- name: change_preferences
 SELECT pg_advisory_xact_lock(hashtextextended(taskmaster_caller(), 7461736723))
 
--- name: keep_preferences
+-- name: save_preferences
 -- With the secrets of webhooks: sent with real parameters, so that no log of the server's has them.
 INSERT INTO preferences (user_id, time_zone, day_hour, quiet_hours, channels)
 VALUES (%(user_id)s, %(time_zone)s, %(day_hour)s, %(quiet_hours)s, %(channels)s)

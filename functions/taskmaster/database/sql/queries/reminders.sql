@@ -74,12 +74,12 @@ RETURNING reminder_id::text, task_id, moment, due_at, closed_at IS NOT NULL
 -- Whoever arms a reminder has committed it, or has not yet read the alarm.
 SELECT pg_advisory_xact_lock(7461736722)
 
--- name: see_to_next
+-- name: schedule_next_wakeup
 WITH next AS (SELECT min(due_at) AS due_at FROM reminder WHERE fired_at IS NULL AND closed_at IS NULL)
 UPDATE alarm SET next_at = CASE WHEN %(by)s::timestamptz IS NULL THEN next.due_at ELSE least(next.due_at, %(by)s) END
   FROM next RETURNING next.due_at
 
--- name: seen_to
+-- name: scheduled_wakeup
 SELECT next_at FROM alarm
 
 -- name: lock_reminder
