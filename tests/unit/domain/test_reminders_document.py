@@ -1,4 +1,4 @@
-"""docs/reminders.md says when it rings: every row of its tables is read out of it and tried."""
+"""docs/reminders.md says when a reminder is sent: every row of its tables is read out of it and tried."""
 
 import json
 from datetime import UTC, date, datetime
@@ -25,7 +25,7 @@ def written(moment: datetime) -> str:
     return f"{moment.astimezone(ZURICH):%Y-%m-%d %H:%M}"
 
 
-@pytest.mark.parametrize(("due", "reminders", "rings"), rows("reminders.md", "due", "reminders", "rings"))
+@pytest.mark.parametrize(("due", "reminders", "rings"), rows("reminders.md", "due", "reminders", "sent"))
 def test_it_rings_as_written(due: str, reminders: str, rings: str) -> None:
     given = json.loads(reminders)
     task = Task(
@@ -41,7 +41,7 @@ def test_it_rings_as_written(due: str, reminders: str, rings: str) -> None:
     assert ", ".join(map(written, moments(task, day_hour="09:00"))) == rings
 
 
-@pytest.mark.parametrize(("quiet", "meant_for", "rings"), rows("reminders.md", "quiet hours", "meant for", "rings"))
+@pytest.mark.parametrize(("quiet", "meant_for", "rings"), rows("reminders.md", "quiet hours", "meant for", "sent"))
 def test_quiet_hours_hold_it_back_as_written(quiet: str, meant_for: str, rings: str) -> None:
     start, end = quiet.split(" to ")
     preferences = Preferences(time_zone="Europe/Zurich", quiet_hours=QuietHours(start=start, end=end))
@@ -56,6 +56,6 @@ def test_an_answer_has_the_outcome_written(status: str, follows: str) -> None:
 
 def test_the_tables_were_found() -> None:
     assert (
-        len(rows("reminders.md", "due", "reminders", "rings")),
-        len(rows("reminders.md", "quiet hours", "meant for", "rings")),
+        len(rows("reminders.md", "due", "reminders", "sent")),
+        len(rows("reminders.md", "quiet hours", "meant for", "sent")),
     ) == (16, 7)
