@@ -1,6 +1,7 @@
 """A breaker: what is slow again and again is called by fewer threads, then by one, and then only now and then.
 
-One slow answer says nothing: this process may have waited for its processor. What is refused is told when to come
+One slow answer says nothing: this process may have waited for its processor. Nor do many that were slow at the same
+time, which count as one, and what was slow but answered is never given a pause. What is refused is told when to come
 again, each a while behind the other, so that those who wait do not come all at once.
 """
 
@@ -10,9 +11,9 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 SLOW_SECONDS = 2.0  # from here on a call is slow, also while it is still under way
-SLOW_IN_A_ROW = 3  # slow calls after which there is trouble, until one is not slow
+SLOW_IN_A_ROW = 3  # slow calls, one after the other, after which there is trouble, until one is not slow
 MOST_IN_TROUBLE = 2  # calls at once where there is trouble
-HOPELESS_IN_A_ROW = 6  # slow calls after which there is one call at a time, and a pause behind each
+HOPELESS_IN_A_ROW = 6  # slow calls in vain after which there is one call at a time, and a pause behind each
 MOST_AT_ONCE = 24  # calls at once: half of what a KafkaSource has under way
 PAUSE_SECONDS = (15.0, 300.0)  # the first pause, doubled by each further slow call; the longest
 REMEMBERED_SECONDS = 60.0  # how long slow calls are remembered, at least
@@ -29,6 +30,8 @@ class _Known:
     under_way: list[tuple[float, str]] = field(default_factory=list)  # since when, and for whom
     slow: int = 0  # in a row; those for one and the same count once where somebody is named
     slow_for: set[str] = field(default_factory=set)
+    in_vain: int = 0  # of these, those since one was answered
+    noted: float = 0.0  # when the last of them was counted
     until: float = 0.0  # that counts
     not_before: float = 0.0  # the end of a pause
     queue: float = 0.0  # when the last of those that were refused comes again
@@ -38,8 +41,10 @@ class _Known:
 class Breaker:
     """Of one process. A key is whatever is to be told apart: a host, a user, a channel of a user."""
 
-    def __init__(self, *, most: int = MOST_AT_ONCE) -> None:
+    def __init__(self, *, most: int = MOST_AT_ONCE, watches: bool = True) -> None:
+        """`watches` is whether slow calls count: without it there is the limit alone."""
         self._most = most
+        self._watches = watches
         self._lock = Lock()
         self._known: dict[str, _Known] = {}
 
@@ -54,8 +59,8 @@ class Breaker:
             self._known.setdefault(key, _Known()).under_way.append((time.monotonic(), by))
             return True
 
-    def leave(self, key: str, *, slow: bool | None, by: str = "") -> None:
-        """A call has ended; None says that it was not made after all."""
+    def leave(self, key: str, *, slow: bool | None, in_vain: bool = True, by: str = "") -> None:
+        """A call has ended; None says that it was not made after all. `in_vain`: a slow one had no good answer."""
         with self._lock:
             now = time.monotonic()
             known = self._known[key]
@@ -64,10 +69,10 @@ class Breaker:
             if slow is not None:
                 took = now - since[0]
                 known.took = took if not known.took else 0.7 * known.took + 0.3 * took
-            if slow:
-                self._note_slow(known, by, now)
+            if slow and self._watches:
+                self._note_slow(known, by, now, since=since[0], in_vain=in_vain)
             elif slow is not None:
-                known.slow, known.not_before = 0, 0.0
+                known.slow, known.in_vain, known.not_before = 0, 0, 0.0
                 known.slow_for.clear()
             self._forget(now)
 
@@ -94,25 +99,27 @@ class Breaker:
         return known is None or (now >= known.not_before and len(known.under_way) < self._allowed(known, now))
 
     def _allowed(self, known: _Known, now: float) -> int:
-        stuck = [by for since, by in known.under_way if now - since > SLOW_SECONDS]
-        slow = (known.slow if known.until > now else 0) + len({by for by in stuck if by}) + stuck.count("")
-        if slow >= HOPELESS_IN_A_ROW:
+        if not self._watches:
+            return self._most
+        stuck_for = [by for since, by in known.under_way if now - since > SLOW_SECONDS]
+        stuck = len({by for by in stuck_for if by}) + stuck_for.count("")
+        slow, in_vain = (known.slow, known.in_vain) if known.until > now else (0, 0)
+        if in_vain + stuck >= HOPELESS_IN_A_ROW:
             return min(1, self._most)
-        return min(MOST_IN_TROUBLE if slow >= SLOW_IN_A_ROW else self._most, self._most)
+        return min(MOST_IN_TROUBLE if slow + stuck >= SLOW_IN_A_ROW else self._most, self._most)
 
-    def _note_slow(self, known: _Known, by: str, now: float) -> None:
+    def _note_slow(self, known: _Known, by: str, now: float, *, since: float, in_vain: bool) -> None:
         if known.until <= now:
-            known.slow = 0
+            known.slow = known.in_vain = 0
             known.slow_for.clear()
-        if not by or by not in known.slow_for:
+        if by not in known.slow_for if by else since >= known.noted:
             known.slow += 1
+            known.in_vain = known.in_vain + 1 if in_vain else 0
             known.slow_for.add(by)
+            known.noted = now
         first, longest = PAUSE_SECONDS
-        pause = (
-            min(first * 2.0 ** min(known.slow - HOPELESS_IN_A_ROW, 10), longest)
-            if known.slow >= HOPELESS_IN_A_ROW
-            else 0.0
-        )
+        further = known.in_vain - HOPELESS_IN_A_ROW
+        pause = min(first * 2.0 ** min(further, 10), longest) if further >= 0 else 0.0
         known.not_before = now + pause
         known.until = now + max(2 * pause, REMEMBERED_SECONDS)
 

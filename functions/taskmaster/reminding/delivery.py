@@ -31,7 +31,7 @@ MOST_OF_A_USER = 10  # calls at once, where a KafkaSource has 50 events under wa
 LONGEST_HELD = timedelta(hours=12)  # beyond REMINDER_STALE_HOURS: then what was held back again and again has failed
 _FULL_SECONDS = 5.0
 
-_users = Breaker(most=MOST_OF_A_USER)
+_users = Breaker(most=MOST_OF_A_USER, watches=False)
 _channels = Breaker(most=MOST_OF_A_USER)  # of one user each: trouble with one is none with another
 _hosts = Breaker()
 
@@ -55,16 +55,24 @@ class _Message(NamedTuple):
     def begin(self, channel: Webhook | Mail, place: "_Place") -> Call[Outcome] | None:
         """Begin the call of a channel, which has its place already. None where the process has no thread left."""
         since = time.monotonic()
+        answered = False
+
+        def work(deadline: Deadline) -> Outcome:
+            nonlocal answered
+            if isinstance(channel, Mail):
+                outcome = self._by_mail(channel, deadline)
+            else:
+                outcome = self._by_webhook(channel, deadline)
+            answered = outcome.outcome == "delivered"
+            return outcome
 
         def leave() -> None:  # when its thread has ended, which a silent name server may keep beyond the deadline
-            place.leave(slow=time.monotonic() - since > SLOW_SECONDS)
+            place.leave(slow=time.monotonic() - since > SLOW_SECONDS, in_vain=not answered)
 
         try:
-            if isinstance(channel, Mail):
-                return begin(mail.TOTAL_SECONDS, lambda deadline: self._by_mail(channel, deadline), at_end=leave)
-            return begin(webhook.TOTAL_SECONDS, lambda deadline: self._by_webhook(channel, deadline), at_end=leave)
+            return begin(mail.TOTAL_SECONDS if isinstance(channel, Mail) else webhook.TOTAL_SECONDS, work, at_end=leave)
         except RuntimeError:  # no thread is to be had: nothing was called
-            leave()
+            place.leave(slow=None, in_vain=False)
             return None
 
     def _by_mail(self, channel: Mail, deadline: Deadline) -> Outcome:
@@ -112,9 +120,9 @@ class _Place(NamedTuple):
             entered.append((breaker, key, by))
         return None
 
-    def leave(self, *, slow: bool) -> None:
+    def leave(self, *, slow: bool | None, in_vain: bool) -> None:
         for breaker, key, by in self.gates:
-            breaker.leave(key, slow=slow and breaker is not _users, by=by)
+            breaker.leave(key, slow=slow, in_vain=in_vain, by=by)
 
     @property
     def has_room(self) -> bool:

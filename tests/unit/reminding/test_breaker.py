@@ -77,6 +77,26 @@ def test_one_fast_answer_ends_the_trouble(clock: Clock) -> None:
     assert room(breaker) == MOST_AT_ONCE
 
 
+def test_many_slow_calls_at_the_same_time_count_as_one(clock: Clock) -> None:
+    """A process that waits for its processor has all of its calls slow at once."""
+    breaker = Breaker()
+    for _ in range(MOST_AT_ONCE):
+        assert breaker.enter("host")
+    clock.on(12)
+    for _ in range(MOST_AT_ONCE):
+        breaker.leave("host", slow=True)
+    assert room(breaker) == MOST_AT_ONCE
+
+
+def test_what_is_slow_and_answers_is_given_no_pause(clock: Clock) -> None:
+    breaker = Breaker()
+    for _ in range(5 * HOPELESS_IN_A_ROW):
+        assert breaker.enter("host")
+        clock.on(5)
+        breaker.leave("host", slow=True, in_vain=False)
+    assert room(breaker) == MOST_IN_TROUBLE
+
+
 def test_what_is_long_ago_is_forgotten(clock: Clock) -> None:
     breaker = Breaker()
     slow(breaker, clock, times=SLOW_IN_A_ROW)
