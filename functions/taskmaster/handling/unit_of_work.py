@@ -3,58 +3,25 @@
 Writes are kept until the operation has returned: one that refuses half-way leaves nothing.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
-from typing import Any, Protocol
-
-from pydantic import Field
+from typing import Any
 
 from taskmaster.domain import reminders
 from taskmaster.domain.paging import PagePosition, Sort
 from taskmaster.domain.preferences import Preferences
-from taskmaster.domain.reminders import Move, ReminderRow
+from taskmaster.domain.reminders import ReminderRow
 from taskmaster.domain.series import Series
 from taskmaster.domain.task import Record, Refused, Task, not_found, precondition_failed, version_conflict
 from taskmaster.events import routes
 from taskmaster.events.cloudevent import Origin, Outgoing, outgoing
 from taskmaster.events.ids import new_id
+from taskmaster.handling.announcements import Moving, Rejection, ReminderArmed
 from taskmaster.handling.preconditions import Preconditions, tag_of
+from taskmaster.handling.transaction import Transaction
 
 _LONGEST_WAY = timedelta(hours=24)  # of a command whose reminders still ring; later ones would be stale
 _MOVED_AT_ONCE = 20  # tasks, with up to 50 reminders each, of one transaction
-
-
-class Transaction(Protocol):
-    """What a store must offer on behalf of one user."""
-
-    def new_task_id(self) -> int: ...
-    def read_task(self, task_id: int) -> Task | None: ...
-    def lock_task(self, task_id: int) -> Task | None: ...
-    def lock_latest_after(self, series_id: int, occurrence: int) -> Task | None: ...
-    def list_tasks(
-        self, filters: Mapping[str, Any], sort: Sort, beyond: PagePosition | None, limit: int
-    ) -> list[Task]: ...
-    def lock_series(self, series_id: int) -> Series | None: ...
-    def read_series(self, series_id: int) -> Series | None: ...
-    def read_preferences(self, *, hold: bool) -> Preferences: ...
-    def change_preferences(self) -> Preferences: ...
-    def save_preferences(self, preferences: Preferences) -> None: ...
-    def begin_move(self, event: Outgoing, ticket: str, asked_at: datetime, day: date) -> None: ...
-    def read_move(self, ticket: str) -> Move | None: ...
-    def lock_tasks_to_move(self, after: int, day: date, limit: int) -> list[Task]: ...
-    def advance_move(self, ticket: str, after: int) -> None: ...
-    def end_move(self, ticket: str) -> None: ...
-    def insert_task(self, task: Task) -> None: ...
-    def update_task(self, task: Task) -> None: ...
-    def delete_task(self, task: Task) -> None: ...
-    def insert_series(self, series: Series) -> None: ...
-    def update_series(self, series: Series) -> None: ...
-    def lock_reminder(self, task_id: int, reminder_id: str) -> tuple[Task | None, ReminderRow | None, Preferences]: ...
-    def update_reminder(self, reminder: ReminderRow) -> None: ...
-    def drop_reminders(self, task: Task, keep: Sequence[datetime]) -> None: ...
-    def insert_reminders(self, task: Task, moments: Sequence[datetime]) -> None: ...
-    def insert_outbox(self, event: Outgoing) -> None: ...
-    def insert_outbox_unless_awaited(self, event: Outgoing, moment: datetime, now: datetime) -> None: ...
 
 
 class Work:
@@ -327,25 +294,3 @@ class Work:
     ) -> Outgoing:
         topics = tuple(dict.fromkeys(map(self._topic, routes.topics_of(event_type, recurs=recurs))))
         return outgoing(event_type, data, origin=self._origin, at=self.now, key=key, topics=topics, subject=subject)
-
-
-class ReminderArmed(Record):
-    """Data of reminder.armed: the earliest moment that the dispatcher does not know of yet."""
-
-    moment: datetime = Field(description="when to be awake")
-
-
-class Moving(Record):
-    """Data of reminders.move: reminders have yet to follow a new hour of the day."""
-
-    ticket: str = Field(description="which change of the hour it is for")
-
-
-class Rejection(Record):
-    """Data of task.command.rejected: which command a rule refused, and what a person's call would have got."""
-
-    command: str = Field(description="its event type")
-    command_id: str = Field(description="the id of its event")
-    status: int = Field(description="what a person's HTTP call would have got")
-    title: str = Field(description="which rule, in short")
-    detail: str = Field(description="why, and what to do")

@@ -11,7 +11,7 @@ from taskmaster.domain.reminders import ReminderDue, ReminderOutcome
 from taskmaster.domain.task import Record
 from taskmaster.events.cloudevent import Origin, Outgoing, outgoing
 from taskmaster.events.routes import topics_of
-from taskmaster.handling.unit_of_work import ReminderArmed
+from taskmaster.handling.announcements import ReminderArmed
 from taskmaster.runtime import Runtime
 
 log = logging.getLogger(__name__)

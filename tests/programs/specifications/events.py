@@ -14,7 +14,7 @@ from taskmaster.domain.preferences import AnnouncedPreferences
 from taskmaster.domain.reminders import ReminderDue, ReminderOutcome
 from taskmaster.domain.series import Followed
 from taskmaster.domain.task import Task
-from taskmaster.handling.unit_of_work import Moving, Rejection, ReminderArmed
+from taskmaster.handling.announcements import Moving, Rejection, ReminderArmed
 from taskmaster.identity.callers import USER_ID_LIMIT
 from tests.programs.specifications import examples, json_schema
 from tests.programs.specifications.json_schema import Schema
