@@ -146,6 +146,17 @@ def test_a_key_that_was_withdrawn_is_believed_for_five_minutes_at_most(issuer: I
         user_of(verifies, token)  # although it was remembered as one that holds
 
 
+def test_what_is_remembered_has_a_bound_and_is_no_token(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(oidc, "_REMEMBERED", 3)
+    verifies = verifier(issuer)
+    tokens = [issuer.token(f"user {number}") for number in range(5)]
+    for number, token in enumerate(tokens):
+        assert user_of(verifies, token) == f"user {number}"
+    assert len(verifies._remembered) == 3
+    assert not {*tokens} & {key.decode(errors="replace") for key in verifies._remembered}
+    assert user_of(verifies, tokens[0]) == "user 0"
+
+
 def test_made_up_key_ids_make_nobody_fetch(issuer: Issuer, clock: Clock) -> None:
     verifies = verifier(issuer)
     user_of(verifies, issuer.token())
