@@ -35,7 +35,7 @@ SEED ?=
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up venv travel token test test-kafka test-compose chaos attack bench image push sign attest verify chart deploy manifests helm \
+.PHONY: help demo up venv travel token check test test-kafka test-compose chaos attack bench image push sign attest verify chart deploy manifests helm \
 	pgbouncer kind test-cluster demo-cluster idle-cluster backing documents asyncapi fuzz fuzz-http workflows lint format lock sbom licences \
 	audit secrets clean
 
@@ -55,6 +55,9 @@ travel: .demo ## Move business time of what `make up` runs: make travel BY=31d
 
 token: .demo ## Print a token for what `make up` runs: make token USER=ada
 	@$(RUN) knative.local token $(USER)
+
+check: lint ## The inner loop: style, types, imports and unit tests
+	@$(RUN) pytest -n $(WORKERS) --dist worksteal -q tests/unit $(ARGS)
 
 test: .dev ## Run unit, contract and integration tests on a real PostgreSQL and broker
 	@$(RUN) pytest -n $(WORKERS) --dist worksteal -q $(ARGS)
