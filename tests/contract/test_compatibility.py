@@ -70,9 +70,9 @@ WRITERS: list[tuple[str, Schema, Schema]] = [
     ("/channels: is required, and may be missing", COMMAND, changed(COMMAND, required=["channels"])),
     ("/scope: is required, and may be missing", UPDATE, changed(UPDATE, required=["task_id", "scope"])),
     ("/day_hour: is sent, and refused", COMMAND, changed(COMMAND, "properties", "day_hour")),
-    ("/channels: maxItems is 5, where 3 is expected", COMMAND, changed(COMMAND, "properties", "channels", maxItems=3)),
+    ("/channels: maxItems is 5, where 3 is expected", COMMAND, changed(COMMAND, "properties", "channels", "anyOf", "0", maxItems=3)),
     ("/title: minLength is 1, where 2 is expected", UPDATE, changed(UPDATE, "properties", "title", minLength=2)),
-    ("/day_hour: pattern is", COMMAND, changed(COMMAND, "properties", "day_hour", pattern="^09:00$")),
+    ("/day_hour: pattern is", COMMAND, changed(COMMAND, "properties", "day_hour", "anyOf", "0", pattern="^09:00$")),
     ("/day_hour: left out, it means '08:00' and not '09:00'", COMMAND,
         changed(COMMAND, "properties", "day_hour", default="08:00")),
     ("/priority: may be 'urgent'", UPDATE,
@@ -85,7 +85,7 @@ WRITERS: list[tuple[str, Schema, Schema]] = [
     ("/quiet_hours/zone: is required, and may be missing", COMMAND,
         changed(COMMAND, "definitions", "QuietHours", required=["start", "end", "zone"])),
     ("/channels/items", COMMAND,
-        changed(COMMAND, "properties", "channels", "items", oneOf=[{"$ref": "#/definitions/Webhook"}])),
+        changed(COMMAND, "properties", "channels", "anyOf", "0", "items", oneOf=[{"$ref": "#/definitions/Webhook"}])),
     ("/task_id: maximum is", UPDATE, changed(UPDATE, "properties", "task_id", maximum=2**31)),
 ]  # fmt: skip
 

@@ -37,6 +37,9 @@ for name, written in {
 }.items():
     schemathesis.openapi.format(name, written)
 
+# What is usable as a mail address or a signing key is more than a pattern can say: bytes, labels, padding.
+BEYOND_A_PATTERN = ("must be a mail address", "must be whsec_")
+
 
 @schemathesis.check
 def what_the_schema_allows_is_refused_by_a_rule_alone(
@@ -47,4 +50,6 @@ def what_the_schema_allows_is_refused_by_a_rule_alone(
     if meta is None or not meta.generation.mode.is_positive or response.status_code != 422:
         return
     problem = response.json()
+    if any(said in problem["detail"] for said in BEYOND_A_PATTERN):
+        return
     assert problem["title"] != "Not a valid command", problem["detail"]
