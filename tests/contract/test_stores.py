@@ -1,5 +1,6 @@
 """What a store owes those who use it, held against the one in memory and the one on PostgreSQL alike."""
 
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -297,6 +298,28 @@ def test_what_is_due_comes_by_turns_of_users(store: Store, ada: str, bob: str) -
     with store.as_system() as system:
         due = [each for each in system.lock_due_reminders(moments[-1], 1000) if each.user_id in (ada, bob)]
     assert [each.user_id for each in due] == [ada, bob, ada, ada, ada, ada]
+
+
+def test_of_a_user_few_are_under_way_at_once(store: Store, ada: str, bob: str) -> None:
+    moments = [NOW + timedelta(seconds=seconds) for seconds in range(30)]
+    for user in (ada, bob):
+        task = _keep(store, user, due_at=NOW)
+        with store.as_user(user) as transaction:
+            transaction.insert_reminders(task, moments if user == ada else moments[-1:])
+
+    def has_due(at: datetime, stale: datetime | None = None) -> Counter[str]:
+        with store.as_system() as system:
+            found = [each for each in system.lock_due_reminders(at, 1000, stale=stale) if each.user_id in (ada, bob)]
+            system.fire_reminders([each.reminder_id for each in found], now=at, stale=at - timedelta(hours=24))
+        return Counter(each.user_id for each in found)
+
+    at = moments[-1]
+    assert has_due(at) == {ada: 20, bob: 1}
+    assert has_due(at + timedelta(seconds=60)) == {}
+    assert has_due(at + timedelta(seconds=60), stale=moments[22]) == {ada: 3}
+    assert has_due(at + timedelta(seconds=121)) == {ada: 7}
+    with store.as_system() as system:
+        assert system.next_moment(at + timedelta(days=400)) is None
 
 
 def test_a_move_is_begun_once_and_begins_again(store: Store, ada: str, bob: str) -> None:

@@ -277,7 +277,7 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def in_memory(monkeypatch: pytest.MonkeyPatch, held: Clock) -> Iterator[World]:
-    with Pack.in_memory(FakeStore(), monkeypatch) as pack:
+    with Pack.in_memory(FakeStore(most_under_way=1000), monkeypatch) as pack:
         yield World(pack, held)
 
 

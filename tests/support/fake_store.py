@@ -27,6 +27,9 @@ from taskmaster.events.ids import new_id
 
 Row = TypeVar("Row")
 
+MOST_UNDER_WAY = 20  # reminders of one user, as in 0009.under_way.sql
+UNDER_WAY_FOR = timedelta(seconds=60)  # from when one was fired: then it counts no more
+
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _PRIORITIES = get_args(Priority)
 
@@ -47,6 +50,7 @@ class Tables:
     inbox: dict[InboxKey, InboxRow] = field(default_factory=dict)
     outbox: list[Outgoing] = field(default_factory=list)
     next_look: datetime | None = None  # of the dispatcher
+    most_under_way: int = MOST_UNDER_WAY
 
     def copied(self) -> "Tables":
         return Tables(**{name: copy.copy(value) for name, value in vars(self).items()})
@@ -55,8 +59,8 @@ class Tables:
 class FakeStore:
     """A Database without a database."""
 
-    def __init__(self) -> None:
-        self.tables = Tables()
+    def __init__(self, *, most_under_way: int = MOST_UNDER_WAY) -> None:
+        self.tables = Tables(most_under_way=most_under_way)
         self._ids = itertools.count(1)
         self._one_at_a_time = threading.RLock()
 
@@ -291,11 +295,23 @@ class FakeSystemTransaction(_FakeInbox):
     def read_inbox(self, keys: Sequence[InboxKey]) -> dict[InboxKey, InboxRow]:
         return {key: self._tables.inbox[key] for key in keys if key in self._tables.inbox}
 
-    def lock_due_reminders(self, now: datetime, limit: int) -> list[Due]:
+    def lock_due_reminders(self, now: datetime, limit: int, *, stale: datetime | None = None) -> list[Due]:
         queue: list[tuple[int, datetime, Due]] = []
-        turns: Counter[str] = Counter()
+        turns = Counter(
+            user
+            for user, row in self._tables.reminders.values()
+            if row.is_in_delivery and row.fired_at and abs(row.fired_at - now) <= UNDER_WAY_FOR
+        )
+        closed: Counter[str] = Counter()
         for row in sorted(self._due(now), key=lambda row: (row.due_at, row.reminder_id)):
             user, task = self._tables.tasks[row.task_id]
+            if stale and row.due_at <= stale:
+                closed[user] += 1
+                due = Due(row.reminder_id, user, ReminderDue.model_construct(**task.__dict__))
+                queue.append((closed[user], row.due_at, due))
+                continue
+            if turns[user] >= self._tables.most_under_way:
+                continue
             turns[user] += 1
             due = Due(row.reminder_id, user, ReminderDue.model_construct(**task.__dict__))
             queue.append((turns[user], row.due_at, due))
@@ -317,6 +333,10 @@ class FakeSystemTransaction(_FakeInbox):
         looks = [moment for moment in (following, by) if moment is not None]
         self._tables.next_look = min(looks, default=None)
         return following
+
+    def next_moment(self, after: datetime) -> datetime | None:
+        rows = [row for _, row in self._tables.reminders.values() if row.fired_at is None and not row.is_closed]
+        return min((row.due_at for row in rows if row.due_at > after), default=None)
 
     def scheduled_wakeup(self) -> datetime | None:
         return self._tables.next_look

@@ -267,9 +267,14 @@ class SystemTransaction(InboxTransaction):
     def delete_outbox(self, ids: Sequence[int]) -> None:
         self._session.later(_OUTBOX["delete_outbox"], {"ids": list(ids)})
 
-    def lock_due_reminders(self, now: datetime, limit: int) -> list[Due]:
-        """Reminders that are due, users in turn, their tasks locked; without those whose task is in other hands."""
+    def lock_due_reminders(self, now: datetime, limit: int, *, stale: datetime | None = None) -> list[Due]:
+        """Reminders that are due, users in turn, their tasks locked; without those whose task is in other hands.
+
+        Of a user no more than may be under way at once (0009.under_way.sql); what is due by `stale` is not counted.
+        """
         self._session.later(_REMINDERS["hold_briefly"])
+        if stale is not None:
+            self._session.later(_REMINDERS["set_stale_by"], {"stale": stale})
         rows = self._session.fetch(_REMINDERS["lock_due_reminders"], {"now": now, "limit": limit}, dict_row)
         return [
             Due(row.pop("reminder_id"), row.pop("user_id"), ReminderDue.model_construct(**row))  # in this order
@@ -289,6 +294,11 @@ class SystemTransaction(InboxTransaction):
         """The next moment of any armed reminder, written where all who arm one read it. Ends the transaction."""
         self._session.later(_REMINDERS["lock_alarm"])
         [(moment,)] = self._session.fetch_and_commit(_REMINDERS["schedule_next_wakeup"], {"by": by}, tuple_row)
+        return moment if isinstance(moment, datetime) else None
+
+    def next_moment(self, after: datetime) -> datetime | None:
+        """The next moment of any armed reminder behind this one."""
+        [(moment,)] = self._session.fetch(_REMINDERS["next_moment"], {"after": after}, tuple_row)
         return moment if isinstance(moment, datetime) else None
 
     def scheduled_wakeup(self) -> datetime | None:

@@ -24,7 +24,7 @@ TICK = timedelta(minutes=10)  # between two ticks where there is no alarm
 EARLY = timedelta(seconds=10)  # before a moment the alarm rings: a start from zero takes up to three
 WARM_UP = timedelta(seconds=5)  # before a moment send-reminder is woken
 _RETRY_AFTER = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds while the database is away, or the alarm cannot be set
-_HELD = (0.02, 0.04, 0.08, 0.1)  # seconds between looks while all that is due is in other hands
+_HELD = (0.02, 0.04, 0.08, 0.1)  # seconds between looks while all that is due waits: for other hands, or for room
 _SLICE = 0.2 if os.environ.get("CLOCK_OFFSET_FILE") else 30.0  # seconds until a moved clock, or a suspend, is noticed
 
 
@@ -36,7 +36,7 @@ class Dispatcher:
         self._on_duty = False
         self._news = False
         self._leaving = False
-        self._looks = 0  # in a row, that found everything that is due in other hands
+        self._looks = 0  # since everything that was due could be had
         self._warm_until = 0.0  # monotonic seconds: send-reminder was busy or woken
 
     def serve(self, here: Runtime) -> None:
@@ -90,7 +90,6 @@ class Dispatcher:
         """Fire what is due and look after what comes next. Whether there is nothing left to stay for."""
         if due.fire(here, now=clock.now()):
             self._warm_until = time.monotonic() + WARM_UP.total_seconds()
-            self._looks = 0
             return False
         now = clock.now()
         coming = due.schedule_next_wakeup(here, by=None if alarm.is_used else now + TICK)
@@ -110,9 +109,21 @@ class Dispatcher:
         if self._sleep_until(moment - WARM_UP, until) and time.monotonic() > self._warm_until:
             due.warm_up_delivery(here)
             self._warm_until = time.monotonic() + 2 * WARM_UP.total_seconds()
+        if moment > clock.now():
+            self._looks = 0
         if self._sleep_until(moment, until) and clock.now() - moment > timedelta(milliseconds=20):
-            self._pause(_HELD[min(self._looks, len(_HELD) - 1)])  # its task is in other hands: a moment, not a storm
-            self._looks += 1
+            self._wait_for_room(here, until)
+
+    def _wait_for_room(self, here: Runtime, until: float) -> None:
+        """All that is due is in other hands, or of users who have enough under way: a moment, not a storm.
+
+        What others have due meanwhile is not held up by that: it is looked for at its moment.
+        """
+        now = clock.now()
+        again = now + timedelta(seconds=_HELD[min(self._looks, len(_HELD) - 1)])
+        self._looks += 1
+        coming = due.next_moment(here, after=now)
+        self._sleep_until(min(again, coming) if coming else again, until)
 
     def _sleep_until(self, moment: datetime, until: float) -> bool:
         """Whether it is that moment. Ends earlier for news, at the end of the duty, or when time was moved back."""

@@ -27,13 +27,13 @@ _NOBODY = "taskmaster"  # the user of what the pack says to itself
 def fire(here: Runtime, *, now: datetime) -> int:
     """Fire a batch of what is due at `now`, business time; how many. Tasks in other hands are left for the next time.
 
-    Users take turns, so that one who has a single reminder waits for no other's thousands. The task is locked before
+    So is what is due of a user who has as many reminders under way as one may have (0009.under_way.sql). Users take turns, so that one who has a single reminder waits for no other's thousands. The task is locked before
     its outbox row is made, and its reminders are read under that lock: one that was completed or moved a moment ago
     does not ring. Raises Unavailable or Busy.
     """
     stale = now - timedelta(hours=here.settings.reminder_stale_hours)
     with here.database.as_system() as transaction:
-        due = {each.reminder_id: each for each in _some(transaction.lock_due_reminders(now, BATCH))}
+        due = {each.reminder_id: each for each in _some(transaction.lock_due_reminders(now, BATCH, stale=stale))}
         if not due:
             return 0
         fired = transaction.fire_reminders(list(due), now=now, stale=stale)
@@ -54,6 +54,12 @@ def schedule_next_wakeup(here: Runtime, *, by: datetime | None) -> datetime | No
     """The next moment of any reminder, now known to all who arm one. `by` is when somebody looks in any case."""
     with here.database.as_system() as transaction:
         return transaction.schedule_next_wakeup(by)
+
+
+def next_moment(here: Runtime, *, after: datetime) -> datetime | None:
+    """The next moment of any reminder behind this one."""
+    with here.database.as_system() as transaction:
+        return transaction.next_moment(after)
 
 
 def scheduled_wakeup(here: Runtime) -> datetime | None:

@@ -58,6 +58,10 @@ DELETE FROM reminder_move WHERE user_id = taskmaster_caller() AND ticket = %(tic
 -- A dispatcher that freezes with tasks in its hands loses them soon: their users wait for them.
 SELECT set_config('idle_in_transaction_session_timeout', '5s', true)
 
+-- name: set_stale_by
+-- What is due by then is closed as it is fired, so that lock_due_reminders does not bound its number.
+SELECT set_config('taskmaster.stale_by', %(stale)s::timestamptz::text, true)
+
 -- name: lock_due_reminders
 SELECT reminder_id::text, user_id, task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, reminders,
        snoozed_until, recurrence_pattern, recurrence_from, recurrence_paused, series_id, occurrence, version, created_at,
@@ -78,6 +82,9 @@ SELECT pg_advisory_xact_lock(7461736722)
 WITH next AS (SELECT min(due_at) AS due_at FROM reminder WHERE fired_at IS NULL AND closed_at IS NULL)
 UPDATE alarm SET next_at = CASE WHEN %(by)s::timestamptz IS NULL THEN next.due_at ELSE least(next.due_at, %(by)s) END
   FROM next RETURNING next.due_at
+
+-- name: next_moment
+SELECT min(due_at) FROM reminder WHERE fired_at IS NULL AND closed_at IS NULL AND due_at > %(after)s
 
 -- name: scheduled_wakeup
 SELECT next_at FROM alarm
