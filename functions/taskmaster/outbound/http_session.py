@@ -6,6 +6,7 @@ Of a redirect that is not followed requests reads the whole body, decompressed. 
 
 import socket
 import ssl
+import threading
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
 
 Connect = Callable[[str, int, bool], socket.socket]  # host, port, whether it will speak TLS
 
+_loading = threading.Lock()
+
+
+def load() -> None:
+    """Import requests, one thread at a time: its modules import each other, and a second one would find half of one."""
+    with _loading:
+        import requests.adapters  # noqa: F401
+
 
 def session(
     deadline: Deadline, *, connect: Connect | None = None, ssl_context: ssl.SSLContext | None = None
@@ -25,6 +34,7 @@ def session(
 
     `ssl_context` says whom to trust; without one that is who requests does.
     """
+    load()
     import requests
     from requests.adapters import HTTPAdapter
     from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
@@ -93,6 +103,7 @@ def session(
 @cache
 def trusting(authorities: str = "") -> ssl.SSLContext:
     """A context that trusts those in a PEM file, or the public authorities that come with requests. Of one process."""
+    load()
     from requests.utils import DEFAULT_CA_BUNDLE_PATH
     from urllib3.util.ssl_ import create_urllib3_context
 

@@ -88,6 +88,7 @@ def post(
     url: str, secret: str, message_id: str, payload: Mapping[str, Any], *, deadline: Deadline, allowed: Sequence[str]
 ) -> Outcome:
     """POST a message under a deadline; what came of it. `allowed` are networks beside the public ones, for a laptop."""
+    http_session.load()
     import requests
 
     try:
