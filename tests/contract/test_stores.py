@@ -16,7 +16,7 @@ from taskmaster.domain.series import Series, first_occurrence
 from taskmaster.domain.task import Task
 from taskmaster.events.cloudevent import Origin, Outgoing, outgoing
 from taskmaster.handling.idempotency import KEEP_EVENTS, inbox_key
-from tests.support.fake_store import FakeStore
+from tests.support.fake_store import MOST_UNDER_WAY, FakeStore
 
 Store = FakeStore | Database
 
@@ -301,7 +301,7 @@ def test_what_is_due_comes_by_turns_of_users(store: Store, ada: str, bob: str) -
 
 
 def test_of_a_user_few_are_under_way_at_once(store: Store, ada: str, bob: str) -> None:
-    moments = [NOW + timedelta(seconds=seconds) for seconds in range(30)]
+    moments = [NOW + timedelta(seconds=seconds) for seconds in range(MOST_UNDER_WAY + 10)]
     for user in (ada, bob):
         task = _keep(store, user, due_at=NOW)
         with store.as_user(user) as transaction:
@@ -314,9 +314,9 @@ def test_of_a_user_few_are_under_way_at_once(store: Store, ada: str, bob: str) -
         return Counter(each.user_id for each in found)
 
     at = moments[-1]
-    assert has_due(at) == {ada: 20, bob: 1}
+    assert has_due(at) == {ada: MOST_UNDER_WAY, bob: 1}
     assert has_due(at + timedelta(seconds=60)) == {}
-    assert has_due(at + timedelta(seconds=60), stale=moments[22]) == {ada: 3}
+    assert has_due(at + timedelta(seconds=60), stale=moments[MOST_UNDER_WAY + 2]) == {ada: 3}
     assert has_due(at + timedelta(seconds=121)) == {ada: 7}
     with store.as_system() as system:
         assert system.next_moment(at + timedelta(days=400)) is None

@@ -27,7 +27,7 @@ from taskmaster.events.ids import new_id
 
 Row = TypeVar("Row")
 
-MOST_UNDER_WAY = 20  # reminders of one user, as in 0009.under_way.sql
+MOST_UNDER_WAY = 30  # reminders of one user, as in 0009.under_way.sql
 UNDER_WAY_FOR = timedelta(seconds=60)  # from when one was fired: then it counts no more
 
 _NEVER = datetime.max.replace(tzinfo=UTC)

@@ -28,9 +28,9 @@ def fire(here: Runtime, *, now: datetime) -> int:
     """Fire a batch of what is due at `now`, business time; how many. Tasks in other hands are left for the next time.
 
     So is what is due of a user who has as many reminders under way as one may have (0009.under_way.sql). Users take
-    turns, so that one who has a single reminder waits for no other's thousands. The task is locked before its outbox row
-    is made, and its reminders are read under that lock: one that was completed or moved a moment ago does not ring.
-    Raises Unavailable or Busy.
+    turns, so that one who has a single reminder waits for no other's thousands. The task is locked before its outbox
+    row is made, and its reminders are read under that lock: one that was completed or moved a moment ago does not
+    ring. Raises Unavailable or Busy.
     """
     stale = now - timedelta(hours=here.settings.reminder_stale_hours)
     with here.database.as_system() as transaction:

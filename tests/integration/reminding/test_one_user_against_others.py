@@ -174,7 +174,7 @@ def test_a_delivery_that_died_counts_for_a_minute(pack: Pack) -> None:
         assert fire(pack) == 0
         pack.travel(seconds=61)
         found.append(fire(pack))
-    assert found == [20, 20, 10, 0]
+    assert found == [30, 20, 0, 0]
     assert rung(pack, HOSTILE) == 50
 
 

@@ -24,7 +24,7 @@ AS $body$
   bound AS MATERIALIZED (
     SELECT CASE WHEN c.may_be_moved THEN until ELSE least(until, clock_timestamp()) END AS at,
            nullif(current_setting('taskmaster.stale_by', true), '')::timestamptz AS stale_by,
-           20 AS most_under_way, interval '60 s' AS counts_for
+           30 AS most_under_way, interval '60 s' AS counts_for
       FROM @schema.clock c),
   oldest AS MATERIALIZED (
     SELECT r.reminder_id, r.task_id, r.user_id, r.due_at FROM @schema.reminder r
