@@ -180,7 +180,7 @@ def test_a_delivery_that_died_counts_for_a_minute(pack: Pack) -> None:
 
 @pytest.mark.parametrize("days", [400, 2, -1, -400])
 def test_a_journey_in_time_leaves_nobody_blocked(pack: Pack, days: int) -> None:
-    tasks_of(pack, HOSTILE, 50)
+    tasks_of(pack, HOSTILE, 2 * MOST_UNDER_WAY)
     pack.travel(minutes=1)
     fire(pack)
     pack.sql("UPDATE reminder SET due_at = due_at + %(by)s WHERE fired_at IS NULL", by=timedelta(days=days))
