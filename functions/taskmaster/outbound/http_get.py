@@ -11,7 +11,7 @@ from contextlib import closing
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from urllib.parse import urlsplit
 
-from taskmaster.outbound.deadline import Deadline
+from taskmaster.outbound.deadline import Deadline, DeadlineExceeded
 from taskmaster.outbound.http_answer import Answer
 
 
@@ -33,6 +33,8 @@ def body(
             if answer.status != 200:
                 raise ValueError(f"HTTP {answer.status}")
             content = answer.read(largest + 1)
+    except TimeoutError as error:  # a time-out of the socket is set to what is left of the deadline
+        raise DeadlineExceeded("it took too long") from error
     except HTTPException as error:  # what came is no HTTP, or the address is none
         raise ValueError(f"no answer in HTTP: {type(error).__name__}") from None
     if len(content) > largest:
