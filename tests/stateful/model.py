@@ -191,6 +191,7 @@ class TodoList:
             self._gone(task_id)
             return False
         series.reached, self.tasks[task_id].due = following
+        task.title = series.title  # what it was called alone is gone: it is as a successor would have come
         self.tasks[task_id].version += 1
         self._tell("task.recurring.next", task_id)
         self._tell("task.updated", task_id)
