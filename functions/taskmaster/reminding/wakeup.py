@@ -6,7 +6,7 @@ It asks the Kubernetes API with the pod's service account, whose Role allows thi
 from datetime import UTC, datetime
 
 from taskmaster.errors import TaskmasterError
-from taskmaster.outbound import kubernetes
+from taskmaster.outbound import http_session, kubernetes
 from taskmaster.outbound.deadline import Deadline, DeadlineExceeded, within
 from taskmaster.settings import Settings
 
@@ -39,6 +39,7 @@ class Alarm:
         self._set(_REST)
 
     def _set(self, cron: str) -> None:
+        http_session.load()
         import requests
 
         try:
