@@ -113,8 +113,12 @@ class Call(Generic[_T]):
         if not self._ended.wait(max(self._seconds - (time.monotonic() - self._begun), 0.0)):
             self._deadline.end()
             raise DeadlineExceeded("it took too long")
-        if self._error is not None:
-            raise self._error
+        error, self._error = self._error, None  # its traceback leads back here: a cycle would keep what the call held
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error
         return self._result  # type: ignore[return-value]
 
     def _run(self, work: Callable[[Deadline], _T], at_end: Callable[[], None]) -> None:

@@ -29,10 +29,11 @@ def body(
     try:
         with closing(_connection(parts.scheme, parts.hostname or "", parts.port, trusting, deadline)) as connection:
             connection.request("GET", target, headers=sent)
-            answer = connection.getresponse()
-            if answer.status != 200:
-                raise ValueError(f"HTTP {answer.status}")
-            content = answer.read(largest + 1)
+            # Without a length the answer owns the connection: closing the connection alone would leave it open.
+            with closing(connection.getresponse()) as answer:
+                if answer.status != 200:
+                    raise ValueError(f"HTTP {answer.status}")
+                content = answer.read(largest + 1)
     except TimeoutError as error:  # a time-out of the socket is set to what is left of the deadline
         raise DeadlineExceeded("it took too long") from error
     except HTTPException as error:  # what came is no HTTP, or the address is none
