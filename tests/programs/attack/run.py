@@ -71,12 +71,13 @@ class _Rounds:
         prepared = time.time()
         begun, counts, failures = _assault(stage, plan, users, scale=PART if name == EVERYTHING else 1.0)
         ended = time.time()
+        take_away(stage, users.values())
         seconds, left = drained(stage, within=plan.patience)
         alone = self._calm or _settled(stage, quiet, prepared, 5.0)
         attacked = _settled(stage, begun, ended, plan.patience)
         if any(fault.kind == "late" for fault in broken(alone, attacked)):
             say(f"  dispatch fired hers at most {fired_late(stage, begun, ended):.1f} s late, the rest is delivery")
-        take_away(stage, users.values())
+        take_away(stage, users.values())  # what was put off while the rest drained
         # What did not drain is still there in the next quiet time, which then says nothing.
         self._calm = alone if left else None
         if left:
