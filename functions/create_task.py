@@ -2,18 +2,19 @@
 
 from pydantic import Field
 
+from taskmaster.domain.recurring_task import check_recurrence, first_occurrence
 from taskmaster.domain.reminders import Reminders, check_reminders
-from taskmaster.domain.series import Series, check_recurrence, first_occurrence
+from taskmaster.domain.series import Series
 from taskmaster.domain.task import (
     Command,
     Day,
     Description,
-    Moment,
     Pattern,
     Priority,
     RecurrenceFrom,
     Tags,
     Task,
+    Timestamp,
     TimeZone,
     Title,
 )
@@ -26,7 +27,7 @@ class CreateTask(Command):
     description: Description | None = None
     priority: Priority = "medium"
     tags: Tags = []
-    due_at: Moment | None = None
+    due_at: Timestamp | None = None
     due_on: Day | None = None
     time_zone: TimeZone | None = Field(default=None, description="IANA name; without it, the one its user prefers")
     reminders: Reminders | None = None

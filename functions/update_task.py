@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import Field
 
+from taskmaster.domain.recurring_task import check_recurrence, first_occurrence
 from taskmaster.domain.reminders import Reminders, check_reminders
-from taskmaster.domain.series import DATE, Scope, Series, check_recurrence, first_occurrence
+from taskmaster.domain.series import DATE, Scope, Series
 from taskmaster.domain.task import (
     Day,
     Description,
-    Moment,
     Pattern,
     Priority,
     RecurrenceFrom,
@@ -21,6 +21,7 @@ from taskmaster.domain.task import (
     Tags,
     Task,
     TaskCommand,
+    Timestamp,
     TimeZone,
     Title,
 )
@@ -38,7 +39,7 @@ class UpdateTask(TaskCommand):
     description: Description | None = None
     priority: Priority | None = None
     tags: Tags | None = None
-    due_at: Moment | None = None
+    due_at: Timestamp | None = None
     due_on: Day | None = None
     time_zone: TimeZone | None = None
     reminders: Reminders | None = None

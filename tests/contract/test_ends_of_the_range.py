@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from taskmaster import clock
+from taskmaster import clock, rfc3339
 from taskmaster.domain import reminders
 from taskmaster.domain.task import EARLIEST, LATEST, Task
 from tests.support.fake_store import FakeStore, Tables
@@ -220,7 +220,7 @@ def test_a_moment_is_held_to_the_years_in_utc(world: World, moment: str, name: s
 def test_a_moment_whose_utc_is_within_the_years_is_taken(world: World, moment: str) -> None:
     world.begin(NOW)
     kept = world.pack.create(due_at=moment, reminders=[moment])
-    assert kept["due_at"] == reminders.moment_text(datetime.fromisoformat(moment))
+    assert kept["due_at"] == rfc3339.written(datetime.fromisoformat(moment))
     assert kept["reminders"] == [kept["due_at"]]
 
 

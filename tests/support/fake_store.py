@@ -7,7 +7,7 @@ import copy
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -15,10 +15,10 @@ from typing import Any, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 from taskmaster.database.inbox_rows import InboxKey, InboxRow, outbox_row
-from taskmaster.database.store import Due, Fired
+from taskmaster.database.system_transaction import DueReminder, Fired
 from taskmaster.domain.paging import PagePosition, Sort
 from taskmaster.domain.preferences import Preferences
-from taskmaster.domain.reminders import Move, ReminderDue, ReminderRow
+from taskmaster.domain.reminder_rows import Move, ReminderDue, ReminderRow
 from taskmaster.domain.search import folded
 from taskmaster.domain.series import Series
 from taskmaster.domain.task import Priority, Task
@@ -105,14 +105,24 @@ class _FakeInbox:
     def count_attempt(self, key: InboxKey, digest: bytes, keep: timedelta) -> InboxRow:
         known = self._tables.inbox.get(key)
         if known is None:
-            receipt = InboxRow(attempts=1, status=None, answer=None, digest=digest)
+            row = InboxRow(attempts=1, status=None, answer=None, digest=digest)
         else:
-            receipt = known._replace(attempts=known.attempts + (known.status is None))
-        self._tables.inbox[key] = receipt
-        return receipt
+            row = known._replace(attempts=known.attempts + (known.status is None))
+        self._tables.inbox[key] = row
+        return row
+
+    count_attempt_and_commit = count_attempt
+
+    def count_attempt_later(
+        self, key: InboxKey, digest: bytes, keep: timedelta, check: Callable[[InboxRow], None]
+    ) -> None:
+        check(self.count_attempt(key, digest, keep))
 
     def lock_inbox(self, key: InboxKey) -> InboxRow | None:
         return self._tables.inbox.get(key)
+
+    def lock_inbox_later(self, key: InboxKey, check: Callable[[InboxRow | None], None]) -> None:
+        check(self.lock_inbox(key))
 
     def answer_inbox(
         self, key: InboxKey, status: int, answer: dict[str, Any] | None, digest: bytes | None = None
@@ -295,8 +305,8 @@ class FakeSystemTransaction(_FakeInbox):
     def read_inbox(self, keys: Sequence[InboxKey]) -> dict[InboxKey, InboxRow]:
         return {key: self._tables.inbox[key] for key in keys if key in self._tables.inbox}
 
-    def lock_due_reminders(self, now: datetime, limit: int, *, stale: datetime | None = None) -> list[Due]:
-        queue: list[tuple[int, datetime, Due]] = []
+    def lock_due_reminders(self, now: datetime, limit: int, *, stale: datetime | None = None) -> list[DueReminder]:
+        queue: list[tuple[int, datetime, DueReminder]] = []
         turns = Counter(
             user
             for user, row in self._tables.reminders.values()
@@ -307,13 +317,13 @@ class FakeSystemTransaction(_FakeInbox):
             user, task = self._tables.tasks[row.task_id]
             if stale and row.due_at <= stale:
                 closed[user] += 1
-                due = Due(row.reminder_id, user, ReminderDue.model_construct(**task.__dict__))
+                due = DueReminder(row.reminder_id, user, ReminderDue.model_construct(**task.__dict__))
                 queue.append((closed[user], row.due_at, due))
                 continue
             if turns[user] >= self._tables.most_under_way:
                 continue
             turns[user] += 1
-            due = Due(row.reminder_id, user, ReminderDue.model_construct(**task.__dict__))
+            due = DueReminder(row.reminder_id, user, ReminderDue.model_construct(**task.__dict__))
             queue.append((turns[user], row.due_at, due))
         return [due for _, _, due in sorted(queue, key=lambda each: each[:2])][:limit]
 

@@ -1,19 +1,19 @@
 """Transactions of PostgreSQL in as few messages as they allow, from a pool that opens connections when needed.
 
-Statements wait until somebody reads or the transaction commits, then go out together in one message of the simple
-query protocol. So a create is one round trip and an update two; nothing is prepared on the server and no session state
-is kept, which is what a pooler in transaction mode (PgBouncer, Neon) asks for. The client binds parameters as literals.
-What carries a secret goes by itself, with real parameters: the server may log a statement that fails.
+Statements are queued until the next read or the commit, and then sent together in one message of the simple query
+protocol: one round trip. So a create is one and an update two. Nothing is prepared on the server and no session state
+is kept, as a pooler in transaction mode (PgBouncer, Neon) requires. The client binds parameters as literals. A
+statement with a secret is sent separately, with parameters of the protocol: the server may log a statement that fails.
 """
 
 import select
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, LiteralString, TypeVar
+from typing import Any, LiteralString, NamedTuple, TypeVar
 
 import psycopg
 from psycopg import ClientCursor, Connection, errors, sql
-from psycopg.rows import RowFactory, tuple_row
+from psycopg.rows import RowFactory
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from taskmaster.errors import TaskmasterError
@@ -24,7 +24,7 @@ Query = LiteralString | sql.Composed
 
 
 class Unavailable(TaskmasterError):
-    """The database cannot be had right now: away, starting, overloaded or out of connections. Try again later."""
+    """The database is away, starting, overloaded or out of connections. Try again later."""
 
 
 class TooSlow(Unavailable):
@@ -32,88 +32,109 @@ class TooSlow(Unavailable):
 
 
 class Busy(TaskmasterError):
-    """Somebody else holds what this transaction needs. Try again at once."""
+    """Another transaction holds a lock that this one needs. Try again at once."""
 
 
 class StatementFailed(TaskmasterError):
-    """The database refused a statement, which is an error in this code. Says which kind, without any value."""
+    """The database refused a statement, which is an error in this code. The message has the kind and no value."""
+
+
+class _Receiver(NamedTuple):
+    """The callback that takes the rows of a queued query."""
+
+    rows: RowFactory[Any]
+    receive: Callable[[list[Any]], None]
 
 
 class Session:
-    """One transaction. What `later` is given goes out with the next read, or with the commit."""
+    """One transaction. Queued statements are sent with the next read, or with the commit."""
 
     def __init__(self, connection: Connection[Any]) -> None:
         self._connection = connection
         self._binder = ClientCursor(connection)
         self._waiting = ["BEGIN"]
+        self._receivers: dict[int, _Receiver] = {}  # by the index of their statement in the queue
+        self._has_checks = False  # whether a receiver may refuse the commit
 
     def later(self, query: Query, parameters: Parameters | None = None) -> None:
-        """Queue a statement whose result nobody reads."""
+        """Queue a statement without a result."""
         self._waiting.append(self._binder.mogrify(query, parameters))
 
-    def fetch(self, query: Query, parameters: Parameters, rows: RowFactory[_Row]) -> list[_Row]:
-        """The rows of a query, after everything that waits."""
+    def fetch_later(
+        self, query: Query, parameters: Parameters, rows: RowFactory[_Row], receive: Callable[[list[_Row]], None]
+    ) -> None:
+        """Queue a query. `receive` is called with its rows when they arrive: with the next read, or with the commit."""
+        self._receivers[len(self._waiting)] = _Receiver(rows, receive)
         self.later(query, parameters)
-        return self._send(rows).fetchall()
+
+    def check_later(
+        self, query: Query, parameters: Parameters, rows: RowFactory[_Row], check: Callable[[list[_Row]], None]
+    ) -> None:
+        """The same, and the transaction does not commit before `check` has returned. What it raises rolls back."""
+        self.fetch_later(query, parameters, rows, check)
+        self._has_checks = True
+
+    def fetch(self, query: Query, parameters: Parameters, rows: RowFactory[_Row]) -> list[_Row]:
+        """The rows of a query, which is sent behind all that is queued."""
+        [found] = self.fetch_each([(query, parameters, rows)])
+        return found
 
     def fetch_each(self, reads: Sequence[tuple[Query, Parameters, RowFactory[Any]]]) -> list[list[Any]]:
-        """The rows of each of several queries, in one round trip, after everything that waits."""
-        waited = len(self._waiting)
-        for query, parameters, _ in reads:
-            self.later(query, parameters)
-        cursor = self._execute(tuple_row)
-        for _ in range(waited):
-            cursor.nextset()
-        found = []
-        for _, _, rows in reads:
-            cursor.row_factory = rows
-            found.append(cursor.fetchall())
-            cursor.nextset()
+        """The rows of each of several queries, in one round trip, sent behind all that is queued."""
+        found: list[list[Any]] = []
+        for query, parameters, rows in reads:
+            self.fetch_later(query, parameters, rows, found.append)
+        self._send()
         return found
 
     def count(self, query: Query, parameters: Parameters) -> int:
         """How many rows a statement changed."""
         self.later(query, parameters)
-        return self._send(tuple_row).rowcount
+        return self._send().rowcount
 
     def fetch_bound(self, query: Query, parameters: Parameters, rows: RowFactory[_Row]) -> list[_Row]:
-        """The rows of a query that is sent by itself, with real parameters: no log of the server's has them."""
-        cursor = self._send_bound(query, parameters, rows)
+        """The rows of a query that is sent separately, with protocol parameters, which the server does not log."""
+        if self._waiting:
+            self._send()
+        cursor = self._connection.cursor(row_factory=rows).execute(query, parameters)
         return cursor.fetchall() if cursor.description else []
 
     def fetch_and_commit(self, query: Query, parameters: Parameters, rows: RowFactory[_Row]) -> list[_Row]:
-        """The rows of a query that ends the transaction: its locks are held by nobody who waits for an answer."""
-        self.later(query, parameters)
-        before = len(self._waiting) - 1
-        self._waiting.append("COMMIT")
-        cursor = self._execute(rows)
-        self._waiting = ["BEGIN"]  # whatever may follow begins anew
-        for _ in range(before):
-            cursor.nextset()
-        found = cursor.fetchall()
-        cursor.nextset()
-        return found
+        """The rows of a query that ends the transaction, in one round trip. They are returned once it has committed."""
+        found: list[list[_Row]] = []
+        self._send_checks()
+        self.fetch_later(query, parameters, rows, found.append)
+        self._commit()
+        return found[0]
 
     def commit(self) -> None:
-        if self._waiting == ["BEGIN"]:
-            return
+        self._send_checks()
+        if self._waiting != ["BEGIN"]:
+            self._commit()
+
+    def _commit(self) -> None:
         self._waiting.append("COMMIT")
-        self._send(tuple_row)
+        self._send()
+        self._waiting = ["BEGIN"]  # a statement that follows is another transaction
 
-    def _send(self, rows: RowFactory[Any]) -> psycopg.Cursor[Any]:
-        cursor = self._execute(rows)
-        while cursor.nextset():
-            pass
+    def _send_checks(self) -> None:
+        """Send the queue where it has a check, which decides whether the transaction commits."""
+        if self._has_checks:
+            self._send()
+
+    def _send(self) -> psycopg.Cursor[Any]:
+        """Send the queue and pass the rows to their receivers. The cursor is at the result of the last statement."""
+        statements, self._waiting = self._waiting, []
+        receivers, self._receivers = self._receivers, {}
+        self._has_checks = False
+        cursor = ClientCursor(self._connection).execute(";\n".join(statements).encode())
+        for index in range(len(statements)):
+            if index:
+                cursor.nextset()
+            if receiver := receivers.get(index):
+                cursor.row_factory = receiver.rows
+                receiver.receive(cursor.fetchall())
         return cursor
-
-    def _send_bound(self, query: Query, parameters: Parameters, rows: RowFactory[Any]) -> psycopg.Cursor[Any]:
-        if self._waiting:
-            self._send(tuple_row)
-        return self._connection.cursor(row_factory=rows).execute(query, parameters)
-
-    def _execute(self, rows: RowFactory[Any]) -> psycopg.Cursor[Any]:
-        message, self._waiting = ";\n".join(self._waiting), []
-        return ClientCursor(self._connection, row_factory=rows).execute(message.encode())
 
 
 class Login:
@@ -137,7 +158,7 @@ class Login:
     def transaction(self) -> Iterator[Session]:
         """A transaction that commits at the end of the block and rolls back on an exception.
 
-        Raises Unavailable or Busy for what is outside this code, StatementFailed for what is wrong in it.
+        Raises Unavailable, Busy, and StatementFailed for an error in this code.
         """
         try:
             with self._connection() as connection:
@@ -160,13 +181,13 @@ class Login:
 
     @contextmanager
     def _connection(self) -> Iterator[Connection[Any]]:
-        """One that is open. The pool's own check waits longer after each that is not: after a failover all are not."""
+        """A connection that is open. The pool's own check waits ever longer, and after a failover all are closed."""
         while True:
             with self._pool.connection() as connection:
                 if _is_open(connection):
                     yield connection
                     return
-                connection.close()  # so that the pool forgets it
+                connection.close()  # so that the pool discards it
 
     def close(self) -> None:
         self._pool.close()
@@ -178,5 +199,5 @@ def _without_values(error: psycopg.Error) -> str:
 
 
 def _is_open(connection: Connection[Any]) -> bool:
-    """A server that hung up on an idle connection has left an end of file to read. Costs no round trip."""
+    """Whether the server has not closed the idle connection, which would be readable. Takes no round trip."""
     return not select.select([connection.fileno()], [], [], 0)[0]

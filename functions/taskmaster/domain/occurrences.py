@@ -1,4 +1,4 @@
-"""The dates ahead: of a series, or of a pattern that somebody tries out. Computed, never stored."""
+"""The dates ahead: of a series, or of a pattern before it is used. Computed, never stored."""
 
 from datetime import date, datetime
 from itertools import islice
@@ -6,8 +6,9 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from taskmaster.domain.series import Series, check_recurrence, first_occurrence
-from taskmaster.domain.task import Command, Day, Moment, Pattern, Record, Task, TaskId, TimeZone, number
+from taskmaster.domain.recurring_task import check_recurrence, first_occurrence
+from taskmaster.domain.series import Series
+from taskmaster.domain.task import Command, Day, FrozenModel, Pattern, Task, TaskId, Timestamp, TimeZone, number
 
 Count = Annotated[int, Field(ge=1, le=100), BeforeValidator(number)]
 
@@ -21,31 +22,31 @@ class PreviewOccurrences(Command):
     """A pattern and the date it starts from, as a query string."""
 
     recurrence_pattern: Pattern
-    due_at: Moment | None = None
+    due_at: Timestamp | None = None
     due_on: Day | None = None
     time_zone: TimeZone = "UTC"
     count: Count = Field(default=10, description="dates, at most")
 
 
-class Occurrence(Record):
+class Occurrence(FrozenModel):
     """One date: a moment in UTC, or a day."""
 
     due_at: datetime | None = Field(default=None, description="the moment")
     due_on: date | None = Field(default=None, description="the day")
 
 
-class Occurrences(Record):
+class Occurrences(FrozenModel):
     occurrences: list[Occurrence]
 
 
 def upcoming(series: Series, task: Task, *, count: int, now: datetime) -> Occurrences:
-    """The next dates of a series behind its head, which the task may be."""
+    """The next dates of a series after its head, which the task may be."""
     due = task.due if task.occurrence == series.head else None
     return Occurrences(occurrences=[_shown(each) for each in islice(series.upcoming(due, now=now), count)])
 
 
 def preview(command: PreviewOccurrences, *, now: datetime) -> Occurrences:
-    """The dates that a pattern would give, the start first. Refused (422) where it is no rule."""
+    """The dates of a pattern, the start first. Refused (422) where it is no rule."""
     fields = command.model_dump(exclude={"count"})
     task = first_occurrence(
         check_recurrence(Task(task_id=1, title="preview", created_at=now, updated_at=now, **fields))

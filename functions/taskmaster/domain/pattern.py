@@ -1,16 +1,16 @@
-"""What a recurrence pattern says: a name, an interval or an RFC 5545 rule, read into one checked record.
+"""Recurrence patterns: a name, an interval or an RFC 5545 rule, parsed into one checked record.
 
-Whatever a task cannot follow is refused here, naming the part that is wrong and what to write instead, at
-once and whatever the text.
+A pattern that no task can follow is refused here. The error names the part that is wrong and what to write instead.
 """
 
 import re
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import TypeVar, get_args
 
-from taskmaster.domain.rrule import Frequency, Rule, Skip, unfulfillable_part
+from taskmaster.domain.rrule import Frequency, RecurrenceRule, Skip, unfulfillable_part
+from taskmaster.rfc3339 import date_time
 
 _Choice = TypeVar("_Choice", bound=str)
 
@@ -38,8 +38,8 @@ class RuleError(ValueError):
 
 
 @lru_cache(maxsize=64)
-def parse(pattern: str) -> Rule:
-    """The rule that a pattern stands for. Read once: whoever asks for the next date of a series asks for its rule.
+def parse(pattern: str) -> RecurrenceRule:
+    """The rule that a pattern stands for. Cached: each next date of a series needs its rule.
 
     Raises RuleError for one that is malformed, comes more often than daily or can fall on no day, whatever
     its start.
@@ -66,21 +66,21 @@ _UNITS: dict[str, Frequency] = {"day": "DAILY", "week": "WEEKLY", "month": "MONT
 _EVERY = re.compile(r"every (?:(?P<number>[1-9][0-9]{0,3}|other) )?(?P<unit>day|week|month|year)s?")
 
 
-def _read_name(text: str) -> Rule:
+def _read_name(text: str) -> RecurrenceRule:
     # SKIP=BACKWARD is what plain words promise: monthly from the 31st is the last day of each month, counted
     # from the start every time, so that it comes back to the 31st.
     if text in _NAMES:
-        return Rule(text=text, freq=_NAMES[text], skip="BACKWARD")
+        return RecurrenceRule(text=text, freq=_NAMES[text], skip="BACKWARD")
     if every := _EVERY.fullmatch(text):
         number = every["number"] or "1"
         interval = 2 if number == "other" else int(number)
-        return Rule(text=text, freq=_UNITS[every["unit"]], interval=interval, skip="BACKWARD")
+        return RecurrenceRule(text=text, freq=_UNITS[every["unit"]], interval=interval, skip="BACKWARD")
     if text in ("weekdays", "every weekday"):
-        return Rule(text=text, freq="WEEKLY", by_day=_MONDAY_TO_FRIDAY)
+        return RecurrenceRule(text=text, freq="WEEKLY", by_day=_MONDAY_TO_FRIDAY)
     days = re.split(r", and |, | and ", text.removeprefix("every "))
     if text.startswith("every ") and all(day in _WEEKDAY_NAMES for day in days):
         by_day = frozenset((0, _WEEKDAY_NAMES.index(day)) for day in days)
-        return Rule(text=text, freq="WEEKLY", by_day=by_day)
+        return RecurrenceRule(text=text, freq="WEEKLY", by_day=by_day)
     if re.fullmatch(r"(hourly|minutely)|every (\S+ )?(hour|minute|second)s?", text):
         raise RuleError("pattern", f"{_quoted(text)} is more often than daily; write daily, or 'every 2 days'.")
     if re.fullmatch(r"every [0-9]+ (day|week|month|year)s?", text):
@@ -92,11 +92,11 @@ def _read_name(text: str) -> Rule:
     )
 
 
-def _read_rrule(text: str) -> Rule:
+def _read_rrule(text: str) -> RecurrenceRule:
     rule, parts = _split(text)
     freq = _frequency(parts)
     _refuse_mismatches(freq, parts)
-    return Rule(
+    return RecurrenceRule(
         text=rule,
         freq=freq,
         interval=_number("INTERVAL", parts.get("INTERVAL", "1"), 1, LARGEST_INTERVAL),
@@ -193,15 +193,17 @@ def _by_day(freq: Frequency, parts: dict[str, str]) -> frozenset[tuple[int, int]
     return frozenset(days)
 
 
-_DATE_OR_MOMENT = re.compile(r"[0-9]{8}(T[0-9]{6}Z?)?")
+_DATE_OR_DATE_TIME = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})(?:T([0-9]{2})([0-9]{2})([0-9]{2})(Z)?)?")
 
 
 def _until(value: str) -> datetime | date:
-    """A date, a wall time or a moment in UTC (RFC 5545 sections 3.3.4 and 3.3.5)."""
-    # The form is checked first: ISO 8601 has many more.
-    if form := _DATE_OR_MOMENT.fullmatch(value):
+    """A date, a wall time or a moment in UTC (RFC 5545 sections 3.3.4 and 3.3.5), with the leap second of RFC 3339."""
+    if form := _DATE_OR_DATE_TIME.fullmatch(value):
+        *numbers, zulu = form.groups()
+        year, month, day, hour, minute, second = (int(number or 0) for number in numbers)
         with suppress(ValueError):
-            return datetime.fromisoformat(value) if form[1] else date.fromisoformat(value)
+            last = date(year, month, day)
+            return last if form[4] is None else date_time(last, hour, minute, second, offset=UTC if zulu else None)
     detail = f"UNTIL is a date or a moment such as 20261231 or 20261231T225959Z, not {_quoted(value)}."
     raise RuleError("UNTIL", detail)
 
@@ -237,5 +239,5 @@ def _one_of(part: str, text: str, choices: tuple[_Choice, ...]) -> _Choice:
 
 
 def _quoted(text: str) -> str:
-    """Somebody's text, short and with nothing in it that a log or a page could stumble over."""
+    """A user's text, shortened and in ASCII."""
     return ascii(text if len(text) <= 20 else text[:20] + "...")

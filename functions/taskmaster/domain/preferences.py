@@ -1,6 +1,6 @@
 """What a user prefers: time zone, quiet hours, the hour of reminders for a day, where reminders are delivered. Pure.
 
-Wall times are HH:MM in the user's own zone. What a channel proves itself with (`secret`) is kept and shown to nobody.
+Wall times are HH:MM in the user's own zone. The `secret` of a channel is stored and never shown.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field
 
 from taskmaster.domain.channels import LONGEST_ADDRESS, LONGEST_URL, mail_address, signing_key, webhook_address
-from taskmaster.domain.task import Command, Record, Refused, TimeZone
+from taskmaster.domain.task import Command, FrozenModel, Refused, TimeZone
 
 
 def _usable(read: Callable[[str], object]) -> AfterValidator:
@@ -39,7 +39,7 @@ def _kept(pattern: str, what: str) -> AfterValidator:
 
 
 # Patterns that mean the same in every dialect of regular expressions: what \s stands for is another set in each. Those
-# of channels are what schemas have told since their release, and rough; taskmaster.channels says what is refused.
+# of channels are the rough ones of the released schemas; the module channels has the rules.
 _WALL_TIME = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
 _APART = r"\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 _MAIL_ADDRESS = rf"^[^{_APART}@<>()\[\],;:\\\"]{{1,64}}@[A-Za-z0-9.-]{{1,190}}$"
@@ -59,7 +59,7 @@ MailAddress = Annotated[
 ]
 
 
-class QuietHours(Record):
+class QuietHours(FrozenModel):
     """From one wall time to another, the second left out; it may cross midnight."""
 
     start: WallTime = Field(description="HH:MM, in the user's zone")
@@ -70,7 +70,7 @@ class QuietHours(Record):
         return start <= wall < end if start < end else wall >= start or wall < end
 
 
-class Webhook(Record):
+class Webhook(FrozenModel):
     """Reminders are POSTed there, signed with the secret by Standard Webhooks."""
 
     type: Literal["webhook"]
@@ -84,7 +84,7 @@ class Webhook(Record):
         return self.url
 
 
-class Mail(Record):
+class Mail(FrozenModel):
     """Reminders are mailed there."""
 
     type: Literal["mail"]
@@ -99,12 +99,12 @@ Channel = Annotated[Webhook | Mail, Field(discriminator="type")]
 
 
 def name_of(channel: Webhook | Mail) -> str:
-    """What a channel is called where its outcome is told: its type, and a digest of its address."""
+    """The name of a channel in outcomes: its type, and a digest of its address."""
     return f"{channel.type}-{hashlib.sha256(channel.target.encode()).hexdigest()[:12]}"
 
 
-class Preferences(Record):
-    """What holds for a user who has set nothing, unless a field says otherwise."""
+class Preferences(FrozenModel):
+    """The preferences of a user; the defaults are those of a user who has set nothing."""
 
     time_zone: str = "UTC"
     day_hour: str = "09:00"
@@ -113,9 +113,9 @@ class Preferences(Record):
 
     @classmethod
     def stored(cls, row: Mapping[str, Any]) -> Self:
-        """Those of a row. Its channels are taken as they are: they were checked when they were set, by rules of then.
+        """The preferences in a row. Its channels are not checked again: they were checked when they were set.
 
-        One that today's rules refuse fails alone, when it is used; its user can still see, keep and replace the others.
+        A channel that the present rules refuse fails when it is used; its user can still see and replace all channels.
         """
         kept = [(Mail if each["type"] == "mail" else Webhook).model_construct(**each) for each in row["channels"]]
         return cls.model_validate({**row, "channels": []}).model_copy(update={"channels": kept})
@@ -142,25 +142,25 @@ class Preferences(Record):
         return until
 
     def shown(self) -> "ShownPreferences":
-        """As their owner sees them: without secrets."""
+        """The preferences as their owner sees them: without secrets."""
         channels = [ShownWebhook(url=each.url) if isinstance(each, Webhook) else each for each in self.channels]
         return ShownPreferences(**{**self.model_dump(exclude={"channels"}), "channels": channels})
 
     def announced(self) -> "AnnouncedPreferences":
-        """As an event tells them: of the channels only the types, for an address may be as good as a secret."""
+        """The preferences in an event: of the channels only the types, since an address may be a secret too."""
         fields = self.model_dump(exclude={"channels"})
         return AnnouncedPreferences(**fields, channels=[channel.type for channel in self.channels])
 
 
-class ShownWebhook(Record):
+class ShownWebhook(FrozenModel):
     """A webhook without its secret."""
 
     type: Literal["webhook"] = "webhook"
     url: str
 
 
-class ShownPreferences(Record):
-    """What its owner sees: of a webhook everything but its secret."""
+class ShownPreferences(FrozenModel):
+    """The preferences as their owner sees them: of a webhook everything but its secret."""
 
     time_zone: str
     day_hour: str
@@ -168,7 +168,7 @@ class ShownPreferences(Record):
     channels: list[Annotated[ShownWebhook | Mail, Field(discriminator="type")]]
 
 
-class AnnouncedPreferences(Record):
+class AnnouncedPreferences(FrozenModel):
     """Data of preferences.updated."""
 
     time_zone: str
@@ -178,7 +178,7 @@ class AnnouncedPreferences(Record):
 
 
 class SetPreferences(Command):
-    """All of them anew: what is left out takes its default. A webhook sent without a secret keeps the one it has."""
+    """Replace all preferences: a field left out takes its default. A webhook without a secret keeps the stored one."""
 
     time_zone: TimeZone = Field(default="UTC", description="IANA name; what a task without a zone of its own gets")
     day_hour: WallTime = Field(
@@ -190,7 +190,7 @@ class SetPreferences(Command):
     )
 
     def applied_to(self, kept: Preferences) -> Preferences:
-        """What the user then prefers. Refused (422) where a secret is missing or a quiet time has no length."""
+        """The resulting preferences. Refused (422) where a secret is missing or a quiet time has no length."""
         if self.quiet_hours and self.quiet_hours.start == self.quiet_hours.end:
             raise Refused(422, "Quiet for no time", "quiet_hours must not end at the time at which they start.")
         if len({channel.target for channel in self.channels}) < len(self.channels):

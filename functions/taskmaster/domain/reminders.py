@@ -1,204 +1,60 @@
 """When a task reminds: moments before it is due, or moments of their own. Pure; every moment is aware, in UTC.
 
 A reminder is written as an ISO 8601 duration before the due time (PT30M, P1D) or as a moment (RFC 3339). Days and weeks
-are counted on the calendar of the task's zone, hours and less exactly, as RFC 5545 (3.3.6) has it. What is due on a day
-counts from the day's hour, never from midnight.
+are counted on the calendar of the task's zone, hours and less exactly, as RFC 5545 (3.3.6) has it. For a task that is
+due on a day they count from the user's hour of the day, never from midnight.
 """
 
-import re
-from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
-from taskmaster.domain.outcome import Outcome
-from taskmaster.domain.task import LATEST, Record, Refused, Task, in_utc, is_kept, moment_of
+from taskmaster import rfc3339
+from taskmaster.domain.task import LATEST, Refused, Task, in_utc, is_kept, moment_of
+from taskmaster.rfc3339 import Duration
 
 MOST = 50  # reminders of one task
 FURTHEST = timedelta(days=3660)  # before it is due
 AT_THE_DUE_TIME = "PT0S"
 
-MOST_TRIES = 8  # of one channel, over about ten hours
-_TRY_AGAIN_AFTER = (15, 60, 300, 900, 3600, 10_800, 21_600)  # seconds
 
-_DURATION = re.compile(
-    r"P(?:(\d{1,5})W)?(?:(\d{1,5})D)?(?:T(?=\d)(?:(\d{1,6})H)?(?:(\d{1,7})M)?(?:(\d{1,9})S)?)?", re.ASCII
-)
-
-
-class TimeBefore(NamedTuple):
-    """How long before the due time: days of the calendar, then exact seconds."""
-
-    days: int
-    seconds: int
-
-
-class ReminderDue(Task):
-    """Data of reminder.due: the task as it is, and which of its reminders rings. `late` is by more than a minute."""
-
-    reminder_id: str = Field(default="", description="which reminder rings; the webhook-id of its delivery")
-    remind_at: datetime | None = Field(default=None, description="the moment it is for")
-    late: bool = Field(default=False, description="whether it comes more than a minute after that moment")
-
-
-class ReminderOutcome(Record):
-    """Data of reminder.sent and reminder.failed: what became of it on every channel, and why it failed as a whole.
-
-    `called_at` is when the first channel was called: against `remind_at` it says how late that was.
-    """
-
-    task_id: int = Field(description="whose reminder it was")
-    reminder_id: str = Field(description="which reminder rang; the webhook-id of its delivery")
-    remind_at: datetime = Field(description="the moment it was for")
-    late: bool = Field(description="whether it came more than a minute after that moment")
-    channels: dict[str, dict[str, str]] = Field(
-        description="by channel: outcome (delivered, later or failed) and detail, why"
-    )
-    reason: str | None = Field(default=None, description="why it failed as a whole: stale, too old to be sent")
-    called_at: datetime | None = Field(default=None, description="when the first channel was called")
-
-
-class ReminderRow(Record):
-    """One ringing of a task: armed, fired, held back or to be tried again, and at last closed."""
-
-    reminder_id: str
-    task_id: int
-    moment: datetime
-    due_at: datetime
-    fired_at: datetime | None
-    attempts: int
-    outcomes: dict[str, dict[str, str]]
-    is_closed: bool
-
-    @property
-    def is_in_delivery(self) -> bool:
-        return self.fired_at is not None and not self.is_closed
-
-    def is_settled(self, channel: str) -> bool:
-        """Whether nothing more is to be tried on a channel."""
-        return self.outcomes.get(channel, {}).get("outcome") in ("delivered", "failed")
-
-    def due_again(self, channel: str) -> datetime | None:
-        """When a channel that said "later" is to be tried again; None for one that was not tried, or is settled."""
-        again = self.outcomes.get(channel, {}).get("again_at")
-        return None if again is None or self.is_settled(channel) else datetime.fromisoformat(again)
-
-    def tries(self, channel: str) -> int:
-        """How often a channel was tried. Rows of before channels were counted apart know the rounds alone."""
-        kept = self.outcomes.get(channel)
-        return 0 if kept is None else int(kept.get("tries", self.attempts))
-
-    def held_back(self, *, until: datetime) -> Self:
-        """The same reminder, due again later."""
-        return self.model_copy(update={"due_at": until, "fired_at": None})
-
-    def outcome_record(self, *, late: bool, called_at: datetime) -> ReminderOutcome:
-        return ReminderOutcome(
-            task_id=self.task_id,
-            reminder_id=self.reminder_id,
-            remind_at=self.moment,
-            late=late,
-            channels={
-                name: {"outcome": each["outcome"], "detail": each["detail"]} for name, each in self.outcomes.items()
-            },
-            called_at=called_at,
-        )
-
-
-class Move(NamedTuple):
-    """How far the reminders of a user follow a new hour of the day: those of tasks up to an id."""
-
-    after_task: int
-    asked_at: datetime
-
-
-def after_delivery(
-    row: ReminderRow, tried: Mapping[str, Outcome], *, now: datetime, channels: Collection[str] | None = None
-) -> tuple[ReminderRow, str | None]:
-    """A reminder after a round of delivery, and the event that follows.
-
-    It is sent with the first channel that took it, and a user without channels has the event itself. It failed when
-    every channel did. A channel that said "later" is tried again, a limited number of times, each on its own; one that
-    was held back comes again without a try less. `channels` are those that the user has by now: all that were tried,
-    unless given.
-    """
-    everything = {**row.outcomes, **{name: _noted(row, name, each, now) for name, each in tried.items()}}
-    was_sent = any(each["outcome"] == "delivered" for each in row.outcomes.values())
-    is_sent = any(each["outcome"] == "delivered" for each in everything.values()) or not everything
-    attempts = row.attempts + any(each.is_try for each in tried.values())
-    after = row.model_copy(update={"attempts": attempts, "outcomes": everything})
-    waiting = [again for name in (tried if channels is None else channels) if (again := after.due_again(name))]
-    update: dict[str, Any] = {"due_at": min(waiting), "fired_at": None} if waiting else {"is_closed": True}
-    event = None
-    if is_sent:
-        event = None if was_sent else "reminder.sent"
-    elif not waiting:
-        event = "reminder.failed"
-    return after.model_copy(update=update), event
-
-
-def _noted(row: ReminderRow, channel: str, tried: Outcome, now: datetime) -> dict[str, str]:
-    """What is kept of one try on one channel."""
-    tries = row.tries(channel) + tried.is_try
-    if tried.outcome != "later":
-        return {"outcome": tried.outcome, "detail": tried.detail}
-    if tried.is_try and tries >= MOST_TRIES:
-        return {"outcome": "failed", "detail": tried.detail}
-    wait = tried.seconds
-    if wait is None:
-        wait = _TRY_AGAIN_AFTER[min(max(tries, 1), len(_TRY_AGAIN_AFTER)) - 1]
-    again = now + timedelta(seconds=wait)
-    return {"outcome": "later", "detail": tried.detail, "tries": str(tries), "again_at": again.isoformat()}
-
-
-def parse(text: str) -> TimeBefore | datetime:
-    """A reminder as it is written, or kept. Raises ValueError, with a sentence, for what is none."""
-    if text[:1] == "P":
-        found = _DURATION.fullmatch(text)
-        if found is None or found.lastindex is None:
-            raise ValueError("must be a duration such as PT30M or P1D: weeks, days, hours, minutes and seconds")
-        weeks, days, hours, minutes, seconds = (int(number or 0) for number in found.groups())
-        before = TimeBefore(weeks * 7 + days, hours * 3600 + minutes * 60 + seconds)
+def parse_reminder(text: str) -> Duration | datetime:
+    """A reminder as text: how long before the due time, or at which moment. Raises ValueError with a sentence."""
+    if text[:1] in ("P", "p"):
+        before = rfc3339.duration(text)
         if timedelta(days=before.days, seconds=before.seconds) > FURTHEST:
             raise ValueError(f"must not lie more than {FURTHEST.days} days before the due time")
         return before
     try:
-        moment = datetime.fromisoformat(text)
+        return rfc3339.timestamp(text)
     except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
         raise ValueError(
             "must be a duration before the due time, such as PT30M, or a moment, before or after it, such as "
             "2026-11-24T09:00:00+01:00"
-        )
-    return moment
+        ) from None
 
 
 def _written(text: str) -> str:
-    parsed = parse(text.strip().upper())
-    return text.strip().upper() if isinstance(parsed, TimeBefore) else moment_text(in_utc(parsed))
-
-
-def moment_text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    parsed = parse_reminder(text.strip())
+    return text.strip().upper() if isinstance(parsed, Duration) else rfc3339.written(in_utc(parsed))
 
 
 def _duration(text: str) -> str:
-    if not isinstance(parse(text.strip().upper()), TimeBefore):
+    if not isinstance(parse_reminder(text.strip()), Duration):
         raise ValueError("must be a duration such as PT10M")
     return text.strip().upper()
 
 
-Duration = Annotated[str, Field(max_length=64, json_schema_extra={"format": "duration"}), AfterValidator(_duration)]
+DurationText = Annotated[str, Field(max_length=64, json_schema_extra={"format": "duration"}), AfterValidator(_duration)]
 Reminder = Annotated[str, Field(max_length=64, json_schema_extra={"format": "reminder"}), AfterValidator(_written)]
 Reminders = Annotated[list[Reminder], Field(max_length=MOST), AfterValidator(lambda given: list(dict.fromkeys(given)))]
 
 
 def check_reminders(task: Task) -> Task:
-    """The task, if its reminders have something to come before. Raises Refused (422)."""
-    if task.due is None and any(isinstance(parse(text), TimeBefore) for text in task.reminders or ()):
+    """The task, if it has a due time where its reminders need one. Raises Refused (422)."""
+    if task.due is None and any(isinstance(parse_reminder(text), Duration) for text in task.reminders or ()):
         raise Refused(422, "Nothing to come before", "A reminder before the due time needs due_at or due_on.")
     return task
 
@@ -206,7 +62,7 @@ def check_reminders(task: Task) -> Task:
 def moments(task: Task, *, day_hour: str) -> tuple[datetime, ...]:
     """When the task reminds, in order and each moment once, past ones included; a completed task does not.
 
-    `day_hour` is HH:MM in the task's zone. A snoozed task is quiet_until until its snooze ends, and reminds then.
+    `day_hour` is HH:MM in the task's zone. A snoozed task does not remind before its snooze ends, and reminds then.
     """
     if task.completed:
         return ()
@@ -217,17 +73,17 @@ def moments(task: Task, *, day_hour: str) -> tuple[datetime, ...]:
     return tuple(sorted(found))
 
 
-def later(moment: datetime, duration: str, *, zone: ZoneInfo) -> datetime:
-    """A moment and a duration further: days of the zone's calendar, then exact seconds. Aware, UTC."""
-    by = parse(duration)
-    assert isinstance(by, TimeBefore)
+def after_duration(moment: datetime, duration: str, *, zone: ZoneInfo) -> datetime:
+    """The moment a duration after another: days of the zone's calendar, then exact seconds. Aware, UTC."""
+    by = parse_reminder(duration)
+    assert isinstance(by, Duration)
     if by.days:
         moment = (_local(moment, zone) + timedelta(days=by.days)).replace(tzinfo=zone).astimezone(UTC)
     return moment + timedelta(seconds=by.seconds)
 
 
 def depends_on(task: Task) -> tuple[object, ...]:
-    """What its moments follow from, apart from the day's hour."""
+    """The fields of a task that its moments depend on, apart from the user's hour of the day."""
     return task.completed, task.due_at, task.due_on, task.time_zone, task.reminders, task.snoozed_until
 
 
@@ -236,7 +92,7 @@ def needs_day_hour(task: Task) -> bool:
 
 
 def _moment(text: str, task: Task, day_hour: str) -> datetime | None:
-    before = parse(text)
+    before = parse_reminder(text)
     if isinstance(before, datetime):
         return before.astimezone(UTC)
     if task.due is None:
@@ -254,7 +110,7 @@ def _moment(text: str, task: Task, day_hour: str) -> datetime | None:
 
 
 def kept_for_a_series(task: Task) -> list[str] | None:
-    """The task's reminders so that they fit another date: a moment as days from the due day, and its wall time."""
+    """The task's reminders relative to its date: a moment becomes days from the due day and a wall time."""
     if task.reminders is None or task.due is None:
         return task.reminders
     zone = ZoneInfo(task.time_zone)
@@ -262,9 +118,9 @@ def kept_for_a_series(task: Task) -> list[str] | None:
 
 
 def moved_to(written: list[str] | None, *, due: datetime | date, time_zone: str) -> list[str] | None:
-    """The reminders that a series keeps, as those of its occurrence on this date.
+    """The relative reminders of a series, for its occurrence on this date.
 
-    A moment before the years of what is kept has passed, and is left out. Raises OverflowError for one behind them.
+    A moment before the year 1970 is left out. Raises OverflowError for one after the year 9000.
     """
     if written is None:
         return None
@@ -275,8 +131,8 @@ def moved_to(written: list[str] | None, *, due: datetime | date, time_zone: str)
 
 
 def _relative(text: str, day: date, zone: ZoneInfo) -> str:
-    moment = parse(text)
-    if isinstance(moment, TimeBefore):
+    moment = parse_reminder(text)
+    if isinstance(moment, Duration):
         return text
     local = _local(moment, zone)
     return f"{(local.date() - day).days}@{local.time().isoformat()}"
@@ -290,7 +146,7 @@ def _absolute(text: str, day: date, zone: ZoneInfo) -> str | None:
     moment = moment_of(date.fromordinal(ordinal), _wall(wall), zone)
     if moment.year > LATEST:
         raise OverflowError("a reminder lies behind the years of what is kept")
-    return moment_text(moment) if is_kept(moment) else None
+    return rfc3339.written(moment) if is_kept(moment) else None
 
 
 def _day(task: Task, zone: ZoneInfo) -> date:

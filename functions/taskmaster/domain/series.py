@@ -1,6 +1,6 @@
-"""A series: what a recurring task repeats, how far it has come, and what an edit does to it. Pure.
+"""A series: what a recurring task repeats, its present position, and the effect of an edit. Pure.
 
-Which dates a rule falls on is in recurrence; here is what completing, reopening and editing mean for the series.
+The dates of a rule are in `recurrence`; here is the effect of completing, reopening and editing on the series.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 
 from taskmaster.domain import recurrence, reminders
-from taskmaster.domain.task import Record, RecurrenceFrom, Refused, Task, is_kept, moment_of
+from taskmaster.domain.recurring_task import local_day, local_start
+from taskmaster.domain.task import FrozenModel, RecurrenceFrom, Task, is_kept, moment_of
 
 _TEMPLATE = frozenset({"title", "description", "priority", "tags", "reminders"})
 DATE = frozenset({"due_at", "due_on", "time_zone"})
@@ -22,10 +23,10 @@ Scope = Literal["this", "following"]
 Due = datetime | date  # a moment, aware and in UTC; or a day. Of a start, a naive wall time; or a day
 
 
-class Series(Record):
-    """The truth about a recurring task; events only trigger. `head` is its open, or last completed, occurrence.
+class Series(FrozenModel):
+    """The state of a recurring task; events only trigger. `head` is its open, or last completed, occurrence.
 
-    Positions number the dates of the rule, those jumped over included: they are what COUNT counts. `anchor` is the
+    Positions number the dates of the rule, skipped ones included, as COUNT does. `anchor` is the
     position of the start, which is later than 1 after the dates of all following occurrences were moved.
     """
 
@@ -53,7 +54,7 @@ class Series(Record):
             series_id=task.series_id,
             recurrence_pattern=task.recurrence_pattern,
             recurrence_from=task.recurrence_from,
-            **_start(task),
+            **local_start(task),
             anchor=1,
             template=_template(task),
             head=task.occurrence,
@@ -111,7 +112,7 @@ class Series(Record):
             yield from takewhile(self._can_keep, (found.due for found in dates))
 
     def done_on(self, due: Due) -> datetime:
-        """A moment at which what is due then is done on its date."""
+        """A moment on the date of an occurrence: completed then, it is completed on its date."""
         if isinstance(due, datetime):
             return due
         return moment_of(due, time(12), ZoneInfo(self.time_zone))
@@ -163,11 +164,11 @@ class Series(Record):
         return self._with(head=self.head - 1, position=self.previous_position, ended_at=None)
 
     def edited(self, task: Task, *, was: Task, scope: Scope | None) -> Self:
-        """What an edit of the head means for those that follow.
+        """The series after an edit of its head.
 
         A pattern counts anew from here. Without a scope, new contents hold from here on and a new date for this one
-        alone, which keeps the anchor; "this" and "following" say so for both. What was changed for one alone before
-        stays that one's.
+        alone, which keeps the anchor; "this" and "following" decide for both. Earlier
+        changes of one occurrence alone stay with it.
         """
         changed = {name for name in type(task).model_fields if getattr(task, name) != getattr(was, name)}
         paused_at = (self.paused_at or task.updated_at) if task.recurrence_paused else None
@@ -184,28 +185,28 @@ class Series(Record):
         return edited._with(paused_at=paused_at, template=template)
 
     def _counted_from(self, task: Task, *, was: Task) -> Self:
-        """From the due date or from the completion, as the task has it now.
+        """The series counted from the due date or from the completion, as the task says.
 
         Where completions have led away from the dates of the rule, the head's is where it goes on from.
         """
         edited = self._with(recurrence_from=task.recurrence_from)
         if task.recurrence_from == "due" and was.due != self._own_date():
-            return edited._with(**_start(task), anchor=self.position)
+            return edited._with(**local_start(task), anchor=self.position)
         return edited
 
     def _dated(self, task: Task, *, was: Task) -> Self:
-        """With the task's date for all that follow; on the day that it had, only the time is another.
+        """The series with the task's date for all that follow; where the day is the same, only the time changes.
 
         So monthly from the 31st, moved to 10:00 on 28 February, is due on 31 March at 10:00.
         """
-        start = _start(task)
-        if _day(task) != _day(was):
+        start = local_start(task)
+        if local_day(task) != local_day(was):
             return self._with(**start, anchor=self.position)
         day = self.start.date() if isinstance(self.start, datetime) else self.start
         kept = _on_day(day, start["starts_at"] or start["starts_on"])
         return self._with(**{**start, "starts_at" if isinstance(kept, datetime) else "starts_on": kept})
 
-    def _dates(self, *, first: int, after: Due | None = None) -> Iterator[recurrence.Occurrence]:
+    def _dates(self, *, first: int, after: Due | None = None) -> Iterator[recurrence.RecurrenceInstance]:
         """The dates of the rule from a position on. Their own positions count from the anchor."""
         rule = _counting_from(self.anchor, recurrence.parse(self.recurrence_pattern))
         first -= self.anchor - 1
@@ -216,7 +217,7 @@ class Series(Record):
         return next((found.due for found in self._dates(first=self.position)), None)
 
     def _can_keep(self, due: Due) -> bool:
-        """Whether an occurrence of this date, with its reminders, lies within the years of what is kept."""
+        """Whether an occurrence of this date, with its reminders, lies within the years that are stored."""
         try:
             reminders.moved_to(self.template.get("reminders"), due=due, time_zone=self.time_zone)
         except OverflowError:
@@ -250,62 +251,16 @@ class Followed(Task):
         return cls(**successor.model_dump(), follows=task.task_id, skipped=skipped)
 
 
-def first_occurrence(task: Task) -> Task:
-    """The task as the first occurrence of a series, if it has a pattern."""
-    if task.recurrence_pattern is None:
-        return task
-    return task.model_copy(update={"series_id": task.task_id, "occurrence": 1})
-
-
-def alone(task: Task) -> Task:
-    """The task as one that nothing follows any more, which may begin a series anew."""
-    return task.model_copy(update={"recurrence_pattern": None, "recurrence_paused": False})
-
-
-def check_recurrence(task: Task, *, rule: bool = True) -> Task:
-    """The task, if its dates go together and, with `rule`, if its pattern is one. Raises Refused (422)."""
-    if task.due_at and task.due_on:
-        raise Refused(422, "Due twice", "A task is due at a moment (due_at) or on a day (due_on), not both.")
-    if task.recurrence_pattern is None:
-        if task.recurrence_paused:
-            raise Refused(422, "Nothing to pause", "Only a task with a recurrence_pattern can be paused.")
-        return task
-    if task.due is None:
-        raise Refused(422, "Nothing to recur from", "A recurrence_pattern needs due_at or due_on to start from.")
-    if rule:
-        _check_rule(task.recurrence_pattern, task)
-    return task
-
-
-def _check_rule(pattern: str, task: Task) -> None:
-    start = _start(task)
-    try:
-        recurrence.check(recurrence.parse(pattern), start["starts_at"] or start["starts_on"], ZoneInfo(task.time_zone))
-    except recurrence.RuleError as error:
-        raise Refused(422, "Not a recurrence", f"recurrence_pattern, {error.part}: {error.detail}") from None
-
-
-def _counting_from(anchor: int, rule: recurrence.Rule) -> recurrence.Rule:
+def _counting_from(anchor: int, rule: recurrence.RecurrenceRule) -> recurrence.RecurrenceRule:
     """The rule as it goes on at an anchor: COUNT less what came before."""
     return rule if rule.count is None else replace(rule, count=rule.count - anchor + 1)
 
 
-def _day(task: Task) -> date | None:
-    """The day on which a task is due, in its zone."""
-    return task.due_at.astimezone(ZoneInfo(task.time_zone)).date() if task.due_at else task.due_on
-
-
 def _on_day(day: date, start: Due) -> Due:
-    """The start moved to another day, its wall time kept."""
+    """The start on another day, at the same wall time."""
     return datetime.combine(day, start.time()) if isinstance(start, datetime) else day
 
 
-def _start(task: Task) -> dict[str, Any]:
-    """The due date as a local start: a naive wall time in the task's zone, or a day."""
-    local = task.due_at.astimezone(ZoneInfo(task.time_zone)).replace(tzinfo=None) if task.due_at else None
-    return {"time_zone": task.time_zone, "starts_at": local, "starts_on": task.due_on}
-
-
 def _template(task: Task) -> dict[str, Any]:
-    """What every further occurrence is made with."""
+    """The fields that every further occurrence gets."""
     return {**task.model_dump(include=set(_TEMPLATE)), "reminders": reminders.kept_for_a_series(task)}

@@ -1,6 +1,6 @@
 """The inbox: attempts counted, answers remembered, commands handled once, poison put aside, rows that go in time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -12,9 +12,9 @@ from create_task import CreateTask
 from taskmaster import runtime
 from taskmaster.database import retention
 from taskmaster.database.session import Busy, TooSlow, Unavailable
-from taskmaster.database.store import UserTransaction
+from taskmaster.database.user_transaction import UserTransaction
 from taskmaster.events import cloudevent
-from taskmaster.handling import idempotency, invocation
+from taskmaster.handling import attempts, idempotency
 from tests.support.function_pack import Event, Pack
 
 LIMIT = 10  # MAX_ATTEMPTS, as it is unless somebody sets it
@@ -63,10 +63,10 @@ def test_an_attempt_counts_before_anything_is_decoded(pack: Pack, monkeypatch: p
         raise Crash
 
     monkeypatch.setattr(cloudevent.Received, "event", property(crash))
-    for attempts in (1, 2, 3):
+    for attempt in (1, 2, 3):
         with pytest.raises(Crash):
             create(pack)
-        assert row(pack) == (attempts, None)
+        assert row(pack) == (attempt, None)
 
 
 def test_a_crash_in_the_middle_counts_and_leaves_nothing_else(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,6 +105,54 @@ def test_a_statement_that_takes_too_long_may_be_the_events_fault(pack: Pack, mon
     failing(monkeypatch, TooSlow("QueryCanceled"))
     assert create(pack) == 503
     assert row(pack) == (1, None)
+
+
+def test_an_attempt_has_committed_before_the_operation_begins(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def handler(command: CreateTask, work: Any) -> None:
+        seen.append(row(pack))  # by a connection of its own
+
+    monkeypatch.setattr("taskmaster.handling.invocation._begin", lambda decoded, work: handler(decoded.command, work))
+    assert create(pack) == 204
+    assert seen == [(1, None)]
+
+
+def between(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Let something happen once, when an attempt has been counted and before its command is handled."""
+    count = attempts.Attempts.count
+    left = [happens]
+
+    def counted(self: attempts.Attempts, arrival: Any) -> Any:
+        found = count(self, arrival)
+        if left:
+            left.pop()()
+        return found
+
+    monkeypatch.setattr(attempts.Attempts, "count", counted)
+
+
+@pytest.mark.parametrize("reads", [True, False], ids=["reads first", "writes only"])
+def test_what_is_answered_while_it_is_decoded_has_no_second_effect(
+    pack: Pack, monkeypatch: pytest.MonkeyPatch, reads: bool
+) -> None:
+    between(monkeypatch, lambda: pack.sql("UPDATE inbox SET status = 204 WHERE user_id = %(user)s", user=pack.user))
+    data = {"title": "x"} if reads else {"title": "x", "time_zone": "UTC"}
+    assert pack.event("create-task", "task.create", data, event_id="e").status_code == 204
+    assert pack.tasks() == []
+    assert pack.events() == []
+
+
+@pytest.mark.parametrize("reads", [True, False], ids=["reads first", "writes only"])
+def test_a_row_that_a_crash_of_the_database_took_is_counted_again(
+    pack: Pack, monkeypatch: pytest.MonkeyPatch, reads: bool
+) -> None:
+    between(monkeypatch, lambda: pack.sql("DELETE FROM inbox WHERE user_id = %(user)s", user=pack.user))
+    data = {"title": "x"} if reads else {"title": "x", "time_zone": "UTC"}
+    for _ in range(2):
+        assert pack.event("create-task", "task.create", data, event_id="e").status_code == 204
+    assert row(pack) == (1, 204)
+    assert len(pack.tasks()) == 1
 
 
 # Poison ---------------------------------------------------------------------------------------------------------------
@@ -148,7 +196,8 @@ def test_the_dead_letter_and_the_answer_are_one_transaction(pack: Pack, monkeypa
         create(pack)
     with monkeypatch.context() as patched:
         patched.setattr(
-            "taskmaster.database.store.SystemTransaction.answer_inbox", lambda *_: (_ for _ in ()).throw(Crash())
+            "taskmaster.database.system_transaction.SystemTransaction.answer_inbox",
+            lambda *_: (_ for _ in ()).throw(Crash()),
         )
         with pytest.raises(Crash):
             create(pack)
@@ -190,13 +239,13 @@ def test_an_event_that_was_answered_meanwhile_is_not_parked(pack: Pack, monkeypa
     with monkeypatch.context() as patched:
         failing(patched, RuntimeError("poison"))
         create(pack)
-    park = invocation.Invoker._park
+    park = attempts.Attempts._park
 
-    def late(self: invocation.Invoker, key: Any, *rest: Any) -> Any:
+    def late(self: attempts.Attempts, key: Any, *rest: Any) -> Any:
         pack.sql("UPDATE inbox SET status = 204 WHERE user_id = %(user)s", user=pack.user)
         return park(self, key, *rest)
 
-    monkeypatch.setattr(invocation.Invoker, "_park", late)
+    monkeypatch.setattr(attempts.Attempts, "_park", late)
     assert create(pack) == 204
     assert dead_letters(pack) == []
 
