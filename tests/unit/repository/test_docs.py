@@ -132,6 +132,16 @@ def test_the_code_map_has_every_room_and_where_to_start(folder: str) -> None:
         assert (ROOT / folder / inside / start.strip("`")).exists(), name
 
 
+def test_every_file_that_answers_a_question_exists() -> None:
+    answers = rows("architecture.md", "question", "file")
+    for question, answer in answers:
+        files = re.findall(r"[\w/.]+\.(?:py|sql)", answer)
+        assert files, question
+        for name in files:
+            assert any((ROOT / folder / name).is_file() for folder in ("", "functions/taskmaster")), name
+    assert len(answers) > 15
+
+
 @pytest.mark.parametrize("room", ROOMS, ids=lambda path: path.name)
 def test_the_face_of_a_room_is_a_docstring_that_names_where_to_start(room: Path) -> None:
     face = (room / "__init__.py").read_text(encoding="utf-8")
