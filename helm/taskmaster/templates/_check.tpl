@@ -1,6 +1,8 @@
-{{/* What a schema cannot say, all faults in one message: values that do not go together, and what the cluster lacks. */}}
+{{/* What values.schema.json cannot say, all faults in one message: values that do not fit each other, and what the cluster
+lacks. Settings that the functions read are not checked here: the functions, and the Jobs before them, check them when they
+start. */}}
 {{- define "taskmaster.check" -}}
-{{- $faults := concat (include "taskmaster.faultsOfForm" . | fromYamlArray) (include "taskmaster.faultsOfValues" . | fromYamlArray) (include "taskmaster.faultsOfFunctions" . | fromYamlArray) -}}
+{{- $faults := concat (include "taskmaster.faultsOfValues" . | fromYamlArray) (include "taskmaster.faultsOfFunctions" . | fromYamlArray) -}}
 {{- if .Values.checks -}}
 {{- $faults = concat $faults (include "taskmaster.faultsOfCluster" . | fromYamlArray) -}}
 {{- end -}}
