@@ -30,6 +30,11 @@
 {{- if $entry.alarm -}}
 {{- $alarms = append $alarms $name -}}
 {{- end -}}
+{{- range $annotation, $_ := $entry.annotations -}}
+{{- with get (include "taskmaster.ownAnnotations" $ | fromYaml) $annotation -}}
+{{- $faults = append $faults (printf "%s.annotations.%s: the chart sets this annotation. Set %s instead." $at $annotation .) -}}
+{{- end -}}
+{{- end -}}
 {{- $faults = concat $faults (include "taskmaster.faultsOfResources" (dict "at" (printf "%s.resources" $at) "resources" $function.resources) | fromYamlArray) -}}
 {{- end -}}
 {{- if gt (len $alarms) 1 -}}
@@ -38,4 +43,17 @@
 {{- $faults = append $faults "alarm.enabled is true, but no function has alarm: true, so every reminder would wait for the hourly call. Set alarm: true for dispatch-due-reminders, or alarm.enabled to false." -}}
 {{- end -}}
 {{- toYaml ($faults | uniq) -}}
+{{- end -}}
+
+{{/* The annotations of a revision that follow from values, and the value of each. YAML. */}}
+{{- define "taskmaster.ownAnnotations" -}}
+autoscaling.knative.dev/window: window
+autoscaling.knative.dev/min-scale: minScale
+autoscaling.knative.dev/minScale: minScale
+autoscaling.knative.dev/max-scale: maxScale
+autoscaling.knative.dev/maxScale: maxScale
+queue.sidecar.serving.knative.dev/cpu-resource-request: queueProxy.cpuRequest
+queue.sidecar.serving.knative.dev/memory-resource-request: queueProxy.memoryRequest
+queue.sidecar.serving.knative.dev/cpu-resource-limit: queueProxy.cpuLimit
+queue.sidecar.serving.knative.dev/memory-resource-limit: queueProxy.memoryLimit
 {{- end -}}

@@ -14,6 +14,11 @@
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- range $label, $_ := .Values.labels -}}
+{{- if regexMatch "^(app[.]kubernetes[.]io|helm[.]sh)/" $label -}}
+{{- $faults = append $faults (printf "labels.%s: Helm and the network policies find the chart's objects by this label. Use another name." $label) -}}
+{{- end -}}
+{{- end -}}
 {{- $faults = concat $faults (include "taskmaster.faultsOfTopics" . | fromYamlArray) -}}
 {{- $faults = concat $faults (include "taskmaster.faultsOfDelivery" .Values.kafka.delivery | fromYamlArray) -}}
 {{- $faults = concat $faults (include "taskmaster.faultsOfResources" (dict "at" "defaults.resources" "resources" .Values.defaults.resources) | fromYamlArray) -}}
