@@ -3,8 +3,8 @@
     with Platform(root=Path(".")) as platform:
         requests.get(f"{platform.url}/...", headers={"Authorization": f"Bearer {platform.token('ada')}"})
 
-Variables of the environment may name a database and a broker that run already, to use instead of the embedded ones. Which
-these are, and everything else that concerns the functions it runs and not Knative, is in taskmaster_setup.py.
+Variables of the environment may name a database and a broker that run already, to use instead of the embedded ones.
+taskmaster_setup.py has their names, and everything else that concerns the functions and not Knative.
 """
 
 from __future__ import annotations

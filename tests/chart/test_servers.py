@@ -52,7 +52,9 @@ def test_one_function_may_have_plain_functions_framework(tmp_path: Path) -> None
 
 
 def test_all_may_have_it_but_the_dead_letter_sink(tmp_path: Path) -> None:
-    values = with_values(tmp_path, defaults={"server": "functions-framework"}, functions={"create-task": {"server": "waitress"}})
+    values = with_values(
+        tmp_path, defaults={"server": "functions-framework"}, functions={"create-task": {"server": "waitress"}}
+    )
     commands = {name: container(render(*values), name)["command"] for name in FUNCTIONS}
     for kept in ("park-dead-letter", "create-task"):
         assert commands.pop(kept) == WAITRESS

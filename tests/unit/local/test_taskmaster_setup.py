@@ -28,13 +28,19 @@ def found_in(text: str) -> set[str]:
 
 def test_no_other_file_of_the_stand_in_names_anything_of_taskmaster() -> None:
     assert len(OTHERS) > 20
-    assert {str(file.relative_to(ROOT)): found_in(file.read_text()) for file in OTHERS if found_in(file.read_text())} == {}
+    assert {
+        str(file.relative_to(ROOT)): found_in(file.read_text()) for file in OTHERS if found_in(file.read_text())
+    } == {}
 
 
 def test_a_name_would_be_found() -> None:
     """A search that finds nothing would pass everything."""
     assert {"taskmaster", "MIGRATION_DATABASE_URL", "CLOCK_OFFSET_FILE"} <= found_in(ONE_FILE.read_text())
-    assert found_in("call create-task with KAFKA_TOPICS, taskmaster_user") == {"create-task", "KAFKA_TOPICS", "taskmaster"}
+    assert found_in("call create-task with KAFKA_TOPICS, taskmaster_user") == {
+        "create-task",
+        "KAFKA_TOPICS",
+        "taskmaster",
+    }
 
 
 def test_the_functions_can_read_what_is_made_up_for_them(tmp_path: Path) -> None:
