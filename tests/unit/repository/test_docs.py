@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from taskmaster.events.routes import TOPICS
 from taskmaster.settings import Settings
 from tests.support.documents import rows
 
@@ -161,6 +162,14 @@ def test_every_test_that_is_named_exists(document: Path) -> None:
         if not (ROOT / path).exists() or (name and f"def {name}(" not in (ROOT / path).read_text(encoding="utf-8"))
     ]
     assert missing == []
+
+
+@each_document
+def test_the_number_of_functions_and_of_topics_is_right(document: Path) -> None:
+    functions = len(list((ROOT / "functions").glob("*.py")))
+    right = {"functions": functions, "Services": functions, "topics": len(TOPICS)}
+    named = re.findall(r"\b(\d+) (?:small Python )?(functions|Services|topics)\b", document.read_text(encoding="utf-8"))
+    assert [(number, what) for number, what in named if int(number) != right[what]] == []
 
 
 def test_every_promise_names_a_test_that_proves_it() -> None:
