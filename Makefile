@@ -1,19 +1,19 @@
-# Every way in. `make demo` and `make test` need nothing but Python 3.11 to 3.14 and make.
+# The commands of the project. `make demo` and `make test` need Python 3.11 to 3.14 and make, and nothing else.
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.14 python3.11 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null && echo $$p && exit; \
 	done; echo python3)
 RUN := .venv/bin/python -m
 SUDO := $(shell test $$(id -u) = 0 || echo sudo)
-# What `make helm` puts there comes first.
+# The programs that `make helm` installs come first.
 export PATH := $(CURDIR)/.local/bin:$(PATH)
 BY ?= 1d
-# One more than there are processors: much of a test is waiting for a process to start or to sleep again.
+# One more than there are processors: tests often wait for a process to start or to end.
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 PORT ?= 8080
 SBOM ?= .local/sbom.cdx.json
 
-# The version of an image or a chart that is made here: a release gives its own, the manifests name this one.
+# The version of an image or a chart that is built here. A release sets its own; the manifests name this one.
 VERSION ?= 0.1.0
 IMAGE ?= taskmaster-functions:$(VERSION)
 BUILD ?= $(shell for b in docker podman buildah; do command -v $$b >/dev/null && $$b info >/dev/null 2>&1 && echo $$b && exit; done)
@@ -24,7 +24,7 @@ DIGEST ?=
 DIGEST_FILE ?= .local/digest
 VALUES ?=
 URL ?=
-# Where charts go, and whose signature an image must have: the address of the workflow that made it.
+# The registry of charts, and the signer that an image must have: the address of the workflow that built it.
 CHARTS ?=
 SIGNER ?=
 SIGNERS ?= https://token.actions.githubusercontent.com
@@ -39,10 +39,10 @@ ONLY ?=
 	pgbouncer kind test-cluster demo-cluster idle-cluster backing documents asyncapi fuzz fuzz-http workflows lint format lock sbom licences \
 	audit secrets clean
 
-help: ## Show what there is
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: .demo ## Tell the story: functions at zero, woken by requests and records, at zero again
+demo: .demo ## Show the whole system at work on this machine, from zero and back, with each claim checked
 	@$(RUN) knative.demo
 
 up: .demo ## Run everything on http://localhost:8080 until Ctrl-C
@@ -56,39 +56,39 @@ travel: .demo ## Move business time of what `make up` runs: make travel BY=31d
 token: .demo ## Print a token for what `make up` runs: make token USER=ada
 	@$(RUN) knative.local token $(USER)
 
-check: lint ## The inner loop: style, types, imports and unit tests
+check: lint ## Check style, types and imports, and run the unit tests: the inner loop
 	@$(RUN) pytest -n $(WORKERS) --dist worksteal -q tests/unit $(ARGS)
 
 test: .dev ## Run unit, contract and integration tests on a real PostgreSQL and broker
 	@$(RUN) pytest -n $(WORKERS) --dist worksteal -q $(ARGS)
 
-test-kafka: .dev ## Run what uses a broker on an Apache Kafka with SASL, TLS and ACLs (needs Java, Maven)
+test-kafka: .dev ## Run the tests that use a broker on an Apache Kafka with SASL, TLS and ACLs (needs Java, Maven)
 	@$(RUN) pytest -n 2 --dist worksteal -q --broker=kafka --timeout 300 tests/contract tests/integration tests/platform tests/programs/apache_kafka $(ARGS)
 
-test-compose: .dev ## The same on a Redpanda and a PostgreSQL of Docker: tests/compose.yaml
+test-compose: .dev ## Run the same tests on a Redpanda and a PostgreSQL in Docker (tests/compose.yaml)
 	@docker compose version >/dev/null 2>&1 || { echo "make test-compose: needs Docker with its compose plugin; make test and make test-kafka do without" >&2; exit 1; }
 	@docker compose --file tests/compose.yaml up --wait
 	@set -a; . tests/compose.env; set +a; \
 		$(RUN) pytest -q --broker=given --timeout 300 tests/contract tests/integration tests/platform $(ARGS); \
 		status=$$?; docker compose --file tests/compose.yaml down --volumes; exit $$status
 
-chaos: .dev ## Kill everything, then check every promise: make chaos SECONDS=600 COMMANDS=10000 SEED=7 (needs Java, Maven)
+chaos: .dev ## Kill every part at random, then check every promise: make chaos SECONDS=600 COMMANDS=10000 SEED=7 (needs Java, Maven)
 	@$(RUN) tests.programs.chaos run --seconds $(SECONDS) --commands $(COMMANDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 attack: .dev ## Measure what a hostile user, receiver or client costs another user: make attack SECONDS=60 ONLY=full-speed SEED=7
 	@$(RUN) tests.programs.attack --seconds $(SECONDS) $(foreach name,$(ONLY),--only $(name)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-bench: .dev ## Measure against the usual design, side by side, and how late reminders are
+bench: .dev ## Measure rate, latency and start beside the usual design, and how late reminders are
 	@$(RUN) tests.programs.bench
 	@$(RUN) tests.programs.bench.reminders
 
-manifests: .dev ## Render the chart into knative/ and eventing/, after a change of its values (needs helm)
+manifests: .dev ## Render the chart into knative/ and eventing/, and write its README, after a change of the chart (needs helm)
 	@$(RUN) helm.manifests
 
-helm: ## Install helm into .local/bin, in the version that is tested (needs Go)
+helm: ## Install helm into .local/bin, in the tested version (needs Go)
 	@GOBIN=$(CURDIR)/.local/bin go install helm.sh/helm/v3/cmd/helm@$$(sed -n 's/^VERSION = "\(.*\)"/\1/p' helm/command.py)
 
-pgbouncer: ## Install PgBouncer, for its test: the one part that comes in no wheel (Debian, Ubuntu)
+pgbouncer: ## Install PgBouncer, for its test: no Python wheel has it (Debian, Ubuntu)
 	@command -v pgbouncer >/dev/null || { $(SUDO) apt-get update -qq && \
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends pgbouncer >/dev/null; }
 
@@ -103,13 +103,13 @@ push: ## Build and push for both processors, with SBOM and provenance: make push
 	@sed -n 's/.*"containerimage.digest": *"\([^"]*\)".*/\1/p' $(DIGEST_FILE).json > $(DIGEST_FILE)
 	@test -s $(DIGEST_FILE)
 
-sign: ## Sign an image or a chart as the workflow that made it: make sign IMAGE= DIGEST= (needs cosign)
+sign: ## Sign an image or a chart with the identity of the workflow: make sign IMAGE= DIGEST= (needs cosign)
 	@cosign sign --yes "$(IMAGE)@$(DIGEST)"
 
-attest: ## Attest what an image is made of: make attest IMAGE= DIGEST= SBOM=FILE (needs cosign)
+attest: ## Attach a signed SBOM to an image: make attest IMAGE= DIGEST= SBOM=FILE (needs cosign)
 	@cosign attest --yes --type cyclonedx --predicate $(SBOM) "$(IMAGE)@$(DIGEST)"
 
-verify: ## Check who signed an image: make verify IMAGE= DIGEST= SIGNER=https://.../release.yaml@refs/tags/v1.2.3 (needs cosign)
+verify: ## Check that an image has the right signer: make verify IMAGE= DIGEST= SIGNER=https://.../release.yaml@refs/tags/v1.2.3 (needs cosign)
 	@cosign verify "$(IMAGE)@$(DIGEST)" --certificate-identity "$(SIGNER)" --certificate-oidc-issuer $(SIGNERS) >/dev/null
 
 chart: ## Package and push the chart: make chart CHARTS=registry.example.com/charts VERSION= DIGEST_FILE= (needs helm)
@@ -119,42 +119,42 @@ chart: ## Package and push the chart: make chart CHARTS=registry.example.com/cha
 	@sed -n 's/^Digest: *//p' $(DIGEST_FILE).txt > $(DIGEST_FILE)
 	@test -s $(DIGEST_FILE)
 
-deploy: .dev ## Install an image by its digest, try it, go back if it fails: make deploy NAMESPACE= IMAGE= DIGEST= VALUES= URL=
+deploy: .dev ## Deploy an image by its digest, test it, roll back if the test fails: make deploy NAMESPACE= IMAGE= DIGEST= VALUES= URL=
 	@$(RUN) helm.deploy --namespace "$(NAMESPACE)" --image "$(IMAGE)" --digest "$(DIGEST)" \
 		$(foreach file,$(VALUES),--values $(file)) $(if $(URL),--url $(URL)) $(ARGS)
 
 kind: ## Make a kind cluster with Knative and a domain, and print how its pods reach this machine (needs Docker, kind)
 	@knative/platform/kind.sh
 
-test-cluster: .dev ## Install the chart on the cluster that kubectl points at, try everything there, take it away again
+test-cluster: .dev ## Install the chart on the cluster that kubectl points at, run the tests there, delete it
 	@$(RUN) pytest -v -x -p no:cacheprovider tests/cluster $(ARGS)
 
-demo-cluster: .demo ## Watch the functions of a cluster wake from zero and go back: make demo-cluster NAMESPACE=taskmaster
+demo-cluster: .demo ## Show how the functions of a cluster start from zero and stop again: make demo-cluster NAMESPACE=taskmaster
 	@$(RUN) knative.cluster.demo $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(ARGS)
 
-idle-cluster: .demo ## Count the pod-seconds of functions that nobody calls: make idle-cluster MINUTES=60
+idle-cluster: .demo ## Count the pod-seconds of the functions while nobody calls them: make idle-cluster MINUTES=60
 	@$(RUN) knative.cluster.idle --minutes $(MINUTES) $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(ARGS)
 
-backing: .demo ## Lend a cluster a throw-away PostgreSQL and broker on this machine: make backing HOST=172.18.0.1
+backing: .demo ## Run a temporary PostgreSQL and broker on this machine for a cluster: make backing HOST=172.18.0.1
 	@$(RUN) knative.cluster.backing $(if $(HOST),--host $(HOST)) $(ARGS)
 
 documents: .dev ## Write the OpenAPI and AsyncAPI documents and the schemas of the events from the code
 	@PYTHONPATH=functions $(RUN) tests.programs.specifications $(ARGS)
 
-asyncapi: ## Check the AsyncAPI document by its reference parser (needs Node.js)
+asyncapi: ## Check the AsyncAPI document with its reference parser (needs Node.js)
 	@npm --prefix tests/programs/specifications/parser ci --ignore-scripts --no-audit --no-fund --silent
 	@node tests/programs/specifications/parser/check.js eventing/schemas/asyncapi.yaml
 
-fuzz: .fuzz ## Let a fuzzer look for bytes that break a decoder: make fuzz SECONDS=600
+fuzz: .fuzz ## Search for bytes that break a decoder, with a fuzzer: make fuzz SECONDS=600
 	@PYTHONPATH=functions $(RUN) tests.programs.fuzz $(SECONDS)
 
-fuzz-http: .dev ## Let schemathesis look for calls that break the OpenAPI document: make fuzz-http SECONDS=600
+fuzz-http: .dev ## Search for calls that break the OpenAPI document, with schemathesis: make fuzz-http SECONDS=600
 	@FUZZ_SECONDS=$(SECONDS) $(RUN) pytest -q tests/contract/test_openapi.py -k schemathesis $(ARGS)
 
-workflows: ## Check the workflows of .github by actionlint (needs Go)
+workflows: ## Check the workflows of .github with actionlint (needs Go)
 	@go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.8
 
-lint: .dev ## Check style, types and which way imports run
+lint: .dev ## Check style, types and the layers of imports
 	@$(RUN) ruff check .
 	@$(RUN) ruff format --check --quiet .
 	@$(RUN) mypy functions knative helm tests
@@ -162,11 +162,11 @@ lint: .dev ## Check style, types and which way imports run
 	@.venv/bin/hadolint Dockerfile tests/cluster/hello/Dockerfile
 	@.venv/bin/shellcheck .ci/run knative/platform/*.sh
 
-format: .dev ## Put the code in shape
+format: .dev ## Format the code, and fix what ruff can fix
 	@$(RUN) ruff check --fix-only --quiet .
 	@$(RUN) ruff format --quiet .
 
-lock: .dev ## Renew the lock files from pyproject.toml
+lock: .dev ## Write the lock files anew from pyproject.toml
 	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		pyproject.toml --extra dev -o tests/requirements.txt $(ARGS)
 	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
@@ -178,22 +178,22 @@ lock: .dev ## Renew the lock files from pyproject.toml
 	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		--group supply-chain -c tests/requirements.txt -o tests/programs/supply_chain/requirements.txt
 
-sbom: .supply-chain ## Write a CycloneDX bill of what the image is made of: make sbom SBOM=FILE
+sbom: .supply-chain ## Write the SBOM of the image, in CycloneDX: make sbom SBOM=FILE
 	@mkdir -p $(dir $(SBOM))
 	@$(RUN) cyclonedx_py requirements functions/requirements.txt --pyproject pyproject.toml \
 		--mc-type application --output-reproducible --output-format JSON --output-file $(SBOM) 2>/dev/null
 	@echo "$(SBOM)"
 
-licences: .dev ## Check the licences of what the image is made of
+licences: .dev ## Check the licences of the packages in the image
 	@$(RUN) tests.programs.supply_chain.licences
 
-audit: .supply-chain ## Look for known vulnerabilities in every lock file (asks a service)
+audit: .supply-chain ## Search every lock file for packages with known vulnerabilities (asks a service)
 	@$(RUN) tests.programs.supply_chain.audit
 
-secrets: ## Look for secrets in the tree and its history (needs Go)
+secrets: ## Search the files and the git history for secrets (needs Go)
 	@$(PYTHON) -m tests.programs.supply_chain.secrets
 
-clean: ## Forget the virtual environment and the local database
+clean: ## Delete the virtual environment and the local database
 	@rm -rf .venv .local
 
 .PHONY: .demo .dev .supply-chain .fuzz

@@ -9,16 +9,28 @@ from taskmaster.settings import Settings
 FILE = CHART / "values.schema.json"
 # What the server reads beside the settings, and is of use on a cluster.
 _SERVER = {"THREADS": {"type": "integer", "minimum": 1, "maximum": 1000}}
+# What a Secret has, the chart makes from other values, or only a laptop needs: refused under `settings`.
+_NOT_HERE = {
+    *("DATABASE_URL", "SYSTEM_DATABASE_URL", "MIGRATION_DATABASE_URL", "SMTP_URL"),
+    *("KAFKA_SASL_USERNAME", "KAFKA_SASL_PASSWORD", "KAFKA_SASL_MECHANISM"),
+    *("KAFKA_BOOTSTRAP_SERVERS", "KAFKA_SECURITY_PROTOCOL", "KAFKA_TOPICS"),
+    *("KAFKA_SSL_CAFILE", "KAFKA_SSL_CERTFILE", "KAFKA_SSL_KEYFILE", "REMINDER_ALARM"),
+    *("CLOCK_OFFSET_FILE", "KUBERNETES_API_URL"),
+}
 _KEPT = ("type", "enum", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "description")
 
 
 def settings_schema() -> dict[str, Any]:
     """JSON Schema of the settings by the names of their variables; an empty text leaves one out."""
     fields = Settings.model_json_schema()["properties"]
+    assert {name.lower() for name in _NOT_HERE} <= fields.keys()
     return {
         "type": "object",
         "additionalProperties": False,
-        "properties": {**{name.upper(): _field(field) for name, field in fields.items()}, **_SERVER},
+        "properties": {
+            **{name.upper(): _field(field) for name, field in fields.items() if name.upper() not in _NOT_HERE},
+            **_SERVER,
+        },
     }
 
 

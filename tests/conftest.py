@@ -11,6 +11,9 @@ from tests.support import brokers, tokens
 from tests.support.brokers import Kafka
 from tests.support.command_line import taskmaster
 from tests.support.function_pack import Pack
+from tests.support.skipped import pytest_terminal_summary
+
+__all__ = ["pytest_terminal_summary"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import click
 
-from knative.local import secrets
+from knative.local import taskmaster_setup
 from knative.local.embedded import EmbeddedError, broker, postgres
+from knative.local.secrets import Passwords, Secrets
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -38,8 +39,9 @@ def main(host: str, data: Path, database_port: int, broker_port: int) -> None:
             postgres(data, host=host, port=database_port) as server,
             broker(host=host, port=broker_port) as bootstrap_servers,
         ):
-            passwords = secrets.Passwords(data / "passwords.json")
-            made = secrets.make_up(secrets.create_database(server.url, passwords), {}, passwords)
+            passwords = Passwords(data / "passwords.json")
+            owner_url = taskmaster_setup.create_database(server.url, passwords)
+            made = taskmaster_setup.database_secrets(owner_url, passwords)
             click.echo("\n".join(_how_to_install(data, made, port=server.port, brokers=bootstrap_servers)))
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: None)
@@ -59,13 +61,13 @@ def _is_ours(host: str) -> bool:
     return True
 
 
-def _how_to_install(data: Path, made: secrets.Secrets, *, port: int, brokers: str) -> list[str]:
+def _how_to_install(data: Path, made: Secrets, *, port: int, brokers: str) -> list[str]:
     """The shell commands that make the Secrets, without a password in them, and the values that go with them."""
     lines = ["# The Secrets, once the namespace is there:"]
-    for name in ("taskmaster-database", "taskmaster-database-owner"):
+    for name, content in made.items():
         file = data / f"{name}.env"
         file.touch(mode=0o600)
-        file.write_text("".join(f"{key}={value}\n" for key, value in made[name].items()))
+        file.write_text("".join(f"{key}={value}\n" for key, value in content.items()))
         lines.append(f"kubectl create secret generic {name} --from-env-file={shlex.quote(str(file))}")
     values = data / "values.yaml"
     values.write_text(f"database:\n  port: {port}\nkafka:\n  bootstrapServers: ['{brokers}']\n")

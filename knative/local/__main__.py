@@ -14,9 +14,10 @@ from pathlib import Path
 import click
 import requests
 
+from knative.local import taskmaster_setup
 from knative.local.embedded import EmbeddedError
 from knative.local.fields import ManifestError
-from knative.local.identity_provider import IdentityProvider, WrongKeyError
+from knative.local.identity_provider import WrongKeyError
 from knative.local.jobs import JobFailedError
 from knative.local.logs import LogStream, StreamHandler
 from knative.local.up import ENVIRONMENT, IDENTITY_KEY, Platform
@@ -73,7 +74,7 @@ def up(port: int, root: Path, state: Path | None, as_json: bool) -> None:
 @_root_option
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def run(root: Path, command: tuple[str, ...]) -> None:
-    """Run COMMAND with the functions' own settings, such as `run taskmaster dead-letters list`."""
+    """Run COMMAND with the functions' own settings and logins."""
     scripts = str(Path(sys.executable).parent)
     path = os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)])
     environment = {**os.environ, "PATH": path, **_environment(root / ".local")}
@@ -91,11 +92,12 @@ def run(root: Path, command: tuple[str, ...]) -> None:
 def token(root: Path, state: Path | None, days: int, user: str) -> None:
     """Print a token that speaks for USER, of the identity provider of what `up` runs."""
     state = state or root / ".local"
-    issuer, key = _environment(state)["OIDC_ISSUER"], state / IDENTITY_KEY
+    issuer, key = taskmaster_setup.issuer_of(_environment(state)), state / IDENTITY_KEY
     try:
         if not key.exists():
             raise WrongKeyError(f"{key} is gone: start `python -m knative.local up` again, which makes another")
-        click.echo(IdentityProvider(key, issuer=issuer).token(user, seconds=days * 86_400))
+        provider = taskmaster_setup.identity_provider(key, issuer=issuer)
+        click.echo(provider.token(user, seconds=days * 86_400))
     except (ValueError, WrongKeyError) as error:
         raise click.ClickException(str(error)) from None
 

@@ -1,7 +1,7 @@
 """The way in from outside: one address, that leads to the functions by the HTTPRoute's paths or by their own hosts.
 
-    http://localhost:8080/tasks               by method and path, as the HTTPRoute says
-    http://create-task.localhost:8080/        the function itself, as Knative's ingress does
+    http://localhost:8080/...                 by method and path, as the HTTPRoute says
+    http://NAME.localhost:8080/               the function itself, as Knative's ingress does
     http://localhost:8080/-/status            what runs, for the one who runs it
     http://localhost:8080/.well-known/...     the identity provider, whose issuer this address is
 
@@ -120,7 +120,7 @@ def _matches(route: Route, method: str, path: str) -> bool:
         return path == route.path
     if route.path_type == "RegularExpression":
         return re.fullmatch(route.path, path) is not None
-    # A prefix is one of whole segments: /tasks matches /tasks/7 and not /tasksheet.
+    # A prefix is one of whole segments: /a matches /a/7 and not /ab.
     prefix = route.path.rstrip("/")
     return path == prefix or path.startswith(prefix + "/")
 

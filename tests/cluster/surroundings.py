@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from knative.cluster.kubectl import ClusterError, Json, Kubectl
-from knative.local import secrets
+from knative.local import taskmaster_setup
 from knative.local.postgresql import postgres
+from knative.local.secrets import Passwords, Secrets
 from tests.programs.apache_kafka import SUPERUSER, ApacheKafka
 
 
@@ -20,7 +21,7 @@ class Surroundings:
 
     address: str
     owner_url: str
-    secrets: secrets.Secrets
+    secrets: Secrets
     kafka: ApacheKafka
 
     def objects(self) -> list[Json]:
@@ -63,8 +64,9 @@ def surroundings(kubectl: Kubectl, directory: Path) -> Iterator[Surroundings]:
         ApacheKafka(directory / "kafka", listen="0.0.0.0", advertised=address) as kafka,
     ):
         kafka.set_password(SUPERUSER)
-        owner_url = secrets.create_database(server.url, secrets.Passwords(directory / "passwords.json"))
-        made_up = secrets.make_up(owner_url, {}, secrets.Passwords(directory / "passwords.json"))
+        passwords = Passwords(directory / "passwords.json")
+        owner_url = taskmaster_setup.create_database(server.url, passwords)
+        made_up = taskmaster_setup.database_secrets(owner_url, passwords)
         yield Surroundings(address=address, owner_url=owner_url, secrets=made_up, kafka=kafka)
 
 

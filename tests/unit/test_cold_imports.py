@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from knative.local.identity_provider import IdentityProvider
+from knative.local import taskmaster_setup
 from knative.local.processes import base_environment, free_port
 from knative.local.web import WebServer
 from tests.support.function_pack import FUNCTIONS
@@ -93,10 +93,10 @@ def cold_modules(environment: dict[str, str], token: str) -> set[str]:
 def test_a_cold_create_imports_what_it_needs_and_nothing_else(environment: dict[str, str], tmp_path: Path) -> None:
     """With a token of an issuer whose keys are found by discovery, as on a laptop and on a cluster."""
     port = free_port()
-    provider = IdentityProvider(tmp_path / "key.pem", issuer=f"http://localhost:{port}")
+    provider = taskmaster_setup.identity_provider(tmp_path / "key.pem", issuer=f"http://localhost:{port}")
     web = WebServer(provider, port=port)
     try:
-        found = {**environment, "OIDC_JWKS": "", **provider.settings}
+        found = {**environment, "OIDC_JWKS": "", **taskmaster_setup.identity_settings(provider)}
         modules = cold_modules(found, provider.token("cold", seconds=60))
     finally:
         web.stop()

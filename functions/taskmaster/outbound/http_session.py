@@ -79,6 +79,10 @@ def session(
             super().init_poolmanager(*arguments, **named)
             self.poolmanager.pool_classes_by_scheme = pools
 
+        def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+            # An authority named here (REQUESTS_CA_BUNDLE) would be added to the context, which other calls share.
+            return super().build_connection_pool_key_attributes(request, verify if ssl_context is None else True, cert)
+
         def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
             if ssl_context is None:
                 super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]

@@ -42,10 +42,7 @@ def session(deadline: "Deadline") -> "requests.Session":
     """For requests to the API until a deadline, verified as `trusted` says."""
     from taskmaster.outbound import http_session
 
-    asking = http_session.session(deadline, ssl_context=trusted())
-    if (_ACCOUNT / "ca.crt").exists():
-        asking.verify = str(_ACCOUNT / "ca.crt")
-    return asking
+    return http_session.session(deadline, ssl_context=trusted())
 
 
 def serves(url: str, *, api: str) -> bool:

