@@ -7,7 +7,7 @@ import copy
 import itertools
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -105,14 +105,24 @@ class _FakeInbox:
     def count_attempt(self, key: InboxKey, digest: bytes, keep: timedelta) -> InboxRow:
         known = self._tables.inbox.get(key)
         if known is None:
-            receipt = InboxRow(attempts=1, status=None, answer=None, digest=digest)
+            row = InboxRow(attempts=1, status=None, answer=None, digest=digest)
         else:
-            receipt = known._replace(attempts=known.attempts + (known.status is None))
-        self._tables.inbox[key] = receipt
-        return receipt
+            row = known._replace(attempts=known.attempts + (known.status is None))
+        self._tables.inbox[key] = row
+        return row
+
+    count_attempt_and_commit = count_attempt
+
+    def count_attempt_later(
+        self, key: InboxKey, digest: bytes, keep: timedelta, check: Callable[[InboxRow], None]
+    ) -> None:
+        check(self.count_attempt(key, digest, keep))
 
     def lock_inbox(self, key: InboxKey) -> InboxRow | None:
         return self._tables.inbox.get(key)
+
+    def lock_inbox_later(self, key: InboxKey, check: Callable[[InboxRow | None], None]) -> None:
+        check(self.lock_inbox(key))
 
     def answer_inbox(
         self, key: InboxKey, status: int, answer: dict[str, Any] | None, digest: bytes | None = None

@@ -1,5 +1,6 @@
 """The rows that both logins write: what was received, in the inbox, and what is to be published, in the outbox."""
 
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -40,13 +41,37 @@ class InboxTransaction:
 
     def count_attempt(self, key: InboxKey, digest: bytes, keep: timedelta) -> InboxRow:
         """Count a delivery in. Waits for another one of the same command; raises Busy when that takes too long."""
-        parameters = {**key._asdict(), "digest": digest, "keep": keep}
-        [row] = self._session.fetch(_INBOX["count_attempt"], parameters, tuple_row)
+        [row] = self._session.fetch(_INBOX["count_attempt"], _attempt(key, digest, keep), tuple_row)
         return InboxRow._make(row)
 
+    def count_attempt_and_commit(self, key: InboxKey, digest: bytes, keep: timedelta) -> InboxRow:
+        """The same, and the end of the transaction, in one round trip."""
+        [row] = self._session.fetch_and_commit(_INBOX["count_attempt"], _attempt(key, digest, keep), tuple_row)
+        return InboxRow._make(row)
+
+    def count_attempt_later(
+        self, key: InboxKey, digest: bytes, keep: timedelta, check: Callable[[InboxRow], None]
+    ) -> None:
+        """Count a delivery in with the next read. `check` is given the row before the transaction commits.
+
+        What `check` raises rolls the transaction back.
+        """
+        parameters = _attempt(key, digest, keep)
+        self._session.check_later(
+            _INBOX["count_attempt"], parameters, tuple_row, lambda rows: check(InboxRow._make(rows[0]))
+        )
+
     def lock_inbox(self, key: InboxKey) -> InboxRow | None:
-        rows = self._session.fetch(_INBOX["lock_inbox"], key._asdict(), tuple_row)
-        return InboxRow._make(rows[0]) if rows else None
+        return _first(self._session.fetch(_INBOX["lock_inbox"], key._asdict(), tuple_row))
+
+    def lock_inbox_later(self, key: InboxKey, check: Callable[[InboxRow | None], None]) -> None:
+        """Lock a row with the next read. `check` is given the row, or None, before the transaction commits.
+
+        What `check` raises rolls the transaction back.
+        """
+        self._session.check_later(
+            _INBOX["lock_inbox"], key._asdict(), tuple_row, lambda rows: check(_first(rows))
+        )
 
     def answer_inbox(
         self, key: InboxKey, status: int, answer: dict[str, Any] | None, digest: bytes | None = None
@@ -67,6 +92,14 @@ class InboxTransaction:
         self._session.later(_REMINDERS["read_alarm_until_commit"])
         parameters = {**outbox_row(event), "moment": moment, "now": now}
         self._session.later(_REMINDERS["insert_outbox_unless_awaited"], parameters)
+
+
+def _attempt(key: InboxKey, digest: bytes, keep: timedelta) -> dict[str, Any]:
+    return {**key._asdict(), "digest": digest, "keep": keep}
+
+
+def _first(rows: Sequence[tuple[Any, ...]]) -> InboxRow | None:
+    return InboxRow._make(rows[0]) if rows else None
 
 
 def outbox_row(event: Outgoing) -> dict[str, Any]:

@@ -7,13 +7,13 @@ What carries a secret goes by itself, with real parameters: the server may log a
 """
 
 import select
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, LiteralString, TypeVar
+from typing import Any, LiteralString, NamedTuple, TypeVar
 
 import psycopg
 from psycopg import ClientCursor, Connection, errors, sql
-from psycopg.rows import RowFactory, tuple_row
+from psycopg.rows import RowFactory
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from taskmaster.errors import TaskmasterError
@@ -39,6 +39,13 @@ class StatementFailed(TaskmasterError):
     """The database refused a statement, which is an error in this code. Says which kind, without any value."""
 
 
+class _Receiver(NamedTuple):
+    """What takes the rows of a statement that waits."""
+
+    rows: RowFactory[Any]
+    receive: Callable[[list[Any]], None]
+
+
 class Session:
     """One transaction. What `later` is given goes out with the next read, or with the commit."""
 
@@ -46,74 +53,88 @@ class Session:
         self._connection = connection
         self._binder = ClientCursor(connection)
         self._waiting = ["BEGIN"]
+        self._receivers: dict[int, _Receiver] = {}  # by the index of their statement in what waits
+        self._decides = False  # whether a receiver may refuse the commit
 
     def later(self, query: Query, parameters: Parameters | None = None) -> None:
         """Queue a statement whose result nobody reads."""
         self._waiting.append(self._binder.mogrify(query, parameters))
 
+    def fetch_later(
+        self, query: Query, parameters: Parameters, rows: RowFactory[_Row], receive: Callable[[list[_Row]], None]
+    ) -> None:
+        """Queue a query. `receive` is called with its rows when they arrive: with the next read, or with the commit."""
+        self._receivers[len(self._waiting)] = _Receiver(rows, receive)
+        self.later(query, parameters)
+
+    def check_later(
+        self, query: Query, parameters: Parameters, rows: RowFactory[_Row], check: Callable[[list[_Row]], None]
+    ) -> None:
+        """The same, and the transaction does not commit before `check` has returned. What it raises rolls back."""
+        self.fetch_later(query, parameters, rows, check)
+        self._decides = True
+
     def fetch(self, query: Query, parameters: Parameters, rows: RowFactory[_Row]) -> list[_Row]:
         """The rows of a query, after everything that waits."""
-        self.later(query, parameters)
-        return self._send(rows).fetchall()
+        [found] = self.fetch_each([(query, parameters, rows)])
+        return found
 
     def fetch_each(self, reads: Sequence[tuple[Query, Parameters, RowFactory[Any]]]) -> list[list[Any]]:
         """The rows of each of several queries, in one round trip, after everything that waits."""
-        waited = len(self._waiting)
-        for query, parameters, _ in reads:
-            self.later(query, parameters)
-        cursor = self._execute(tuple_row)
-        for _ in range(waited):
-            cursor.nextset()
-        found = []
-        for _, _, rows in reads:
-            cursor.row_factory = rows
-            found.append(cursor.fetchall())
-            cursor.nextset()
+        found: list[list[Any]] = []
+        for query, parameters, rows in reads:
+            self.fetch_later(query, parameters, rows, found.append)
+        self._send()
         return found
 
     def count(self, query: Query, parameters: Parameters) -> int:
         """How many rows a statement changed."""
         self.later(query, parameters)
-        return self._send(tuple_row).rowcount
+        return self._send().rowcount
 
     def fetch_bound(self, query: Query, parameters: Parameters, rows: RowFactory[_Row]) -> list[_Row]:
         """The rows of a query that is sent by itself, with real parameters: no log of the server's has them."""
-        cursor = self._send_bound(query, parameters, rows)
+        if self._waiting:
+            self._send()
+        cursor = self._connection.cursor(row_factory=rows).execute(query, parameters)
         return cursor.fetchall() if cursor.description else []
 
     def fetch_and_commit(self, query: Query, parameters: Parameters, rows: RowFactory[_Row]) -> list[_Row]:
-        """The rows of a query that ends the transaction: its locks are held by nobody who waits for an answer."""
-        self.later(query, parameters)
-        before = len(self._waiting) - 1
-        self._waiting.append("COMMIT")
-        cursor = self._execute(rows)
-        self._waiting = ["BEGIN"]  # whatever may follow begins anew
-        for _ in range(before):
-            cursor.nextset()
-        found = cursor.fetchall()
-        cursor.nextset()
-        return found
+        """The rows of a query that ends the transaction, in one round trip. They are returned once it has committed."""
+        found: list[list[_Row]] = []
+        self._send_checks()
+        self.fetch_later(query, parameters, rows, found.append)
+        self._commit()
+        return found[0]
 
     def commit(self) -> None:
-        if self._waiting == ["BEGIN"]:
-            return
+        self._send_checks()
+        if self._waiting != ["BEGIN"]:
+            self._commit()
+
+    def _commit(self) -> None:
         self._waiting.append("COMMIT")
-        self._send(tuple_row)
+        self._send()
+        self._waiting = ["BEGIN"]  # whatever may follow begins anew
 
-    def _send(self, rows: RowFactory[Any]) -> psycopg.Cursor[Any]:
-        cursor = self._execute(rows)
-        while cursor.nextset():
-            pass
+    def _send_checks(self) -> None:
+        """Send what waits where a check among it decides about the commit."""
+        if self._decides:
+            self._send()
+
+    def _send(self) -> psycopg.Cursor[Any]:
+        """Send what waits and hand the rows to their receivers. The cursor is at the result of the last statement."""
+        statements, self._waiting = self._waiting, []
+        receivers, self._receivers = self._receivers, {}
+        self._decides = False
+        cursor = ClientCursor(self._connection).execute(";\n".join(statements).encode())
+        for index in range(len(statements)):
+            if index:
+                cursor.nextset()
+            if receiver := receivers.get(index):
+                cursor.row_factory = receiver.rows
+                receiver.receive(cursor.fetchall())
         return cursor
-
-    def _send_bound(self, query: Query, parameters: Parameters, rows: RowFactory[Any]) -> psycopg.Cursor[Any]:
-        if self._waiting:
-            self._send(tuple_row)
-        return self._connection.cursor(row_factory=rows).execute(query, parameters)
-
-    def _execute(self, rows: RowFactory[Any]) -> psycopg.Cursor[Any]:
-        message, self._waiting = ";\n".join(self._waiting), []
-        return ClientCursor(self._connection, row_factory=rows).execute(message.encode())
 
 
 class Login:

@@ -76,14 +76,21 @@ class UserTransaction(InboxTransaction):
         session.later(_TASKS["as_user"], {"user_id": user_id})
 
     def new_task_id(self) -> int:
-        """An id for a task to be created, from some that were reserved in one round trip for all of this process."""
+        """An id for a task to be created, from some that this process has reserved.
+
+        The first of a process takes a round trip. Later ones are reserved with the next read or with the commit.
+        """
         try:
-            return self._ids_ahead.pop()
+            task_id = self._ids_ahead.pop()
         except IndexError:
-            rows = self._session.fetch(_TASKS["reserve_task_ids"], {"count": _IDS_AHEAD}, tuple_row)
-            first, *ahead = sorted(row[0] for row in rows)
-            self._ids_ahead.extend(reversed(ahead))
-            return int(first)
+            (task_id,), *ahead = sorted(self._session.fetch(_TASKS["reserve_task_ids"], {"count": _IDS_AHEAD}, tuple_row))
+            self._keep_ids(ahead)
+        if not self._ids_ahead:
+            self._session.fetch_later(_TASKS["reserve_task_ids"], {"count": _IDS_AHEAD}, tuple_row, self._keep_ids)
+        return task_id
+
+    def _keep_ids(self, rows: Sequence[tuple[int]]) -> None:
+        self._ids_ahead.extend(sorted((task_id for (task_id,) in rows), reverse=True))
 
     def read_task(self, task_id: int) -> Task | None:
         return self._task("read_task", task_id=task_id)
@@ -232,7 +239,7 @@ class SystemTransaction(InboxTransaction):
         """The rows of those keys that have one."""
         columns = [list(column) for column in zip(*keys, strict=True)] or [[]] * 4
         parameters = dict(zip(("functions", "user_ids", "sources", "ids"), columns, strict=True))
-        rows = self._session.fetch(_INBOX["read_inbox"], parameters, tuple_row)
+        rows = self._session.fetch_and_commit(_INBOX["read_inbox"], parameters, tuple_row)
         return {InboxKey._make(row[:4]): InboxRow._make(row[4:]) for row in rows}
 
     def purge_inbox(self, batch: int) -> int:
@@ -244,7 +251,7 @@ class SystemTransaction(InboxTransaction):
         return self._session.count(_REMINDERS["purge_reminders"], {"batch": batch})
 
     def is_outbox_empty(self) -> bool:
-        [(empty,)] = self._session.fetch(_OUTBOX["is_outbox_empty"], {}, tuple_row)
+        [(empty,)] = self._session.fetch_and_commit(_OUTBOX["is_outbox_empty"], {}, tuple_row)
         return bool(empty)
 
     def claim_outbox(self, limit: int, failed: Sequence[int]) -> list[Claimed]:
@@ -298,11 +305,11 @@ class SystemTransaction(InboxTransaction):
 
     def next_moment(self, after: datetime) -> datetime | None:
         """The next moment of any armed reminder behind this one."""
-        [(moment,)] = self._session.fetch(_REMINDERS["next_moment"], {"after": after}, tuple_row)
+        [(moment,)] = self._session.fetch_and_commit(_REMINDERS["next_moment"], {"after": after}, tuple_row)
         return moment if isinstance(moment, datetime) else None
 
     def scheduled_wakeup(self) -> datetime | None:
-        [(moment,)] = self._session.fetch(_REMINDERS["scheduled_wakeup"], {}, tuple_row)
+        [(moment,)] = self._session.fetch_and_commit(_REMINDERS["scheduled_wakeup"], {}, tuple_row)
         return moment if isinstance(moment, datetime) else None
 
 

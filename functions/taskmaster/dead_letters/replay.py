@@ -121,8 +121,8 @@ def replay(database: Database, letter: DeadLetter, *, topic: str, again: bool = 
     by another letter. Raises Unavailable, and Busy while it is being handled.
     """
     with database.as_system() as transaction:
-        receipt = transaction.lock_inbox(letter.event) if letter.event else None
-        found = _state(letter, {letter.event: receipt} if letter.event and receipt else {})
+        row = transaction.lock_inbox(letter.event) if letter.event else None
+        found = _state(letter, {letter.event: row} if letter.event and row else {})
         if found is State.TAKEN or (found is State.HANDLED and not again):
             return found
         marker = transaction.count_attempt(letter.marker, digest(letter.value), KEEP_EVENTS)

@@ -133,7 +133,7 @@ class Received:
     def _whole(self) -> tuple[dict[str, str], Any]:
         return _structured(self.body)
 
-    def as_letter(self, **why: str) -> Outgoing:
+    def as_dead_letter(self, **why: str) -> Outgoing:
         """It as a dead letter, whatever it is: in binary mode, as it came, with why it failed."""
         if self.is_structured:
             try:

@@ -3,10 +3,8 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -14,12 +12,9 @@ from taskmaster.database.inbox_rows import InboxKey, InboxRow
 from taskmaster.domain.task import Asked
 from taskmaster.errors import TaskmasterError
 from taskmaster.events import cloudevent
-from taskmaster.events.cloudevent import Malformed, Received
+from taskmaster.events.cloudevent import Malformed
 from taskmaster.handling.answers import Answer
 from taskmaster.identity import callers
-
-if TYPE_CHECKING:
-    from cloudevents.http import CloudEvent
 
 KEEP_EVENTS = timedelta(days=8)  # a day longer than the topics keep their records
 KEEP_CALLS = timedelta(hours=24)
@@ -29,6 +24,14 @@ _BYTES = 32  # of one digest; a row has that of the body that came, and behind i
 
 class Mismatch(TaskmasterError):
     """The id of a command that was handled already, with another command behind it (422)."""
+
+
+class AlreadyAnswered(TaskmasterError):
+    """The command was answered before. Ends the transaction that was begun for this repeat of it."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"answered with {answer.status} before")
+        self.answer = answer
 
 
 def digest(*parts: str | bytes) -> bytes:
@@ -98,44 +101,6 @@ def arrival_key(function: str, attrs: Mapping[str, str]) -> InboxKey:
     return event_key(function, attrs)
 
 
-@dataclass(frozen=True)
-class Arrival:
-    """An event at the door of a function: what it says, its key and its digest, each found out once."""
-
-    function: str
-    received: Received
-
-    @cached_property
-    def attributes(self) -> Mapping[str, str]:
-        """As they came. Raises Malformed."""
-        return self.received.attributes
-
-    @cached_property
-    def key(self) -> InboxKey:
-        """Under which an attempt is counted before the data is decoded. Raises Malformed."""
-        return arrival_key(self.function, self.received.checked)
-
-    @cached_property
-    def digest(self) -> bytes:
-        """Of the type and the body as they came."""
-        return came_as(self.attributes, self.received.body)
-
-    @cached_property
-    def digests(self) -> tuple[bytes, ...]:
-        """The same, and as it was before the type counted: rows of then are kept for eight days."""
-        return self.digest, digest(self.received.body)
-
-    @property
-    def event(self) -> "CloudEvent":
-        """Raises Malformed."""
-        return self.received.event
-
-    @cached_property
-    def event_key(self) -> InboxKey:
-        """The key of the event itself: of a wrapped record, of the one inside. Raises Malformed."""
-        return event_key(self.function, self.event.get_attributes())
-
-
 def came_as(attrs: Mapping[str, str], body: bytes) -> bytes:
     """What tells one delivery from another before anything of it is decoded."""
     return digest("event", attrs.get("type", ""), body)
@@ -146,27 +111,33 @@ def of_call(command: bytes) -> bytes:
     return bytes(_BYTES) + command
 
 
-def is_same(receipt: InboxRow, *digests: bytes) -> bool:
+def is_same(row: InboxRow, *digests: bytes) -> bool:
     """Whether a delivery brings the command of a row, by any of its digests: of what came, of the command."""
-    kept = bytes(receipt.digest)
+    kept = bytes(row.digest)
     return any(kept[at : at + _BYTES] in digests for at in range(0, len(kept), _BYTES))
 
 
-def is_understood(receipt: InboxRow) -> bool:
+def is_understood(row: InboxRow) -> bool:
     """Whether a row has the digest of its command, so that one that was written otherwise can be compared with it.
 
     A row without was never understood, or is older: only what comes just as it came then is the same command.
     """
-    return len(receipt.digest) > _BYTES
+    return len(row.digest) > _BYTES
 
 
-def first_answer(receipt: InboxRow, *digests: bytes) -> Answer | None:
+def first_answer(row: InboxRow, *digests: bytes) -> Answer | None:
     """What was answered to this command before, if it was. Raises Mismatch where it was another command."""
-    if not is_same(receipt, *digests):
+    if not is_same(row, *digests):
         raise Mismatch("This id was used for another command. Use a new id, or send the same command again.")
-    if receipt.status is None:
+    if row.status is None:
         return None
-    return Answer.recalled(receipt.status, receipt.answer)
+    return Answer.recalled(row.status, row.answer)
+
+
+def expect_unanswered(row: InboxRow, *digests: bytes) -> None:
+    """Raises AlreadyAnswered where this command has its answer, and Mismatch where the row is another command's."""
+    if (first := first_answer(row, *digests)) is not None:
+        raise AlreadyAnswered(first)
 
 
 def parked(why: str) -> Answer:
@@ -174,6 +145,6 @@ def parked(why: str) -> Answer:
     return Answer(status=204, reason=why)
 
 
-def was_handled(receipt: InboxRow) -> bool:
+def was_handled(row: InboxRow) -> bool:
     """Whether a command has had its effect, or was refused by a rule, and must not be run again."""
-    return receipt.status is not None and receipt.status < 300 and not (receipt.answer or {}).get("reason")
+    return row.status is not None and row.status < 300 and not (row.answer or {}).get("reason")

@@ -1,38 +1,36 @@
 """One invocation: the attempt counted, the command handled once, state and events committed together.
 
-The inbox remembers what was answered. A row without a status was counted: an attempt was begun. A row with one was
+The inbox remembers what was answered. A row without a status was counted: an attempt has begun. A row with one was
 answered: every repeat gets that answer. A command whose attempts pass the limit goes to the dead letters, answered.
 """
 
-import logging
 from collections.abc import Mapping
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cached_property
 
 from pydantic import ValidationError
 
 from taskmaster import clock
 from taskmaster.database.inbox_rows import InboxKey, InboxRow
-from taskmaster.database.session import Busy, TooSlow, Unavailable
-from taskmaster.database.store import Database, SystemTransaction, UserTransaction
+from taskmaster.database.store import Database, UserTransaction
 from taskmaster.domain.task import Command, Refused
+from taskmaster.errors import TaskmasterError
 from taskmaster.events import cloudevent
 from taskmaster.events.cloudevent import Malformed, Origin, Received
 from taskmaster.handling import answers
 from taskmaster.handling.answers import NO_CONTENT, Answer, HttpRefusal, problem
+from taskmaster.handling.arrival import Arrival, DecodedCommand
+from taskmaster.handling.attempts import Attempts, mismatch
 from taskmaster.handling.idempotency import (
     KEEP_CALLS,
-    KEEP_EVENTS,
-    Arrival,
+    AlreadyAnswered,
     Mismatch,
     digest_of,
+    expect_unanswered,
     first_answer,
     is_same,
-    is_understood,
     of_call,
-    parked,
 )
 from taskmaster.handling.operation import Operation, SideEffect
 from taskmaster.handling.preconditions import Preconditions
@@ -40,21 +38,24 @@ from taskmaster.handling.unit_of_work import Work
 from taskmaster.log import bind_context
 from taskmaster.settings import Settings
 
-if TYPE_CHECKING:
-    from cloudevents.http import CloudEvent
-
-log = logging.getLogger(__name__)
-
 _NO_VERSION = problem(400, "No version here", "This call is about nothing that has an ETag: leave the If- headers out.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+class _RowLost(TaskmasterError):
+    """A crash of the database took the row of a counted attempt."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Invoker:
     """What one function of this pack does with commands, whichever way they come."""
 
     function: str
     settings: Settings
     database: Database
+
+    @cached_property
+    def attempts(self) -> Attempts:
+        return Attempts(function=self.function, settings=self.settings, database=self.database)
 
     # By call ----------------------------------------------------------------------------------------------------
 
@@ -65,30 +66,33 @@ class Invoker:
         origin: Origin,
         *,
         key: InboxKey | None,
-        seal: bytes,
+        digest: bytes,
         preconditions: Preconditions | None = None,
     ) -> Answer:
         """A person's call. With an idempotency key it is handled once and its answer remembered for 24 hours.
 
-        `seal` is the digest of the command. Raises Unavailable, Busy, Mismatch, and HttpRefusal if there is nothing to
+        `digest` is that of the command. Raises Unavailable, Busy, Mismatch, and HttpRefusal if there is nothing to
         hold the preconditions against.
         """
-        with self.database.as_user(origin.user_id) as transaction:
-            if key is not None:
-                receipt = transaction.count_attempt(key, of_call(seal), KEEP_CALLS)
-                if (first := first_answer(receipt, seal)) is not None:
-                    return first
-            work = self._work(transaction, origin, preconditions=preconditions)
-            try:
-                answer = answers.of(operation.handler(command, work), status=operation.status)
-                if preconditions and not work.compared:
-                    raise HttpRefusal(_NO_VERSION)
-            except Refused as refusal:
-                work.discard()
-                answer = problem(refusal.status, refusal.title, refusal.detail)
-            work.flush()
-            if key is not None:
-                transaction.answer_inbox(key, answer.status, answer.remembered())
+        try:
+            with self.database.as_user(origin.user_id) as transaction:
+                if key is not None:
+                    transaction.count_attempt_later(
+                        key, of_call(digest), KEEP_CALLS, check=lambda row: expect_unanswered(row, digest)
+                    )
+                work = self._work(transaction, origin, preconditions=preconditions)
+                try:
+                    answer = answers.of(operation.handler(command, work), status=operation.status)
+                    if preconditions and not work.compared:
+                        raise HttpRefusal(_NO_VERSION)
+                except Refused as refusal:
+                    work.discard()
+                    answer = problem(refusal.status, refusal.title, refusal.detail)
+                work.flush()
+                if key is not None:
+                    transaction.answer_inbox(key, answer.status, answer.remembered())
+        except AlreadyAnswered as repeat:
+            return repeat.answer
         return answer
 
     # By event ---------------------------------------------------------------------------------------------------
@@ -99,59 +103,27 @@ class Invoker:
         try:
             attrs = arrival.attributes
             if attrs.get("type") and attrs["type"] not in (*operations, cloudevent.WRAPPED):
-                return NO_CONTENT  # somebody else's, on a mailbox that is shared
+                return NO_CONTENT  # of another function, on a topic that is shared
             bind_context(event_id=arrival.key.id)
-            counted = self._count(arrival)
+            counted = self.attempts.count(arrival)
         except Malformed as error:
             return _malformed(error)
         if isinstance(counted, Answer):
             return counted
-        understood: _Understood | None = None
+        decoded: DecodedCommand | None = None
         try:
-            found = self._understand(arrival, operations, counted)
+            found = self._decode(arrival, operations, counted)
             if isinstance(found, Answer):
                 return found
-            understood = found
-            return self._handle_once(arrival, understood)
+            decoded = found
+            return self._handle_once(arrival, decoded)
         except Exception as error:
-            self._note_failure(arrival, understood, error)
+            self.attempts.note_failure(arrival, decoded, error)
             raise
 
-    def _count(self, arrival: Arrival) -> Answer | InboxRow:
-        """Count an attempt in. An answer where there is nothing left to do; else the row, whose command may be another:
-        that is told once this one is understood."""
-        with self.database.as_system() as transaction:
-            transaction.without_flush()
-            receipt = transaction.count_attempt(arrival.key, arrival.digest, KEEP_EVENTS)
-        if is_same(receipt, *arrival.digests) or not is_understood(receipt):
-            try:
-                if (first := first_answer(receipt, *arrival.digests)) is not None:
-                    return first
-            except Mismatch as error:
-                return _mismatch(error)
-        if receipt.status is None and receipt.attempts > self.settings.max_attempts:
-            return self._park(arrival, arrival.key, receipt.attempts - 1)
-        return receipt
-
-    def _park(self, arrival: Arrival, key: InboxKey, attempts: int) -> Answer:
-        """Give an event up: into the outbox, for the dead letters, and answered, in one transaction."""
-        why = f"failed {attempts} times"
-        letter = arrival.received.as_letter(knativeerrordest=self.function, reason=why)
-        letter = replace(letter, topics=tuple(map(self.settings.topic, letter.topics)))
-        with self.database.as_system() as transaction:
-            receipt = transaction.lock_inbox(key)
-            if receipt and receipt.status is not None:  # one of the attempts came through after all
-                return Answer.recalled(receipt.status, receipt.answer)
-            transaction.insert_outbox(letter)
-            settled = self._answered(transaction, key, parked(why))
-        log.error("an event failed %d times and goes to the dead letters", attempts)
-        return settled
-
-    def _understand(
-        self, arrival: Arrival, operations: Mapping[str, Operation], receipt: InboxRow
-    ) -> "_Understood | Answer":
-        """Decode an event that was counted in. An answer where there is nothing to handle."""
-        is_ours = is_same(receipt, *arrival.digests)  # else the row is another command's, or may be
+    def _decode(self, arrival: Arrival, operations: Mapping[str, Operation], row: InboxRow) -> DecodedCommand | Answer:
+        """Decode an event whose attempt was counted. An answer where there is nothing to handle."""
+        is_ours = is_same(row, *arrival.digests)  # else the row is another command's, or may be
         operation = None
         try:
             event = arrival.event
@@ -160,79 +132,70 @@ class Invoker:
                 answer = NO_CONTENT
             else:
                 command = operation.understand(event.get_data(), wrapped="wrapped" in event)
-                known = digest_of(event["type"], command)
-                if arrival.event_key == arrival.key and (first := first_answer(receipt, *arrival.digests, known)):
+                digest = digest_of(event["type"], command)
+                if arrival.event_key == arrival.key and (first := first_answer(row, *arrival.digests, digest)):
                     return first
-                return _Understood(operation, command, event, arrival.event_key, known)
+                return DecodedCommand(operation, command, event, arrival.event_key, digest)
         except Malformed as error:
             answer = _malformed(error)
         except ValidationError as error:
             assert operation is not None
             answer = answers.invalid(error, operation.command)
         except Mismatch as error:
-            return _mismatch(error)
-        return self._settle(arrival.key, answer) if is_ours else answer
+            return mismatch(error)
+        return self.attempts.settle(arrival.key, answer) if is_ours else answer
 
-    def _handle_once(self, arrival: Arrival, understood: "_Understood") -> Answer:
-        is_inside = understood.key != arrival.key
+    def _handle_once(self, arrival: Arrival, decoded: DecodedCommand) -> Answer:
+        is_inside = decoded.key != arrival.key
         try:
-            settled = self._count_inside(arrival, understood) if is_inside else None
-            answer = settled or self._commit(arrival, understood)
+            settled = self.attempts.count_inside(arrival, decoded) if is_inside else None
+            answer = settled or self._handle(arrival, decoded)
         except Mismatch as error:
-            settled = answer = _mismatch(error)
+            settled = answer = mismatch(error)
         if settled and is_inside:
-            return self._settle(arrival.key, settled)
+            return self.attempts.settle(arrival.key, settled)
         if is_inside:
-            with self.database.as_system() as transaction:  # flushed, for the same reason as in _settle
-                transaction.forget_inbox(arrival.key)
+            self.attempts.forget(arrival.key)
         return answer
 
-    def _count_inside(self, arrival: Arrival, understood: "_Understood") -> Answer | None:
-        """Count the event inside a wrapped record in. An answer where there is nothing left to do. Raises Mismatch."""
-        with self.database.as_system() as transaction:
-            transaction.without_flush()
-            receipt = transaction.count_attempt(understood.key, arrival.digest + understood.digest, KEEP_EVENTS)
-        if (first := first_answer(receipt, *arrival.digests, understood.digest)) is not None:
-            return first
-        if receipt.attempts > self.settings.max_attempts:
-            return self._park(arrival, understood.key, receipt.attempts - 1)
-        return None
+    def _handle(self, arrival: Arrival, decoded: DecodedCommand) -> Answer:
+        """Handle a command in the transaction that answers it. Raises Mismatch where its id is another's by now.
 
-    def _commit(self, arrival: Arrival, understood: "_Understood") -> Answer:
-        """Handle a command in the transaction that answers it. Raises Mismatch where its id is another's by now."""
-        key, event, seal = understood.key, understood.event, arrival.digest + understood.digest
-        attrs = event.get_attributes()
-        trace = attrs.get("traceparent", "")
-        origin = Origin(
-            function=self.function,
-            user_id=key.user_id,
-            correlation_id=attrs.get("correlationid") or key.id,
-            traceparent=trace if cloudevent.is_traceparent(trace) else None,
-        )
+        The row of the inbox is locked with the first read of the operation, in one round trip, before the task.
+        """
+        origin = _origin(self.function, decoded)
         bind_context(correlation_id=origin.correlation_id)
-        asked_at = cloudevent.time_of(attrs)
+        asked_at = cloudevent.time_of(decoded.event.get_attributes())
+
+        def check(row: InboxRow | None) -> None:
+            if row is None:
+                raise _RowLost
+            expect_unanswered(row, *arrival.digests, decoded.digest)
+
         effect: SideEffect | None = None
         result = None
         while True:
-            with self.database.as_user(key.user_id) as transaction:
-                # A row that a crash of the database took, being without flush, is written anew: no answer without one.
-                receipt = transaction.lock_inbox(key) or transaction.count_attempt(key, seal, KEEP_EVENTS)
-                if (first := first_answer(receipt, *arrival.digests, understood.digest)) is not None:
-                    return first
-                work = self._work(transaction, origin, asked_at)
-                if effect is None:
-                    command_type = event["type"]
-                    effect = self._handle(
-                        understood.operation, understood.command, work, command_id=key.id, command_type=command_type
-                    )
-                else:
-                    effect.conclude(result, work)
-                    effect = None
-                work.flush()
-                if effect is None:
-                    transaction.answer_inbox(key, 204, None, seal)
-                    return NO_CONTENT
-            result = effect.run(self.settings)
+            try:
+                with self.database.as_user(decoded.key.user_id) as transaction:
+                    transaction.lock_inbox_later(decoded.key, check)
+                    work = self._work(transaction, origin, asked_at)
+                    following = None
+                    if effect is None:
+                        following = _begin(decoded, work)
+                    else:
+                        effect.conclude(result, work)
+                    work.flush()
+                    if following is None:
+                        known_by = arrival.digest + decoded.digest
+                        transaction.answer_inbox(decoded.key, NO_CONTENT.status, None, known_by)
+            except AlreadyAnswered as repeat:
+                return repeat.answer
+            except _RowLost:  # no answer without a row
+                self.attempts.count_again(arrival, decoded)
+                continue
+            if following is None:
+                return NO_CONTENT
+            effect, result = following, following.run(self.settings)
 
     def _work(
         self,
@@ -250,60 +213,28 @@ class Invoker:
             preconditions=preconditions,
         )
 
-    @staticmethod
-    def _handle(
-        operation: Operation, command: Command, work: Work, *, command_id: str, command_type: str
-    ) -> SideEffect | None:
-        """Let the operation do its work; what it still has to do outside of the transaction, if anything."""
-        try:
-            result = operation.handler(command, work)
-        except Refused as refusal:
-            work.reject(command_type, command_id, refusal)
-            return None
-        return result if isinstance(result, SideEffect) else None
 
-    def _settle(self, key: InboxKey, answer: Answer) -> Answer:
-        """Remember an answer that needed no transaction of the user's.
-
-        Flushed: the event does not come again, and a crash that took the answer would leave its attempt open for good.
-        """
-        with self.database.as_system() as transaction:
-            return self._answered(transaction, key, answer)
-
-    @staticmethod
-    def _answered(transaction: SystemTransaction, key: InboxKey, answer: Answer) -> Answer:
-        transaction.answer_inbox(key, answer.status, {"reason": answer.reason} if answer.reason else None)
-        return answer
-
-    def _note_failure(self, arrival: Arrival, understood: "_Understood | None", error: Exception) -> None:
-        """Let a row that stays open know its command, so that it is known again however it is written.
-
-        And a known outage is not the event's fault. Where even this cannot be said, the limit leaves room.
-        """
-        is_outage = isinstance(error, (Unavailable, Busy)) and not isinstance(error, TooSlow)
-        with suppress(Unavailable, Busy), self.database.as_system() as transaction:
-            transaction.without_flush()
-            if understood and understood.key == arrival.key:
-                transaction.note_command(arrival.key, arrival.digest + understood.digest)
-            if is_outage:
-                transaction.uncount_attempt(arrival.key)
-                if understood and understood.key != arrival.key:
-                    transaction.uncount_attempt(understood.key)
+def _begin(decoded: DecodedCommand, work: Work) -> SideEffect | None:
+    """Let the operation do its work. What it returns has yet to be done outside of the transaction."""
+    try:
+        result = decoded.operation.handler(decoded.command, work)
+    except Refused as refusal:
+        work.reject(decoded.event["type"], decoded.key.id, refusal)
+        return None
+    return result if isinstance(result, SideEffect) else None
 
 
-class _Understood(NamedTuple):
-    """An event that was decoded, and the command in it."""
-
-    operation: Operation
-    command: Command
-    event: "CloudEvent"
-    key: InboxKey  # of the event itself: of a wrapped record, of the one inside
-    digest: bytes  # of the command
+def _origin(function: str, decoded: DecodedCommand) -> Origin:
+    """What outgoing events inherit from the event that caused them."""
+    attrs = decoded.event.get_attributes()
+    trace = attrs.get("traceparent", "")
+    return Origin(
+        function=function,
+        user_id=decoded.key.user_id,
+        correlation_id=attrs.get("correlationid") or decoded.key.id,
+        traceparent=trace if cloudevent.is_traceparent(trace) else None,
+    )
 
 
 def _malformed(error: Malformed) -> Answer:
     return problem(400, "Malformed event", str(error))
-
-
-def _mismatch(error: Mismatch) -> Answer:
-    return problem(422, "Another command came under this id", str(error))

@@ -97,7 +97,7 @@ def dead_letter_sink(handler: Callable[[cloudevent.Outgoing, Runtime], None]) ->
 
     def answer(here: Runtime, request: Request, body: bytes) -> Answer:
         _expect_event(here, request)
-        handler(cloudevent.Received(request.headers, body).as_letter(), here)
+        handler(cloudevent.Received(request.headers, body).as_dead_letter(), here)
         return NO_CONTENT
 
     # What was too large for its function must not be too large to be kept.

@@ -57,11 +57,11 @@ def answer_call(invoker: Invoker, operations: Sequence[Operation], request: Requ
     except ValidationError as error:
         return answers.invalid(error, chosen.command)
     if request.method in _READING:
-        answer = invoker.handle_call(chosen, command, origin, key=None, seal=b"")
+        answer = invoker.handle_call(chosen, command, origin, key=None, digest=b"")
         return answers.conditional(answer, preconditions)
     key = _idempotency_key(invoker.function, user_id, headers) if chosen.types else None
-    seal = digest_of(chosen.name, command, preconditions.said()) if key else b""
-    return invoker.handle_call(chosen, command, origin, key=key, seal=seal, preconditions=preconditions)
+    digest = digest_of(chosen.name, command, preconditions.said()) if key else b""
+    return invoker.handle_call(chosen, command, origin, key=key, digest=digest, preconditions=preconditions)
 
 
 def _answer_event(
@@ -100,8 +100,8 @@ def _answer_event(
         return problem(400, "Malformed event", str(error))
     except ValidationError as error:
         return answers.invalid(error, chosen.command)
-    seal = digest_of(event["type"], command, preconditions.said())
-    return invoker.handle_call(chosen, command, origin, key=key, seal=seal, preconditions=preconditions)
+    digest = digest_of(event["type"], command, preconditions.said())
+    return invoker.handle_call(chosen, command, origin, key=key, digest=digest, preconditions=preconditions)
 
 
 def _caller(headers: Mapping[str, str], configured: Settings) -> str:

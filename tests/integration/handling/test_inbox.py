@@ -14,7 +14,7 @@ from taskmaster.database import retention
 from taskmaster.database.session import Busy, TooSlow, Unavailable
 from taskmaster.database.store import UserTransaction
 from taskmaster.events import cloudevent
-from taskmaster.handling import idempotency, invocation
+from taskmaster.handling import attempts, idempotency
 from tests.support.function_pack import Event, Pack
 
 LIMIT = 10  # MAX_ATTEMPTS, as it is unless somebody sets it
@@ -190,13 +190,13 @@ def test_an_event_that_was_answered_meanwhile_is_not_parked(pack: Pack, monkeypa
     with monkeypatch.context() as patched:
         failing(patched, RuntimeError("poison"))
         create(pack)
-    park = invocation.Invoker._park
+    park = attempts.Attempts._park
 
-    def late(self: invocation.Invoker, key: Any, *rest: Any) -> Any:
+    def late(self: attempts.Attempts, key: Any, *rest: Any) -> Any:
         pack.sql("UPDATE inbox SET status = 204 WHERE user_id = %(user)s", user=pack.user)
         return park(self, key, *rest)
 
-    monkeypatch.setattr(invocation.Invoker, "_park", late)
+    monkeypatch.setattr(attempts.Attempts, "_park", late)
     assert create(pack) == 204
     assert dead_letters(pack) == []
 

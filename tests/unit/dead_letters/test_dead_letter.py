@@ -186,9 +186,9 @@ def test_every_letter_is_sendable_and_another_than_every_other(values: list[str]
 def test_what_is_no_percent_encoded_utf8_is_kept_as_it_came(value: str) -> None:
     """Of the dead letter sink nothing may be refused; but such an id is nobody's, and goes nowhere."""
     headers = {"ce-specversion": "1.0", "ce-id": value, "ce-source": "/s", "ce-type": "task.create", "ce-userid": "ada"}
-    raw = DeadLetter.read(Record.of(Received(headers, b"{}").as_letter(knativeerrordest=SINK)))
+    raw = DeadLetter.read(Record.of(Received(headers, b"{}").as_dead_letter(knativeerrordest=SINK)))
     encoded = DeadLetter.read(
-        Record.of(Received({**headers, "ce-id": header_values.sent(value)}, b"{}").as_letter(knativeerrordest=SINK))
+        Record.of(Received({**headers, "ce-id": header_values.sent(value)}, b"{}").as_dead_letter(knativeerrordest=SINK))
     )
     assert raw.attributes["id"] == encoded.attributes["id"] == value
     assert raw.keys == ()
@@ -212,7 +212,7 @@ def test_a_letter_from_before_says_why_it_cannot_go_back() -> None:
 
 def test_a_structured_event_is_parked_as_the_event_it_is() -> None:
     whole = {"specversion": "1.0", "id": "e", "source": "/s", "type": "t", "note": "a\nb", "data": {"x": 1}}
-    parked = Received({"content-type": cloudevent.STRUCTURED}, json.dumps(whole).encode()).as_letter(reason="why")
+    parked = Received({"content-type": cloudevent.STRUCTURED}, json.dumps(whole).encode()).as_dead_letter(reason="why")
     read = DeadLetter.read(Record.of(parked))
     assert (read.id, read.attributes["note"], read.reason) == ("e", "a\nb", "why")
     assert (json.loads(read.value), read.content_type) == ({"x": 1}, "application/json")
