@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from taskmaster.domain.reminders import Duration, later
+from taskmaster.domain.reminders import DurationText, later
 from taskmaster.domain.task import Moment, Refused, Task, TaskCommand, is_kept
 from taskmaster.handling.unit_of_work import Work
 from taskmaster.web.door import function, handles
@@ -14,7 +14,7 @@ _LONGEST = timedelta(days=3660)
 
 
 class SnoozeReminder(TaskCommand):
-    duration: Duration | None = Field(default=None, description="how long from now; either this or until")
+    duration: DurationText | None = Field(default=None, description="how long from now; either this or until")
     until: Moment | None = Field(default=None, description="until which moment, within ten years")
 
 

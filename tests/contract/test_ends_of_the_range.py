@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from taskmaster import clock
+from taskmaster import rfc3339
 from taskmaster.domain import reminders
 from taskmaster.domain.task import EARLIEST, LATEST, Task
 from tests.support.fake_store import FakeStore, Tables
@@ -220,7 +221,7 @@ def test_a_moment_is_held_to_the_years_in_utc(world: World, moment: str, name: s
 def test_a_moment_whose_utc_is_within_the_years_is_taken(world: World, moment: str) -> None:
     world.begin(NOW)
     kept = world.pack.create(due_at=moment, reminders=[moment])
-    assert kept["due_at"] == reminders.moment_text(datetime.fromisoformat(moment))
+    assert kept["due_at"] == rfc3339.written(datetime.fromisoformat(moment))
     assert kept["reminders"] == [kept["due_at"]]
 
 

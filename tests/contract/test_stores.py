@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from taskmaster.database.inbox_rows import InboxKey
+from taskmaster.database.inbox_rows import InboxKey, InboxRow
 from taskmaster.database.store import Database
 from taskmaster.domain.paging import ListTasks, PagePosition, page, position_of
 from taskmaster.domain.preferences import Preferences, QuietHours, Webhook
@@ -373,6 +373,47 @@ def test_attempts_are_counted_until_there_is_an_answer(store: Store, ada: str) -
         transaction.answer_inbox(key, 201, {"body": "x"})
     again = _attempt(store, key)
     assert (again.attempts, again.status, again.answer, bytes(again.digest)) == (3, 201, {"body": "x"}, DIGEST)
+
+
+def test_an_attempt_that_ends_its_transaction_is_counted_like_any_other(store: Store, ada: str) -> None:
+    key = _key(ada)
+    for attempts in (1, 2):
+        with store.as_system() as system:
+            assert system.count_attempt_and_commit(key, DIGEST, KEEP_EVENTS).attempts == attempts
+
+
+def test_a_check_is_given_the_row_before_the_commit(store: Store, ada: str) -> None:
+    key = _key(ada)
+    seen: list[InboxRow | None] = []
+    with store.as_user(ada) as transaction:
+        transaction.lock_inbox_later(key, seen.append)
+    with store.as_user(ada) as transaction:
+        transaction.count_attempt_later(key, DIGEST, KEEP_EVENTS, seen.append)
+        transaction.read_preferences()
+    with store.as_user(ada) as transaction:
+        transaction.lock_inbox_later(key, seen.append)
+        transaction.insert_task(_task(transaction.new_task_id()))
+    assert [each and (each.attempts, each.status, bytes(each.digest)) for each in seen] == [
+        None,
+        (1, None, DIGEST),
+        (1, None, DIGEST),
+    ]
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_what_a_check_raises_leaves_nothing(store: Store, ada: str, reads: bool) -> None:
+    def refuse(row: InboxRow) -> None:
+        raise HalfWay
+
+    key = _key(ada)
+    with pytest.raises(HalfWay), store.as_user(ada) as transaction:
+        transaction.count_attempt_later(key, DIGEST, KEEP_EVENTS, refuse)
+        transaction.insert_task(_task(transaction.new_task_id()))
+        if reads:
+            transaction.read_preferences()
+    with store.as_user(ada) as transaction:
+        assert _listed(transaction) == []
+        assert transaction.lock_inbox(key) is None
 
 
 def test_the_digest_of_the_first_command_stays(store: Store, ada: str) -> None:

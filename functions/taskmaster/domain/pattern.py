@@ -6,11 +6,12 @@ once and whatever the text.
 
 import re
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import TypeVar, get_args
 
 from taskmaster.domain.rrule import Frequency, Rule, Skip, unfulfillable_part
+from taskmaster.rfc3339 import read_leap_second
 
 _Choice = TypeVar("_Choice", bound=str)
 
@@ -193,15 +194,18 @@ def _by_day(freq: Frequency, parts: dict[str, str]) -> frozenset[tuple[int, int]
     return frozenset(days)
 
 
-_DATE_OR_MOMENT = re.compile(r"[0-9]{8}(T[0-9]{6}Z?)?")
+_DATE_OR_DATE_TIME = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})(?:T([0-9]{2})([0-9]{2})([0-9]{2})(Z)?)?")
 
 
 def _until(value: str) -> datetime | date:
-    """A date, a wall time or a moment in UTC (RFC 5545 sections 3.3.4 and 3.3.5)."""
-    # The form is checked first: ISO 8601 has many more.
-    if form := _DATE_OR_MOMENT.fullmatch(value):
+    """A date, a wall time or a moment in UTC (RFC 5545 sections 3.3.4 and 3.3.5), with the leap second of RFC 3339."""
+    if form := _DATE_OR_DATE_TIME.fullmatch(value):
+        *numbers, zulu = form.groups()
+        year, month, day, *clock = (int(number) for number in numbers if number is not None)
         with suppress(ValueError):
-            return datetime.fromisoformat(value) if form[1] else date.fromisoformat(value)
+            if not clock:
+                return date(year, month, day)
+            return read_leap_second(year, month, day, *clock, tzinfo=UTC if zulu else None)
     detail = f"UNTIL is a date or a moment such as 20261231 or 20261231T225959Z, not {_quoted(value)}."
     raise RuleError("UNTIL", detail)
 

@@ -5,7 +5,6 @@ are counted on the calendar of the task's zone, hours and less exactly, as RFC 5
 counts from the day's hour, never from midnight.
 """
 
-import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, NamedTuple, Self
@@ -13,8 +12,10 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
+from taskmaster import rfc3339
 from taskmaster.domain.outcome import Outcome
 from taskmaster.domain.task import LATEST, Record, Refused, Task, in_utc, is_kept, moment_of
+from taskmaster.rfc3339 import Duration
 
 MOST = 50  # reminders of one task
 FURTHEST = timedelta(days=3660)  # before it is due
@@ -22,18 +23,6 @@ AT_THE_DUE_TIME = "PT0S"
 
 MOST_TRIES = 8  # of one channel, over about ten hours
 _TRY_AGAIN_AFTER = (15, 60, 300, 900, 3600, 10_800, 21_600)  # seconds
-
-_DURATION = re.compile(
-    r"P(?:(\d{1,5})W)?(?:(\d{1,5})D)?(?:T(?=\d)(?:(\d{1,6})H)?(?:(\d{1,7})M)?(?:(\d{1,9})S)?)?", re.ASCII
-)
-
-
-class TimeBefore(NamedTuple):
-    """How long before the due time: days of the calendar, then exact seconds."""
-
-    days: int
-    seconds: int
-
 
 class ReminderDue(Task):
     """Data of reminder.due: the task as it is, and which of its reminders rings. `late` is by more than a minute."""
@@ -153,52 +142,41 @@ def _noted(row: ReminderRow, channel: str, tried: Outcome, now: datetime) -> dic
     return {"outcome": "later", "detail": tried.detail, "tries": str(tries), "again_at": again.isoformat()}
 
 
-def parse(text: str) -> TimeBefore | datetime:
-    """A reminder as it is written, or kept. Raises ValueError, with a sentence, for what is none."""
-    if text[:1] == "P":
-        found = _DURATION.fullmatch(text)
-        if found is None or found.lastindex is None:
-            raise ValueError("must be a duration such as PT30M or P1D: weeks, days, hours, minutes and seconds")
-        weeks, days, hours, minutes, seconds = (int(number or 0) for number in found.groups())
-        before = TimeBefore(weeks * 7 + days, hours * 3600 + minutes * 60 + seconds)
+def parse(text: str) -> Duration | datetime:
+    """A reminder as it is written, or kept: how long before the due time, or when. Raises ValueError with a sentence."""
+    if text[:1] in ("P", "p"):
+        before = rfc3339.duration(text)
         if timedelta(days=before.days, seconds=before.seconds) > FURTHEST:
             raise ValueError(f"must not lie more than {FURTHEST.days} days before the due time")
         return before
     try:
-        moment = datetime.fromisoformat(text)
+        return rfc3339.timestamp(text)
     except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
         raise ValueError(
             "must be a duration before the due time, such as PT30M, or a moment, before or after it, such as "
             "2026-11-24T09:00:00+01:00"
-        )
-    return moment
+        ) from None
 
 
 def _written(text: str) -> str:
-    parsed = parse(text.strip().upper())
-    return text.strip().upper() if isinstance(parsed, TimeBefore) else moment_text(in_utc(parsed))
-
-
-def moment_text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    parsed = parse(text.strip())
+    return text.strip().upper() if isinstance(parsed, Duration) else rfc3339.written(in_utc(parsed))
 
 
 def _duration(text: str) -> str:
-    if not isinstance(parse(text.strip().upper()), TimeBefore):
+    if not isinstance(parse(text.strip()), Duration):
         raise ValueError("must be a duration such as PT10M")
     return text.strip().upper()
 
 
-Duration = Annotated[str, Field(max_length=64, json_schema_extra={"format": "duration"}), AfterValidator(_duration)]
+DurationText = Annotated[str, Field(max_length=64, json_schema_extra={"format": "duration"}), AfterValidator(_duration)]
 Reminder = Annotated[str, Field(max_length=64, json_schema_extra={"format": "reminder"}), AfterValidator(_written)]
 Reminders = Annotated[list[Reminder], Field(max_length=MOST), AfterValidator(lambda given: list(dict.fromkeys(given)))]
 
 
 def check_reminders(task: Task) -> Task:
     """The task, if its reminders have something to come before. Raises Refused (422)."""
-    if task.due is None and any(isinstance(parse(text), TimeBefore) for text in task.reminders or ()):
+    if task.due is None and any(isinstance(parse(text), Duration) for text in task.reminders or ()):
         raise Refused(422, "Nothing to come before", "A reminder before the due time needs due_at or due_on.")
     return task
 
@@ -220,7 +198,7 @@ def moments(task: Task, *, day_hour: str) -> tuple[datetime, ...]:
 def later(moment: datetime, duration: str, *, zone: ZoneInfo) -> datetime:
     """A moment and a duration further: days of the zone's calendar, then exact seconds. Aware, UTC."""
     by = parse(duration)
-    assert isinstance(by, TimeBefore)
+    assert isinstance(by, Duration)
     if by.days:
         moment = (_local(moment, zone) + timedelta(days=by.days)).replace(tzinfo=zone).astimezone(UTC)
     return moment + timedelta(seconds=by.seconds)
@@ -276,7 +254,7 @@ def moved_to(written: list[str] | None, *, due: datetime | date, time_zone: str)
 
 def _relative(text: str, day: date, zone: ZoneInfo) -> str:
     moment = parse(text)
-    if isinstance(moment, TimeBefore):
+    if isinstance(moment, Duration):
         return text
     local = _local(moment, zone)
     return f"{(local.date() - day).days}@{local.time().isoformat()}"
@@ -290,7 +268,7 @@ def _absolute(text: str, day: date, zone: ZoneInfo) -> str | None:
     moment = moment_of(date.fromordinal(ordinal), _wall(wall), zone)
     if moment.year > LATEST:
         raise OverflowError("a reminder lies behind the years of what is kept")
-    return moment_text(moment) if is_kept(moment) else None
+    return rfc3339.written(moment) if is_kept(moment) else None
 
 
 def _day(task: Task, zone: ZoneInfo) -> date:

@@ -24,7 +24,9 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from taskmaster import rfc3339
 from taskmaster.errors import TaskmasterError
+from taskmaster.rfc3339 import NoSuchTime, WrongForm
 
 MAX_ID = 2**63 - 1
 MAX_VERSION = 2**31 - 1
@@ -34,8 +36,6 @@ QUERY = "query"  # the context of a command that comes as a query string, whose 
 
 Priority = Literal["low", "medium", "high", "urgent"]
 
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_MOMENT = re.compile(_DAY.pattern + r"[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?([Zz]|[+-][0-9]{2}:?[0-9]{2})")
 # Not zones but other readings of the zone database, on some machines only: PostgreSQL knows none of them.
 _NO_ZONES = re.compile(r"(posix|right)/.*|localtime|posixrules")
 
@@ -48,28 +48,30 @@ def _storable(text: str) -> str:
 
 def _moment_written(value: Any) -> Any:
     """RFC 3339: a text that says its offset. Pydantic itself takes numbers and bare days too."""
-    if value is None:
-        return None
-    if not (isinstance(value, str) and _MOMENT.fullmatch(value)):
-        raise ValueError("must be a moment with its offset from UTC, such as 2026-11-24T09:00:00+01:00")
-    return _existing(value, datetime.fromisoformat, "moment that the calendar and the clock have")
+    return _read(
+        value,
+        rfc3339.timestamp,
+        form="moment with its offset from UTC, such as 2026-11-24T09:00:00+01:00",
+        existing="moment that the calendar and the clock have",
+    )
 
 
 def _day_written(value: Any) -> Any:
+    return _read(value, rfc3339.day, form="day, such as 2026-11-24", existing="day that the calendar has")
+
+
+def _read(value: Any, read: Callable[[str], date], *, form: str, existing: str) -> date | None:
+    """What `read` makes of a text; null stays null. Raises ValueError with a sentence."""
     if value is None:
         return None
-    if not (isinstance(value, str) and _DAY.fullmatch(value)):
-        raise ValueError("must be a day, such as 2026-11-24")
-    return _existing(value, date.fromisoformat, "day that the calendar has")
-
-
-def _existing(text: str, read: Callable[[str], Any], what: str) -> str:
-    """The text, which has the form already, if there is what it names: not so 30 February, nor 25:00."""
+    if not isinstance(value, str):
+        raise ValueError(f"must be a {form}")
     try:
-        read(text.upper())
-    except ValueError as error:
-        raise ValueError(f"must be a {what}: {error}") from None
-    return text
+        return read(value)
+    except WrongForm:
+        raise ValueError(f"must be a {form}") from None
+    except NoSuchTime as error:
+        raise ValueError(f"must be a {existing}: {error}") from None
 
 
 def is_kept(due: datetime | date) -> bool:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
+from taskmaster import rfc3339
 from taskmaster.errors import TaskmasterError
 from taskmaster.events import header_values
 from taskmaster.events.outgoing import OURS, UNDECODED, Origin, Outgoing, dead_letter, key_of, outgoing, without_data
@@ -218,7 +219,7 @@ def _unwrap(attrs: dict[str, str], envelope: Any) -> tuple[dict[str, str], Any]:
 
 def time_of(attrs: Mapping[str, str]) -> datetime | None:
     """When the event happened, if it says so; a time without an offset says nothing."""
-    moment = datetime.fromisoformat(attrs["time"]) if "time" in attrs else None
+    moment = rfc3339.timestamp_or_local(attrs["time"]) if "time" in attrs else None
     return moment if moment and moment.tzinfo else None
 
 
@@ -259,7 +260,7 @@ def checked(attrs: dict[str, str]) -> dict[str, str]:
                 )
     if "time" in attrs:
         try:
-            datetime.fromisoformat(attrs["time"])
+            rfc3339.timestamp_or_local(attrs["time"])
         except ValueError:
             raise Malformed("attribute time must be RFC 3339, such as 2026-11-24T09:00:00Z") from None
     return attrs

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from taskmaster import rfc3339
 from taskmaster.events import header_values
 from taskmaster.events.ids import new_id
 from taskmaster.events.routes import DEAD_LETTERS
@@ -58,7 +59,7 @@ def outgoing(
         "ce_id": new_id(),
         "ce_source": f"{OURS}{origin.function}",
         "ce_type": event_type,
-        "ce_time": at.isoformat().replace("+00:00", "Z"),
+        "ce_time": rfc3339.written(at),
         "ce_dataschema": f"urn:taskmaster:schema:{event_type}:1.0",
         "ce_partitionkey": key,
         "ce_userid": origin.user_id,

@@ -1,6 +1,6 @@
 """The inbox: attempts counted, answers remembered, commands handled once, poison put aside, rows that go in time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -63,10 +63,10 @@ def test_an_attempt_counts_before_anything_is_decoded(pack: Pack, monkeypatch: p
         raise Crash
 
     monkeypatch.setattr(cloudevent.Received, "event", property(crash))
-    for attempts in (1, 2, 3):
+    for attempt in (1, 2, 3):
         with pytest.raises(Crash):
             create(pack)
-        assert row(pack) == (attempts, None)
+        assert row(pack) == (attempt, None)
 
 
 def test_a_crash_in_the_middle_counts_and_leaves_nothing_else(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,6 +105,53 @@ def test_a_statement_that_takes_too_long_may_be_the_events_fault(pack: Pack, mon
     failing(monkeypatch, TooSlow("QueryCanceled"))
     assert create(pack) == 503
     assert row(pack) == (1, None)
+
+
+def test_an_attempt_has_committed_before_the_operation_begins(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def handler(command: CreateTask, work: Any) -> None:
+        seen.append(row(pack))  # by a connection of its own
+
+    monkeypatch.setattr("taskmaster.handling.invocation._begin", lambda decoded, work: handler(decoded.command, work))
+    assert create(pack) == 204
+    assert seen == [(1, None)]
+
+
+def between(monkeypatch: pytest.MonkeyPatch, happens: Callable[[], object]) -> None:
+    """Let something happen once, when an attempt has been counted and before its command is handled."""
+    count = attempts.Attempts.count
+    left = [happens]
+
+    def counted(self: attempts.Attempts, arrival: Any) -> Any:
+        found = count(self, arrival)
+        if left:
+            left.pop()()
+        return found
+
+    monkeypatch.setattr(attempts.Attempts, "count", counted)
+
+
+@pytest.mark.parametrize("reads", [True, False], ids=["reads first", "writes only"])
+def test_what_is_answered_while_it_is_decoded_has_no_second_effect(
+    pack: Pack, monkeypatch: pytest.MonkeyPatch, reads: bool
+) -> None:
+    between(monkeypatch, lambda: pack.sql("UPDATE inbox SET status = 204 WHERE user_id = %(user)s", user=pack.user))
+    data = {"title": "x"} if reads else {"title": "x", "time_zone": "UTC"}
+    assert pack.event("create-task", "task.create", data, event_id="e").status_code == 204
+    assert pack.tasks() == pack.events() == []
+
+
+@pytest.mark.parametrize("reads", [True, False], ids=["reads first", "writes only"])
+def test_a_row_that_a_crash_of_the_database_took_is_counted_again(
+    pack: Pack, monkeypatch: pytest.MonkeyPatch, reads: bool
+) -> None:
+    between(monkeypatch, lambda: pack.sql("DELETE FROM inbox WHERE user_id = %(user)s", user=pack.user))
+    data = {"title": "x"} if reads else {"title": "x", "time_zone": "UTC"}
+    for _ in range(2):
+        assert pack.event("create-task", "task.create", data, event_id="e").status_code == 204
+    assert row(pack) == (1, 204)
+    assert len(pack.tasks()) == 1
 
 
 # Poison ---------------------------------------------------------------------------------------------------------------
