@@ -4,43 +4,38 @@ SELECT set_config('synchronous_commit', 'off', true)
 -- name: count_attempt
 -- Before anything is decoded, in a transaction of its own that needs no flush: an attempt that crashes counts too.
 -- A row past its time that is still here begins anew: what was promised to be forgotten does not wait for the purge.
-INSERT INTO inbox AS i (function, user_id, source, id, digest, expires_at)
-VALUES (%(function)s, %(user_id)s, %(source)s, %(id)s, %(digest)s, now() + %(keep)s)
-ON CONFLICT (function, user_id, source, id) DO UPDATE SET
+INSERT INTO inbox AS i ({inbox_key}, digest, expires_at)
+VALUES ({inbox_key:values}, %(digest)s, now() + %(keep)s)
+ON CONFLICT ({inbox_key}) DO UPDATE SET
   attempts    = CASE WHEN i.expires_at <= now() THEN 1 ELSE i.attempts + (i.status IS NULL)::int END,
   digest      = CASE WHEN i.expires_at <= now() THEN excluded.digest ELSE i.digest END,
   status      = CASE WHEN i.expires_at <= now() THEN NULL ELSE i.status END,
   answer      = CASE WHEN i.expires_at <= now() THEN NULL ELSE i.answer END,
   received_at = CASE WHEN i.expires_at <= now() THEN excluded.received_at ELSE i.received_at END,
   expires_at  = CASE WHEN i.expires_at <= now() THEN excluded.expires_at ELSE i.expires_at END
-RETURNING attempts, status, answer, digest
+RETURNING {inbox_row}
 
 -- name: uncount_attempt
 -- A known outage is nobody's fault.
-UPDATE inbox SET attempts = greatest(attempts - 1, 0)
- WHERE function = %(function)s AND user_id = %(user_id)s AND source = %(source)s AND id = %(id)s AND status IS NULL
+UPDATE inbox SET attempts = greatest(attempts - 1, 0) WHERE {inbox_key:matches} AND status IS NULL
 
 -- name: note_command
-UPDATE inbox SET digest = %(digest)s
- WHERE function = %(function)s AND user_id = %(user_id)s AND source = %(source)s AND id = %(id)s
+UPDATE inbox SET digest = %(digest)s WHERE {inbox_key:matches}
    AND status IS NULL AND digest = substring(%(digest)s::bytea FOR 32)
 
 -- name: lock_inbox
-SELECT attempts, status, answer, digest FROM inbox
- WHERE function = %(function)s AND user_id = %(user_id)s AND source = %(source)s AND id = %(id)s FOR UPDATE
+SELECT {inbox_row} FROM inbox WHERE {inbox_key:matches} FOR UPDATE
 
 -- name: read_inbox
-SELECT function, user_id, source, id, attempts, status, answer, digest
+SELECT {inbox_key}, {inbox_row}
   FROM inbox JOIN (SELECT DISTINCT * FROM unnest(%(functions)s::text[], %(user_ids)s::text[], %(sources)s::text[], %(ids)s::text[])
-                       AS asked (function, user_id, source, id)) AS asked USING (function, user_id, source, id)
+                       AS asked ({inbox_key})) AS asked USING ({inbox_key})
 
 -- name: answer_inbox
-UPDATE inbox SET status = %(status)s, answer = %(answer)s, digest = coalesce(%(digest)s::bytea, digest)
- WHERE function = %(function)s AND user_id = %(user_id)s AND source = %(source)s AND id = %(id)s
+UPDATE inbox SET status = %(status)s, answer = %(answer)s, digest = coalesce(%(digest)s::bytea, digest) WHERE {inbox_key:matches}
 
 -- name: forget_inbox
-DELETE FROM inbox
- WHERE function = %(function)s AND user_id = %(user_id)s AND source = %(source)s AND id = %(id)s
+DELETE FROM inbox WHERE {inbox_key:matches}
 
 -- name: purge_inbox
 DELETE FROM inbox WHERE ctid = ANY (ARRAY(SELECT ctid FROM inbox WHERE expires_at < now() LIMIT %(batch)s FOR UPDATE SKIP LOCKED))

@@ -1,5 +1,5 @@
 -- name: insert_outbox
-INSERT INTO outbox (key, topics, headers, value) VALUES (%(key)s, %(topics)s, %(headers)s, %(value)s)
+INSERT INTO outbox ({outbox_row}) VALUES ({outbox_row:values})
 
 -- name: prepare_publishing
 -- A lost delete is a repeat, so it need not be flushed; a table that was empty a moment ago has no statistics to plan by.

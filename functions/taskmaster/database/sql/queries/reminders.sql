@@ -14,14 +14,14 @@ SELECT set_config('taskmaster.alarm_is_read', pg_try_advisory_xact_lock_shared(7
 
 -- name: insert_outbox_unless_awaited
 -- Say that a reminder was armed, unless the dispatcher will look at this moment or before.
-INSERT INTO outbox (key, topics, headers, value)
-SELECT %(key)s, %(topics)s, %(headers)s, %(value)s
+INSERT INTO outbox ({outbox_row})
+SELECT {outbox_row:values}
  WHERE current_setting('taskmaster.alarm_is_read') <> 'true'
     OR NOT EXISTS (SELECT FROM alarm WHERE next_at > %(now)s AND next_at <= %(moment)s)
 
 -- name: insert_outbox_if_missed
-INSERT INTO outbox (key, topics, headers, value)
-SELECT %(key)s, %(topics)s, %(headers)s, %(value)s
+INSERT INTO outbox ({outbox_row})
+SELECT {outbox_row:values}
  WHERE EXISTS (SELECT FROM reminder WHERE fired_at IS NULL AND closed_at IS NULL AND due_at <= %(by)s)
 
 -- name: begin_move
@@ -35,15 +35,14 @@ WITH move AS (
     ticket   = CASE WHEN m.moved_at > now() - interval '1 minute' THEN m.ticket ELSE excluded.ticket END,
     moved_at = CASE WHEN m.moved_at > now() - interval '1 minute' THEN m.moved_at ELSE excluded.moved_at END
   RETURNING ticket)
-INSERT INTO outbox (key, topics, headers, value)
-SELECT %(key)s, %(topics)s, %(headers)s, %(value)s FROM move WHERE ticket = %(ticket)s::uuid
+INSERT INTO outbox ({outbox_row})
+SELECT {outbox_row:values} FROM move WHERE ticket = %(ticket)s::uuid
 
 -- name: read_move
 SELECT after_task, asked_at FROM reminder_move WHERE user_id = taskmaster_caller() AND ticket = %(ticket)s::uuid
 
 -- name: lock_tasks_to_move
-SELECT task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, reminders, snoozed_until,
-       recurrence_pattern, recurrence_from, recurrence_paused, series_id, occurrence, version, created_at, updated_at, completed_at
+SELECT {task_fixed}, {task_state}
   FROM task WHERE user_id = taskmaster_caller() AND NOT completed AND due_on >= %(day)s AND task_id > %(after_task)s
  ORDER BY task_id LIMIT %(limit)s FOR UPDATE
 
@@ -63,10 +62,7 @@ SELECT set_config('idle_in_transaction_session_timeout', '5s', true)
 SELECT set_config('taskmaster.stale_by', %(stale)s::timestamptz::text, true)
 
 -- name: lock_due_reminders
-SELECT reminder_id::text, user_id, task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, reminders,
-       snoozed_until, recurrence_pattern, recurrence_from, recurrence_paused, series_id, occurrence, version, created_at,
-       updated_at, completed_at
-  FROM lock_due_reminders(%(now)s, %(limit)s)
+SELECT reminder_id::text, user_id, {task_fixed}, {task_state} FROM lock_due_reminders(%(now)s, %(limit)s)
 
 -- name: fire_reminders
 -- A statement of its own behind the lock, so that it sees what the last holder of the task committed.
