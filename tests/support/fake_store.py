@@ -15,7 +15,7 @@ from typing import Any, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 from taskmaster.database.inbox_rows import InboxKey, InboxRow, outbox_row
-from taskmaster.database.store import Due, Fired
+from taskmaster.database.system_transaction import Due, Fired
 from taskmaster.domain.paging import PagePosition, Sort
 from taskmaster.domain.preferences import Preferences
 from taskmaster.domain.reminders import Move, ReminderDue, ReminderRow

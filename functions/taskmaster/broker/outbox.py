@@ -11,7 +11,8 @@ import math
 import time
 
 from taskmaster.broker.producer import Broker, BrokerUnavailable
-from taskmaster.database.store import Claimed, Database
+from taskmaster.database.store import Database
+from taskmaster.database.system_transaction import Claimed
 
 log = logging.getLogger(__name__)
 

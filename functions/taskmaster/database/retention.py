@@ -3,7 +3,8 @@
 import logging
 from collections.abc import Callable
 
-from taskmaster.database.store import Database, SystemTransaction
+from taskmaster.database.store import Database
+from taskmaster.database.system_transaction import SystemTransaction
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 
 from taskmaster.database.inbox_rows import InboxKey, InboxRow
 from taskmaster.database.session import Busy, TooSlow, Unavailable
-from taskmaster.database.store import Database, SystemTransaction
+from taskmaster.database.store import Database
+from taskmaster.database.system_transaction import SystemTransaction
 from taskmaster.handling.answers import Answer, problem
 from taskmaster.handling.arrival import Arrival, DecodedCommand
 from taskmaster.handling.idempotency import KEEP_EVENTS, Mismatch, first_answer, is_same, is_understood, parked

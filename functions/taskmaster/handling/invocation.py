@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from taskmaster import clock
 from taskmaster.database.inbox_rows import InboxKey, InboxRow
-from taskmaster.database.store import Database, UserTransaction
+from taskmaster.database.store import Database
+from taskmaster.database.user_transaction import UserTransaction
 from taskmaster.domain.task import Command, Refused
 from taskmaster.errors import TaskmasterError
 from taskmaster.events import cloudevent

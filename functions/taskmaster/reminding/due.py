@@ -6,7 +6,7 @@ from itertools import accumulate
 from typing import Any
 
 from taskmaster import clock
-from taskmaster.database.store import Due, Fired
+from taskmaster.database.system_transaction import Due, Fired
 from taskmaster.domain.reminders import ReminderDue, ReminderOutcome
 from taskmaster.domain.task import Record
 from taskmaster.events.cloudevent import Origin, Outgoing, outgoing

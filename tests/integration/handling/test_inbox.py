@@ -12,7 +12,7 @@ from create_task import CreateTask
 from taskmaster import runtime
 from taskmaster.database import retention
 from taskmaster.database.session import Busy, TooSlow, Unavailable
-from taskmaster.database.store import UserTransaction
+from taskmaster.database.user_transaction import UserTransaction
 from taskmaster.events import cloudevent
 from taskmaster.handling import attempts, idempotency
 from tests.support.function_pack import Event, Pack
@@ -195,7 +195,7 @@ def test_the_dead_letter_and_the_answer_are_one_transaction(pack: Pack, monkeypa
         create(pack)
     with monkeypatch.context() as patched:
         patched.setattr(
-            "taskmaster.database.store.SystemTransaction.answer_inbox", lambda *_: (_ for _ in ()).throw(Crash())
+            "taskmaster.database.system_transaction.SystemTransaction.answer_inbox", lambda *_: (_ for _ in ()).throw(Crash())
         )
         with pytest.raises(Crash):
             create(pack)

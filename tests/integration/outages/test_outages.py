@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from taskmaster.database.session import Unavailable
-from taskmaster.database.store import UserTransaction
+from taskmaster.database.user_transaction import UserTransaction
 from tests.programs.chaos.victims import Database
 from tests.support.command_line import taskmaster
 from tests.support.function_pack import Pack

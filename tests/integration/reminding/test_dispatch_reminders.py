@@ -15,7 +15,7 @@ from werkzeug import Request, Response
 
 from taskmaster import clock, runtime, settings
 from taskmaster.database.session import Unavailable
-from taskmaster.database.store import SystemTransaction
+from taskmaster.database.system_transaction import SystemTransaction
 from taskmaster.reminding import dispatcher
 from taskmaster.reminding import due as due_reminders
 from tests.support.fake_store import MOST_UNDER_WAY

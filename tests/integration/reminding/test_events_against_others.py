@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from taskmaster import runtime
-from taskmaster.database.store import Claimed, SystemTransaction
+from taskmaster.database.system_transaction import Claimed, SystemTransaction
 from tests.support.function_pack import Pack
 from tests.support.hostile_user import HOSTILE, nothing_else
 

@@ -11,7 +11,7 @@ import pytest
 
 from taskmaster import runtime
 from taskmaster.database.session import Busy
-from taskmaster.database.store import UserTransaction
+from taskmaster.database.user_transaction import UserTransaction
 from taskmaster.handling.unit_of_work import Work
 from tests.support.function_pack import Json, Pack
 from tests.support.hostile_user import HOSTILE, START, locked, nothing_else, tasks_of

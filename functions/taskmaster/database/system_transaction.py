@@ -1,0 +1,140 @@
+"""A transaction on behalf of the pack itself: attempts, publishing, firing, purging. It changes no task."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from psycopg.rows import dict_row, tuple_row
+
+from taskmaster.database.inbox_rows import InboxKey, InboxRow, InboxTransaction, outbox_row
+from taskmaster.database.queries import named
+from taskmaster.domain.reminders import ReminderDue
+from taskmaster.events.cloudevent import Outgoing
+
+_INBOX, _OUTBOX, _REMINDERS = named("inbox.sql"), named("outbox.sql"), named("reminders.sql")
+_BYTES_A_ROUND = 2_000_000  # that a publisher carries before others have their turn
+_ANY = 50  # rows of a round without turns
+
+
+class Claimed(NamedTuple):
+    """One outbox row in a publisher's hands."""
+
+    id: int
+    key: str
+    topics: list[str]
+    headers: dict[str, str]
+    value: bytes
+    waited: float  # seconds since it was written
+
+
+class Fired(NamedTuple):
+    """One reminder that was marked fired; a stale one was closed with it."""
+
+    reminder_id: str
+    task_id: int
+    moment: datetime
+    due_at: datetime
+    is_stale: bool
+
+
+class Due(NamedTuple):
+    """One reminder that is due, with its task as it is and whose it is."""
+
+    reminder_id: str
+    user_id: str
+    task: ReminderDue
+
+
+class SystemTransaction(InboxTransaction):
+    """One transaction on behalf of the pack itself: attempts, publishing, firing, purging. No task is changed here."""
+
+    def without_flush(self) -> None:
+        """Losing this transaction in a crash of the database costs a repeat, no more."""
+        self._session.later(_INBOX["without_flush"])
+
+    def uncount_attempt(self, key: InboxKey) -> None:
+        self._session.later(_INBOX["uncount_attempt"], key._asdict())
+
+    def note_command(self, key: InboxKey, digest: bytes) -> None:
+        """By what the command of an open row is known, where the row has only what came."""
+        self._session.later(_INBOX["note_command"], {**key._asdict(), "digest": digest})
+
+    def forget_inbox(self, key: InboxKey) -> None:
+        self._session.later(_INBOX["forget_inbox"], key._asdict())
+
+    def read_inbox(self, keys: Sequence[InboxKey]) -> dict[InboxKey, InboxRow]:
+        """The rows of those keys that have one."""
+        columns = [list(column) for column in zip(*keys, strict=True)] or [[]] * 4
+        parameters = dict(zip(("functions", "user_ids", "sources", "ids"), columns, strict=True))
+        rows = self._session.fetch_and_commit(_INBOX["read_inbox"], parameters, tuple_row)
+        return {InboxKey._make(row[:4]): InboxRow._make(row[4:]) for row in rows}
+
+    def purge_inbox(self, batch: int) -> int:
+        """Delete up to `batch` rows that are past their time; how many there were."""
+        return self._session.count(_INBOX["purge_inbox"], {"batch": batch})
+
+    def purge_reminders(self, batch: int) -> int:
+        """Delete up to `batch` reminders that were closed a month ago; how many there were."""
+        return self._session.count(_REMINDERS["purge_reminders"], {"batch": batch})
+
+    def is_outbox_empty(self) -> bool:
+        [(empty,)] = self._session.fetch_and_commit(_OUTBOX["is_outbox_empty"], {}, tuple_row)
+        return bool(empty)
+
+    def claim_outbox(self, limit: int, failed: Sequence[int]) -> list[Claimed]:
+        """The oldest rows of keys, users in turn, locked until this transaction ends, without those in other hands.
+
+        At most `limit`, and no more once they have _BYTES_A_ROUND. None: there is nothing left to claim.
+        """
+        parameters = {"limit": limit, "failed": list(failed), "bytes": _BYTES_A_ROUND}
+        self._session.later(_OUTBOX["prepare_publishing"])
+        rows = self._session.fetch(_OUTBOX["claim_outbox"], parameters, tuple_row)
+        rows = rows or self._session.fetch(_OUTBOX["claim_any"], {**parameters, "limit": _ANY}, tuple_row)
+        return [Claimed._make(row) for row in rows]
+
+    def claim_successors(self, keys: Sequence[str]) -> list[Claimed]:
+        """The oldest row of each of these keys, on the same terms."""
+        self._session.later(_OUTBOX["prepare_publishing"])
+        rows = self._session.fetch(_OUTBOX["claim_successors"], {"keys": list(keys)}, tuple_row)
+        return [Claimed._make(row) for row in rows]
+
+    def delete_outbox(self, ids: Sequence[int]) -> None:
+        self._session.later(_OUTBOX["delete_outbox"], {"ids": list(ids)})
+
+    def lock_due_reminders(self, now: datetime, limit: int, *, stale: datetime | None = None) -> list[Due]:
+        """Reminders that are due, users in turn, their tasks locked; without those whose task is in other hands.
+
+        Of a user no more than may be under way at once (0009.under_way.sql); what is due by `stale` is not counted.
+        """
+        self._session.later(_REMINDERS["hold_briefly"])
+        if stale is not None:
+            self._session.later(_REMINDERS["set_stale_by"], {"stale": stale})
+        rows = self._session.fetch(_REMINDERS["lock_due_reminders"], {"now": now, "limit": limit}, dict_row)
+        return [
+            Due(row.pop("reminder_id"), row.pop("user_id"), ReminderDue.model_construct(**row))  # in this order
+            for row in rows
+        ]
+
+    def fire_reminders(self, reminder_ids: Sequence[str], *, now: datetime, stale: datetime) -> list[Fired]:
+        """PagePosition those that are due still, their tasks being locked; what is older than `stale` is closed too."""
+        parameters = {"reminder_ids": list(reminder_ids), "now": now, "stale": stale}
+        return [Fired._make(row) for row in self._session.fetch(_REMINDERS["fire_reminders"], parameters, tuple_row)]
+
+    def insert_outbox_if_missed(self, event: Outgoing, by: datetime) -> None:
+        """Leave an event where a reminder should have been fired by that moment and was not."""
+        self._session.later(_REMINDERS["insert_outbox_if_missed"], {**outbox_row(event), "by": by})
+
+    def schedule_next_wakeup(self, by: datetime | None) -> datetime | None:
+        """The next moment of any armed reminder, written where all who arm one read it. Ends the transaction."""
+        self._session.later(_REMINDERS["lock_alarm"])
+        [(moment,)] = self._session.fetch_and_commit(_REMINDERS["schedule_next_wakeup"], {"by": by}, tuple_row)
+        return moment if isinstance(moment, datetime) else None
+
+    def next_moment(self, after: datetime) -> datetime | None:
+        """The next moment of any armed reminder behind this one."""
+        [(moment,)] = self._session.fetch_and_commit(_REMINDERS["next_moment"], {"after": after}, tuple_row)
+        return moment if isinstance(moment, datetime) else None
+
+    def scheduled_wakeup(self) -> datetime | None:
+        [(moment,)] = self._session.fetch_and_commit(_REMINDERS["scheduled_wakeup"], {}, tuple_row)
+        return moment if isinstance(moment, datetime) else None

@@ -1,0 +1,190 @@
+"""A transaction on behalf of one user: tasks, series, reminders and preferences, under row-level security."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, LiteralString
+
+from psycopg import sql
+from psycopg.rows import class_row, dict_row, kwargs_row, tuple_row
+from psycopg.types.json import Jsonb
+
+from taskmaster.database.inbox_rows import InboxTransaction, outbox_row
+from taskmaster.database.queries import named
+from taskmaster.database.session import Session
+from taskmaster.domain.paging import PagePosition, Sort
+from taskmaster.domain.preferences import Preferences
+from taskmaster.domain.reminders import Move, ReminderRow
+from taskmaster.domain.search import folded_texts
+from taskmaster.domain.series import Series
+from taskmaster.domain.task import Task
+from taskmaster.events.cloudevent import Outgoing
+from taskmaster.events.ids import new_id
+
+_TASKS, _REMINDERS, _PREFERENCES = named("tasks.sql"), named("reminders.sql"), named("preferences.sql")
+_AS_TASK, _AS_SERIES = kwargs_row(Task.model_construct), kwargs_row(Series.model_construct)
+_AS_REMINDER = kwargs_row(ReminderRow.model_construct)
+_IDS_AHEAD = 32
+_SORT_KEYS: dict[str, LiteralString] = {
+    "created_at": "created_at",
+    "updated_at": "updated_at",
+    "due": "coalesce(deadline, 'infinity')",
+    "priority": "array_position(ARRAY['low', 'medium', 'high', 'urgent'], priority) - 1",
+    "title": "title",
+}
+
+
+class UserTransaction(InboxTransaction):
+    """One transaction on behalf of one user, who sees and changes nobody else's rows."""
+
+    def __init__(self, session: Session, user_id: str, ids_ahead: list[int]) -> None:
+        super().__init__(session)
+        self._user_id = user_id
+        self._ids_ahead = ids_ahead
+        session.later(_TASKS["as_user"], {"user_id": user_id})
+
+    def new_task_id(self) -> int:
+        """An id for a task to be created, from some that this process has reserved.
+
+        The first of a process takes a round trip. Later ones are reserved with the next read or with the commit.
+        """
+        try:
+            task_id = self._ids_ahead.pop()
+        except IndexError:
+            (task_id,), *ahead = sorted(self._session.fetch(_TASKS["reserve_task_ids"], {"count": _IDS_AHEAD}, tuple_row))
+            self._keep_ids(ahead)
+        if not self._ids_ahead:
+            self._session.fetch_later(_TASKS["reserve_task_ids"], {"count": _IDS_AHEAD}, tuple_row, self._keep_ids)
+        return task_id
+
+    def _keep_ids(self, rows: Sequence[tuple[int]]) -> None:
+        self._ids_ahead.extend(sorted((task_id for (task_id,) in rows), reverse=True))
+
+    def read_task(self, task_id: int) -> Task | None:
+        return self._task("read_task", task_id=task_id)
+
+    def lock_task(self, task_id: int) -> Task | None:
+        return self._task("lock_task", task_id=task_id)
+
+    def lock_latest_after(self, series_id: int, occurrence: int) -> Task | None:
+        return self._task("lock_latest_after", series_id=series_id, occurrence=occurrence)
+
+    def list_tasks(self, filters: Mapping[str, Any], sort: Sort, beyond: PagePosition | None, limit: int) -> list[Task]:
+        descending = sort.startswith("-")
+        query = sql.SQL(_TASKS["list_tasks"]).format(
+            key=sql.SQL(_SORT_KEYS[sort.lstrip("-")]),
+            direction=sql.SQL("DESC" if descending else "ASC"),
+            beyond=sql.SQL("<" if descending else ">"),
+        )
+        mark = {"mark_key": beyond.key if beyond else None, "mark_id": beyond.task_id if beyond else None}
+        # A search takes as long as the user has tasks, and may run into its time limit with the text in it.
+        fetch = self._session.fetch_bound if filters["text"] else self._session.fetch
+        return fetch(query, {**filters, **mark, "limit": limit}, _AS_TASK)
+
+    def read_preferences(self, *, hold: bool = False) -> Preferences:
+        """The user's, or the defaults. What is held nobody changes until the commit: lock no task after it."""
+        if hold:
+            self._session.later(_PREFERENCES["hold_preferences"])
+        return self._preferences()
+
+    def change_preferences(self) -> Preferences:
+        """The same, for whoever sets them: waits for all who have read them. To be the first lock, behind the inbox."""
+        self._session.later(_PREFERENCES["change_preferences"])
+        return self._preferences()
+
+    def save_preferences(self, preferences: Preferences) -> None:
+        row = preferences.model_dump()
+        quiet, channels = row["quiet_hours"], row["channels"]
+        parameters = {**row, "quiet_hours": Jsonb(quiet) if quiet else None, "channels": Jsonb(channels)}
+        self._session.fetch_bound(_PREFERENCES["save_preferences"], {**parameters, "user_id": self._user_id}, tuple_row)
+
+    def begin_move(self, event: Outgoing, ticket: str, asked_at: datetime, day: date) -> None:
+        """Have the reminders follow the hour of the day anew, of tasks due on that day or later; where there are any.
+
+        Leaves the event, unless one with an earlier ticket is at it.
+        """
+        move = {"user_id": self._user_id, "ticket": ticket, "asked_at": asked_at, "day": day}
+        self._session.later(_REMINDERS["begin_move"], {**outbox_row(event), **move})
+
+    def read_move(self, ticket: str) -> Move | None:
+        return next(iter(self._session.fetch(_REMINDERS["read_move"], {"ticket": ticket}, class_row(Move))), None)
+
+    def lock_tasks_to_move(self, after: int, day: date, limit: int) -> list[Task]:
+        """Open tasks due on a day, this one or a later one, with ids above `after`, in the order of their ids."""
+        parameters = {"after_task": after, "day": day, "limit": limit}
+        return self._session.fetch(_REMINDERS["lock_tasks_to_move"], parameters, _AS_TASK)
+
+    def advance_move(self, ticket: str, after: int) -> None:
+        self._session.later(_REMINDERS["advance_move"], {"ticket": ticket, "after_task": after})
+
+    def end_move(self, ticket: str) -> None:
+        self._session.later(_REMINDERS["end_move"], {"ticket": ticket})
+
+    def drop_reminders(self, task: Task, keep: Sequence[datetime]) -> None:
+        """Those of a task that have not rung, but for these moments."""
+        self._session.later(_REMINDERS["drop_reminders"], {"task_id": task.task_id, "moments": list(keep)})
+
+    def insert_reminders(self, task: Task, moments: Sequence[datetime]) -> None:
+        """Those of these moments that the task does not have yet."""
+        ids = [new_id() for _ in moments]
+        row = {"task_id": task.task_id, "user_id": self._user_id, "ids": ids, "moments": list(moments)}
+        self._session.later(_REMINDERS["insert_reminders"], row)
+
+    def lock_reminder(self, task_id: int, reminder_id: str) -> tuple[Task | None, ReminderRow | None, Preferences]:
+        """A task, then one reminder of it, and the user's preferences, in one round trip."""
+        tasks, reminders, preferred = self._session.fetch_each(
+            [
+                (_TASKS["lock_task"], {"task_id": task_id}, _AS_TASK),
+                (_REMINDERS["lock_reminder"], {"reminder_id": reminder_id}, _AS_REMINDER),
+                (_PREFERENCES["read_preferences"], {}, dict_row),
+            ]
+        )
+        return next(iter(tasks), None), next(iter(reminders), None), _preferences_in(preferred)
+
+    def update_reminder(self, reminder: ReminderRow) -> None:
+        row = {**reminder.__dict__, "outcomes": Jsonb(reminder.outcomes)}
+        self._session.later(_REMINDERS["update_reminder"], row)
+
+    def insert_task(self, task: Task) -> None:
+        self._session.later(_TASKS["insert_task"], self._row(task))
+
+    def update_task(self, task: Task) -> None:
+        self._session.later(_TASKS["update_task"], self._row(task))
+
+    def delete_task(self, task: Task) -> None:
+        self._session.later(_TASKS["delete_task"], {"task_id": task.task_id})
+        if task.series_id is not None:
+            self._session.later(_TASKS["delete_empty_series"], {"series_id": task.series_id})
+
+    def lock_series(self, series_id: int) -> Series | None:
+        """Take a series. Lock order: the task first, then its series."""
+        return self._series("lock_series", series_id)
+
+    def read_series(self, series_id: int) -> Series | None:
+        return self._series("read_series", series_id)
+
+    def insert_series(self, series: Series) -> None:
+        self._session.later(_TASKS["insert_series"], self._series_row(series))
+
+    def update_series(self, series: Series) -> None:
+        self._session.later(_TASKS["update_series"], self._series_row(series))
+
+    def _preferences(self) -> Preferences:
+        return _preferences_in(self._session.fetch(_PREFERENCES["read_preferences"], {}, dict_row))
+
+    def _series(self, name: str, series_id: int) -> Series | None:
+        return next(iter(self._session.fetch(_TASKS[name], {"series_id": series_id}, _AS_SERIES)), None)
+
+    def _task(self, name: str, **parameters: int) -> Task | None:
+        return next(iter(self._session.fetch(_TASKS[name], parameters, _AS_TASK)), None)
+
+    def _row(self, task: Task) -> dict[str, Any]:
+        folded = folded_texts(task.title, task.description, version=task.version)
+        return {**task.__dict__, **folded, "user_id": self._user_id, "deadline": task.deadline}
+
+    def _series_row(self, series: Series) -> dict[str, Any]:
+        return {**series.__dict__, "user_id": self._user_id, "template": Jsonb(series.template)}
+
+
+def _preferences_in(rows: Sequence[dict[str, Any]]) -> Preferences:
+    """The user's row, or the defaults."""
+    return Preferences.stored(rows[0]) if rows else Preferences()
