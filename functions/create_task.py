@@ -3,7 +3,8 @@
 from pydantic import Field
 
 from taskmaster.domain.reminders import Reminders, check_reminders
-from taskmaster.domain.series import Series, check_recurrence, first_occurrence
+from taskmaster.domain.recurring_task import check_recurrence, first_occurrence
+from taskmaster.domain.series import Series
 from taskmaster.domain.task import (
     Command,
     Day,

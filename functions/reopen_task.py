@@ -1,6 +1,6 @@
 """reopen-task: a completed task is open again; a successor that nobody has touched is withdrawn."""
 
-from taskmaster.domain.series import alone
+from taskmaster.domain.recurring_task import alone
 from taskmaster.domain.task import Refused, Task, TaskCommand
 from taskmaster.handling.unit_of_work import Work
 from taskmaster.web.door import operation

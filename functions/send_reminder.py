@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from taskmaster.domain.preferences import Mail, Webhook, name_of
-from taskmaster.domain.reminders import after_delivery
+from taskmaster.domain.reminder_rows import after_delivery
 from taskmaster.domain.task import Fact, TaskId
 from taskmaster.handling.operation import SideEffect
 from taskmaster.handling.unit_of_work import Work

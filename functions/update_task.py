@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import Field
 
 from taskmaster.domain.reminders import Reminders, check_reminders
-from taskmaster.domain.series import DATE, Scope, Series, check_recurrence, first_occurrence
+from taskmaster.domain.recurring_task import check_recurrence, first_occurrence
+from taskmaster.domain.series import DATE, Scope, Series
 from taskmaster.domain.task import (
     Day,
     Description,

@@ -18,7 +18,7 @@ from taskmaster.database.inbox_rows import InboxKey, InboxRow, outbox_row
 from taskmaster.database.system_transaction import Due, Fired
 from taskmaster.domain.paging import PagePosition, Sort
 from taskmaster.domain.preferences import Preferences
-from taskmaster.domain.reminders import Move, ReminderDue, ReminderRow
+from taskmaster.domain.reminder_rows import Move, ReminderDue, ReminderRow
 from taskmaster.domain.search import folded
 from taskmaster.domain.series import Series
 from taskmaster.domain.task import Priority, Task

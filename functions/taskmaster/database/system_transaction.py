@@ -8,7 +8,7 @@ from psycopg.rows import dict_row, tuple_row
 
 from taskmaster.database.inbox_rows import InboxKey, InboxRow, InboxTransaction, outbox_row
 from taskmaster.database.queries import named
-from taskmaster.domain.reminders import ReminderDue
+from taskmaster.domain.reminder_rows import ReminderDue
 from taskmaster.events.cloudevent import Outgoing
 
 _INBOX, _OUTBOX, _REMINDERS = named("inbox.sql"), named("outbox.sql"), named("reminders.sql")

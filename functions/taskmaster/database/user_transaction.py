@@ -13,7 +13,7 @@ from taskmaster.database.queries import named
 from taskmaster.database.session import Session
 from taskmaster.domain.paging import PagePosition, Sort
 from taskmaster.domain.preferences import Preferences
-from taskmaster.domain.reminders import Move, ReminderRow
+from taskmaster.domain.reminder_rows import Move, ReminderRow
 from taskmaster.domain.search import folded_texts
 from taskmaster.domain.series import Series
 from taskmaster.domain.task import Task

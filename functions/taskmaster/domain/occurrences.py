@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from taskmaster.domain.series import Series, check_recurrence, first_occurrence
+from taskmaster.domain.recurring_task import check_recurrence, first_occurrence
+from taskmaster.domain.series import Series
 from taskmaster.domain.task import Command, Day, Moment, Pattern, Record, Task, TaskId, TimeZone, number
 
 Count = Annotated[int, Field(ge=1, le=100), BeforeValidator(number)]

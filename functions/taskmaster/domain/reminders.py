@@ -5,141 +5,19 @@ are counted on the calendar of the task's zone, hours and less exactly, as RFC 5
 counts from the day's hour, never from midnight.
 """
 
-from collections.abc import Collection, Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
 from taskmaster import rfc3339
-from taskmaster.domain.outcome import Outcome
-from taskmaster.domain.task import LATEST, Record, Refused, Task, in_utc, is_kept, moment_of
+from taskmaster.domain.task import LATEST, Refused, Task, in_utc, is_kept, moment_of
 from taskmaster.rfc3339 import Duration
 
 MOST = 50  # reminders of one task
 FURTHEST = timedelta(days=3660)  # before it is due
 AT_THE_DUE_TIME = "PT0S"
-
-MOST_TRIES = 8  # of one channel, over about ten hours
-_TRY_AGAIN_AFTER = (15, 60, 300, 900, 3600, 10_800, 21_600)  # seconds
-
-class ReminderDue(Task):
-    """Data of reminder.due: the task as it is, and which of its reminders rings. `late` is by more than a minute."""
-
-    reminder_id: str = Field(default="", description="which reminder rings; the webhook-id of its delivery")
-    remind_at: datetime | None = Field(default=None, description="the moment it is for")
-    late: bool = Field(default=False, description="whether it comes more than a minute after that moment")
-
-
-class ReminderOutcome(Record):
-    """Data of reminder.sent and reminder.failed: what became of it on every channel, and why it failed as a whole.
-
-    `called_at` is when the first channel was called: against `remind_at` it says how late that was.
-    """
-
-    task_id: int = Field(description="whose reminder it was")
-    reminder_id: str = Field(description="which reminder rang; the webhook-id of its delivery")
-    remind_at: datetime = Field(description="the moment it was for")
-    late: bool = Field(description="whether it came more than a minute after that moment")
-    channels: dict[str, dict[str, str]] = Field(
-        description="by channel: outcome (delivered, later or failed) and detail, why"
-    )
-    reason: str | None = Field(default=None, description="why it failed as a whole: stale, too old to be sent")
-    called_at: datetime | None = Field(default=None, description="when the first channel was called")
-
-
-class ReminderRow(Record):
-    """One ringing of a task: armed, fired, held back or to be tried again, and at last closed."""
-
-    reminder_id: str
-    task_id: int
-    moment: datetime
-    due_at: datetime
-    fired_at: datetime | None
-    attempts: int
-    outcomes: dict[str, dict[str, str]]
-    is_closed: bool
-
-    @property
-    def is_in_delivery(self) -> bool:
-        return self.fired_at is not None and not self.is_closed
-
-    def is_settled(self, channel: str) -> bool:
-        """Whether nothing more is to be tried on a channel."""
-        return self.outcomes.get(channel, {}).get("outcome") in ("delivered", "failed")
-
-    def due_again(self, channel: str) -> datetime | None:
-        """When a channel that said "later" is to be tried again; None for one that was not tried, or is settled."""
-        again = self.outcomes.get(channel, {}).get("again_at")
-        return None if again is None or self.is_settled(channel) else datetime.fromisoformat(again)
-
-    def tries(self, channel: str) -> int:
-        """How often a channel was tried. Rows of before channels were counted apart know the rounds alone."""
-        kept = self.outcomes.get(channel)
-        return 0 if kept is None else int(kept.get("tries", self.attempts))
-
-    def held_back(self, *, until: datetime) -> Self:
-        """The same reminder, due again later."""
-        return self.model_copy(update={"due_at": until, "fired_at": None})
-
-    def outcome_record(self, *, late: bool, called_at: datetime) -> ReminderOutcome:
-        return ReminderOutcome(
-            task_id=self.task_id,
-            reminder_id=self.reminder_id,
-            remind_at=self.moment,
-            late=late,
-            channels={
-                name: {"outcome": each["outcome"], "detail": each["detail"]} for name, each in self.outcomes.items()
-            },
-            called_at=called_at,
-        )
-
-
-class Move(NamedTuple):
-    """How far the reminders of a user follow a new hour of the day: those of tasks up to an id."""
-
-    after_task: int
-    asked_at: datetime
-
-
-def after_delivery(
-    row: ReminderRow, tried: Mapping[str, Outcome], *, now: datetime, channels: Collection[str] | None = None
-) -> tuple[ReminderRow, str | None]:
-    """A reminder after a round of delivery, and the event that follows.
-
-    It is sent with the first channel that took it, and a user without channels has the event itself. It failed when
-    every channel did. A channel that said "later" is tried again, a limited number of times, each on its own; one that
-    was held back comes again without a try less. `channels` are those that the user has by now: all that were tried,
-    unless given.
-    """
-    everything = {**row.outcomes, **{name: _noted(row, name, each, now) for name, each in tried.items()}}
-    was_sent = any(each["outcome"] == "delivered" for each in row.outcomes.values())
-    is_sent = any(each["outcome"] == "delivered" for each in everything.values()) or not everything
-    attempts = row.attempts + any(each.is_try for each in tried.values())
-    after = row.model_copy(update={"attempts": attempts, "outcomes": everything})
-    waiting = [again for name in (tried if channels is None else channels) if (again := after.due_again(name))]
-    update: dict[str, Any] = {"due_at": min(waiting), "fired_at": None} if waiting else {"is_closed": True}
-    event = None
-    if is_sent:
-        event = None if was_sent else "reminder.sent"
-    elif not waiting:
-        event = "reminder.failed"
-    return after.model_copy(update=update), event
-
-
-def _noted(row: ReminderRow, channel: str, tried: Outcome, now: datetime) -> dict[str, str]:
-    """What is kept of one try on one channel."""
-    tries = row.tries(channel) + tried.is_try
-    if tried.outcome != "later":
-        return {"outcome": tried.outcome, "detail": tried.detail}
-    if tried.is_try and tries >= MOST_TRIES:
-        return {"outcome": "failed", "detail": tried.detail}
-    wait = tried.seconds
-    if wait is None:
-        wait = _TRY_AGAIN_AFTER[min(max(tries, 1), len(_TRY_AGAIN_AFTER)) - 1]
-    again = now + timedelta(seconds=wait)
-    return {"outcome": "later", "detail": tried.detail, "tries": str(tries), "again_at": again.isoformat()}
 
 
 def parse(text: str) -> Duration | datetime:

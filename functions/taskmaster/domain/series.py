@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 
 from taskmaster.domain import recurrence, reminders
-from taskmaster.domain.task import Record, RecurrenceFrom, Refused, Task, is_kept, moment_of
+from taskmaster.domain.recurring_task import local_day, local_start
+from taskmaster.domain.task import Record, RecurrenceFrom, Task, is_kept, moment_of
 
 _TEMPLATE = frozenset({"title", "description", "priority", "tags", "reminders"})
 DATE = frozenset({"due_at", "due_on", "time_zone"})
@@ -53,7 +54,7 @@ class Series(Record):
             series_id=task.series_id,
             recurrence_pattern=task.recurrence_pattern,
             recurrence_from=task.recurrence_from,
-            **_start(task),
+            **local_start(task),
             anchor=1,
             template=_template(task),
             head=task.occurrence,
@@ -190,7 +191,7 @@ class Series(Record):
         """
         edited = self._with(recurrence_from=task.recurrence_from)
         if task.recurrence_from == "due" and was.due != self._own_date():
-            return edited._with(**_start(task), anchor=self.position)
+            return edited._with(**local_start(task), anchor=self.position)
         return edited
 
     def _dated(self, task: Task, *, was: Task) -> Self:
@@ -198,8 +199,8 @@ class Series(Record):
 
         So monthly from the 31st, moved to 10:00 on 28 February, is due on 31 March at 10:00.
         """
-        start = _start(task)
-        if _day(task) != _day(was):
+        start = local_start(task)
+        if local_day(task) != local_day(was):
             return self._with(**start, anchor=self.position)
         day = self.start.date() if isinstance(self.start, datetime) else self.start
         kept = _on_day(day, start["starts_at"] or start["starts_on"])
@@ -250,60 +251,14 @@ class Followed(Task):
         return cls(**successor.model_dump(), follows=task.task_id, skipped=skipped)
 
 
-def first_occurrence(task: Task) -> Task:
-    """The task as the first occurrence of a series, if it has a pattern."""
-    if task.recurrence_pattern is None:
-        return task
-    return task.model_copy(update={"series_id": task.task_id, "occurrence": 1})
-
-
-def alone(task: Task) -> Task:
-    """The task as one that nothing follows any more, which may begin a series anew."""
-    return task.model_copy(update={"recurrence_pattern": None, "recurrence_paused": False})
-
-
-def check_recurrence(task: Task, *, rule: bool = True) -> Task:
-    """The task, if its dates go together and, with `rule`, if its pattern is one. Raises Refused (422)."""
-    if task.due_at and task.due_on:
-        raise Refused(422, "Due twice", "A task is due at a moment (due_at) or on a day (due_on), not both.")
-    if task.recurrence_pattern is None:
-        if task.recurrence_paused:
-            raise Refused(422, "Nothing to pause", "Only a task with a recurrence_pattern can be paused.")
-        return task
-    if task.due is None:
-        raise Refused(422, "Nothing to recur from", "A recurrence_pattern needs due_at or due_on to start from.")
-    if rule:
-        _check_rule(task.recurrence_pattern, task)
-    return task
-
-
-def _check_rule(pattern: str, task: Task) -> None:
-    start = _start(task)
-    try:
-        recurrence.check(recurrence.parse(pattern), start["starts_at"] or start["starts_on"], ZoneInfo(task.time_zone))
-    except recurrence.RuleError as error:
-        raise Refused(422, "Not a recurrence", f"recurrence_pattern, {error.part}: {error.detail}") from None
-
-
 def _counting_from(anchor: int, rule: recurrence.Rule) -> recurrence.Rule:
     """The rule as it goes on at an anchor: COUNT less what came before."""
     return rule if rule.count is None else replace(rule, count=rule.count - anchor + 1)
 
 
-def _day(task: Task) -> date | None:
-    """The day on which a task is due, in its zone."""
-    return task.due_at.astimezone(ZoneInfo(task.time_zone)).date() if task.due_at else task.due_on
-
-
 def _on_day(day: date, start: Due) -> Due:
     """The start moved to another day, its wall time kept."""
     return datetime.combine(day, start.time()) if isinstance(start, datetime) else day
-
-
-def _start(task: Task) -> dict[str, Any]:
-    """The due date as a local start: a naive wall time in the task's zone, or a day."""
-    local = task.due_at.astimezone(ZoneInfo(task.time_zone)).replace(tzinfo=None) if task.due_at else None
-    return {"time_zone": task.time_zone, "starts_at": local, "starts_on": task.due_on}
 
 
 def _template(task: Task) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from taskmaster.domain.paging import PagePosition, Sort
 from taskmaster.domain.preferences import Preferences
-from taskmaster.domain.reminders import Move, ReminderRow
+from taskmaster.domain.reminder_rows import Move, ReminderRow
 from taskmaster.domain.series import Series
 from taskmaster.domain.task import Task
 from taskmaster.events.cloudevent import Outgoing

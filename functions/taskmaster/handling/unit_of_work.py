@@ -10,7 +10,7 @@ from typing import Any
 from taskmaster.domain import reminders
 from taskmaster.domain.paging import PagePosition, Sort
 from taskmaster.domain.preferences import Preferences
-from taskmaster.domain.reminders import ReminderRow
+from taskmaster.domain.reminder_rows import ReminderRow
 from taskmaster.domain.series import Series
 from taskmaster.domain.task import Record, Refused, Task, not_found, precondition_failed, version_conflict
 from taskmaster.events import routes

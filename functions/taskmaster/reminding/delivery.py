@@ -17,7 +17,7 @@ from taskmaster import clock
 from taskmaster.domain.channels import webhook_address
 from taskmaster.domain.outcome import Outcome, failed, held_back, later
 from taskmaster.domain.preferences import Mail, Webhook
-from taskmaster.domain.reminders import ReminderRow
+from taskmaster.domain.reminder_rows import ReminderRow
 from taskmaster.domain.task import Task
 from taskmaster.outbound import http_session
 from taskmaster.outbound.deadline import Call, Deadline, DeadlineExceeded, begin

@@ -7,7 +7,7 @@ from typing import Any
 
 from taskmaster import clock
 from taskmaster.database.system_transaction import Due, Fired
-from taskmaster.domain.reminders import ReminderDue, ReminderOutcome
+from taskmaster.domain.reminder_rows import ReminderDue, ReminderOutcome
 from taskmaster.domain.task import Record
 from taskmaster.events.cloudevent import Origin, Outgoing, outgoing
 from taskmaster.events.routes import topics_of

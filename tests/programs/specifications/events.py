@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from taskmaster.domain.preferences import AnnouncedPreferences
-from taskmaster.domain.reminders import ReminderDue, ReminderOutcome
+from taskmaster.domain.reminder_rows import ReminderDue, ReminderOutcome
 from taskmaster.domain.series import Followed
 from taskmaster.domain.task import Task
 from taskmaster.handling.announcements import Moving, Rejection, ReminderArmed

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from taskmaster.domain import pattern, rrule
-from taskmaster.domain.series import Series, check_recurrence, first_occurrence
+from taskmaster.domain.recurring_task import check_recurrence, first_occurrence
+from taskmaster.domain.series import Series
 from taskmaster.domain.task import Task
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)

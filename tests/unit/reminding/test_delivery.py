@@ -14,7 +14,7 @@ from pytest_httpserver import HTTPServer
 
 from taskmaster.domain.outcome import DELIVERED, held_back, later
 from taskmaster.domain.preferences import Mail, Webhook, name_of
-from taskmaster.domain.reminders import MOST_TRIES, ReminderRow, after_delivery
+from taskmaster.domain.reminder_rows import MOST_TRIES, ReminderRow, after_delivery
 from taskmaster.domain.task import Task
 from taskmaster.reminding import delivery, mail, webhook
 from taskmaster.reminding.breaker import SLOW_SECONDS, Breaker
