@@ -9,7 +9,7 @@ from taskmaster.domain.task import (
     Command,
     Day,
     Description,
-    Moment,
+    Timestamp,
     Pattern,
     Priority,
     RecurrenceFrom,
@@ -27,7 +27,7 @@ class CreateTask(Command):
     description: Description | None = None
     priority: Priority = "medium"
     tags: Tags = []
-    due_at: Moment | None = None
+    due_at: Timestamp | None = None
     due_on: Day | None = None
     time_zone: TimeZone | None = Field(default=None, description="IANA name; without it, the one its user prefers")
     reminders: Reminders | None = None

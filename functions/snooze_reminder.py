@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from taskmaster.domain.reminders import DurationText, later
-from taskmaster.domain.task import Moment, Refused, Task, TaskCommand, is_kept
+from taskmaster.domain.reminders import DurationText, after_duration
+from taskmaster.domain.task import Timestamp, Refused, Task, TaskCommand, is_kept
 from taskmaster.handling.unit_of_work import Work
 from taskmaster.web.door import function, handles
 
@@ -15,7 +15,7 @@ _LONGEST = timedelta(days=3660)
 
 class SnoozeReminder(TaskCommand):
     duration: DurationText | None = Field(default=None, description="how long from now; either this or until")
-    until: Moment | None = Field(default=None, description="until which moment, within ten years")
+    until: Timestamp | None = Field(default=None, description="until which moment, within ten years")
 
 
 class DismissReminder(TaskCommand):
@@ -32,7 +32,7 @@ def snooze_task(command: SnoozeReminder, work: Work) -> Task:
         raise Refused(422, "Until when", "Give either a duration, such as PT10M, or until, a moment.")
     until = command.until
     if command.duration:
-        until = later(work.now, command.duration, zone=ZoneInfo(task.time_zone))
+        until = after_duration(work.now, command.duration, zone=ZoneInfo(task.time_zone))
     assert until is not None
     if not (work.now < until < work.now + _LONGEST and is_kept(until)):
         raise Refused(422, "Not ahead", "A snooze ends at a moment ahead, within ten years and before the year 9001.")

@@ -14,7 +14,7 @@ from taskmaster.domain.series import DATE, Scope, Series
 from taskmaster.domain.task import (
     Day,
     Description,
-    Moment,
+    Timestamp,
     Pattern,
     Priority,
     RecurrenceFrom,
@@ -39,7 +39,7 @@ class UpdateTask(TaskCommand):
     description: Description | None = None
     priority: Priority | None = None
     tags: Tags | None = None
-    due_at: Moment | None = None
+    due_at: Timestamp | None = None
     due_on: Day | None = None
     time_zone: TimeZone | None = None
     reminders: Reminders | None = None

@@ -9,7 +9,7 @@ import pytest
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 
 from taskmaster import settings
-from taskmaster.broker.producer import Broker, Record, Unsendable
+from taskmaster.broker.producer import Broker, ProducerRecord, Unsendable
 from taskmaster.broker.topics import Admin
 from taskmaster.events.cloudevent import Outgoing
 from tests.support.brokers import Kafka
@@ -99,7 +99,7 @@ def test_what_no_kafkasource_could_send_is_put_on_no_topic(broker: Broker, topic
 def test_records_of_one_key_are_on_one_partition_in_the_order_they_were_sent(
     kafka: Kafka, broker: Broker, topic: str
 ) -> None:
-    batch: list[tuple[int, Record]] = [
+    batch: list[tuple[int, ProducerRecord]] = [
         (number, (topic, f"key {number % 7}", {}, b"%d" % number)) for number in range(700)
     ]
     sent, failed = broker.send(batch)

@@ -151,22 +151,22 @@ class GuardedKafka(Kafka):
             yield guarded(root, self.environment(), Path(folder) / "project")
 
     def allow(self, topics: Mapping[str, str]) -> None:
-        rules = acls.rules(read({"KAFKA_TOPICS": json.dumps(topics)}))
+        grants = acls.grants(read({"KAFKA_TOPICS": json.dumps(topics)}))
         with self.admin() as admin:
-            assert not admin.create_acls([acl for rule in rules for acl in as_acls(rule)])["failed"]
+            assert not admin.create_acls([acl for grant in grants for acl in as_acls(grant)])["failed"]
 
 
-def as_acls(rule: acls.Rule) -> Iterator[ACL]:
-    """A rule in the words of Kafka's protocol."""
-    pattern = ACLResourcePatternType.PREFIXED if rule.prefixed else ACLResourcePatternType.LITERAL
-    for name in rule.names:
-        for operation in rule.operations:
+def as_acls(grant: acls.Grant) -> Iterator[ACL]:
+    """A grant in the words of Kafka's protocol."""
+    pattern = ACLResourcePatternType.PREFIXED if grant.prefixed else ACLResourcePatternType.LITERAL
+    for name in grant.names:
+        for operation in grant.operations:
             yield ACL(
-                principal=f"User:{acls.USERS[rule.role]}",
+                principal=f"User:{acls.USERS[grant.role]}",
                 host="*",
                 operation=ACLOperation[operation],
                 permission_type=ACLPermissionType.ALLOW,
-                resource_pattern=ResourcePattern(ResourceType[rule.resource.upper()], name, pattern),
+                resource_pattern=ResourcePattern(ResourceType[grant.resource.upper()], name, pattern),
             )
 
 

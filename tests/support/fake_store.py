@@ -15,7 +15,7 @@ from typing import Any, TypeVar, get_args
 from zoneinfo import ZoneInfo
 
 from taskmaster.database.inbox_rows import InboxKey, InboxRow, outbox_row
-from taskmaster.database.system_transaction import Due, Fired
+from taskmaster.database.system_transaction import DueReminder, Fired
 from taskmaster.domain.paging import PagePosition, Sort
 from taskmaster.domain.preferences import Preferences
 from taskmaster.domain.reminder_rows import Move, ReminderDue, ReminderRow
@@ -305,8 +305,8 @@ class FakeSystemTransaction(_FakeInbox):
     def read_inbox(self, keys: Sequence[InboxKey]) -> dict[InboxKey, InboxRow]:
         return {key: self._tables.inbox[key] for key in keys if key in self._tables.inbox}
 
-    def lock_due_reminders(self, now: datetime, limit: int, *, stale: datetime | None = None) -> list[Due]:
-        queue: list[tuple[int, datetime, Due]] = []
+    def lock_due_reminders(self, now: datetime, limit: int, *, stale: datetime | None = None) -> list[DueReminder]:
+        queue: list[tuple[int, datetime, DueReminder]] = []
         turns = Counter(
             user
             for user, row in self._tables.reminders.values()
@@ -317,13 +317,13 @@ class FakeSystemTransaction(_FakeInbox):
             user, task = self._tables.tasks[row.task_id]
             if stale and row.due_at <= stale:
                 closed[user] += 1
-                due = Due(row.reminder_id, user, ReminderDue.model_construct(**task.__dict__))
+                due = DueReminder(row.reminder_id, user, ReminderDue.model_construct(**task.__dict__))
                 queue.append((closed[user], row.due_at, due))
                 continue
             if turns[user] >= self._tables.most_under_way:
                 continue
             turns[user] += 1
-            due = Due(row.reminder_id, user, ReminderDue.model_construct(**task.__dict__))
+            due = DueReminder(row.reminder_id, user, ReminderDue.model_construct(**task.__dict__))
             queue.append((turns[user], row.due_at, due))
         return [due for _, _, due in sorted(queue, key=lambda each: each[:2])][:limit]
 

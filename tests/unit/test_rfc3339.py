@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from taskmaster import rfc3339
 from taskmaster.domain import pattern, reminders
 from taskmaster.domain.paging import Bound
-from taskmaster.domain.task import Day, Moment
+from taskmaster.domain.task import Day, Timestamp
 from taskmaster.events import cloudevent
 from taskmaster.events.cloudevent import Malformed
 
@@ -83,7 +83,7 @@ NO_DURATIONS = ["P", "PT", "P1Y", "P1M", "PT1.5H", "-PT1M", "PT1S1M", "P1DT", "1
 def of_a_field(text: str) -> datetime:
     """due_at, snoozed until, and each other field of that type."""
     try:
-        return TypeAdapter[datetime](Moment).validate_python(text)
+        return TypeAdapter[datetime](Timestamp).validate_python(text)
     except ValidationError as error:
         raise ValueError(error) from None
 
@@ -103,7 +103,7 @@ def of_a_reminder(text: str) -> datetime:
         [kept] = TypeAdapter[list[str]](reminders.Reminders).validate_python([text])
     except ValidationError as error:
         raise ValueError(error) from None
-    moment = reminders.parse(kept)
+    moment = reminders.parse_reminder(kept)
     assert isinstance(moment, datetime)
     return moment
 
@@ -188,9 +188,9 @@ def test_a_duration_means_the_same_at_every_door(text: str, expected: tuple[int,
     start = datetime(2026, 11, 24, 9, tzinfo=UTC)
     snoozed = TypeAdapter[str](reminders.DurationText).validate_python(text)
     [kept] = TypeAdapter[list[str]](reminders.Reminders).validate_python([text])
-    assert rfc3339.duration(text) == reminders.parse(kept) == expected
+    assert rfc3339.duration(text) == reminders.parse_reminder(kept) == expected
     days, seconds = expected
-    assert reminders.later(start, snoozed, zone=ZoneInfo("UTC")) == start + timedelta(days=days, seconds=seconds)
+    assert reminders.after_duration(start, snoozed, zone=ZoneInfo("UTC")) == start + timedelta(days=days, seconds=seconds)
 
 
 @pytest.mark.parametrize("text", NO_DURATIONS)

@@ -30,7 +30,7 @@ USERS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Grant:
     """What a role may do to some topics or groups. A group's name is the beginning of the names that it stands for."""
 
     role: str
@@ -43,52 +43,52 @@ class Rule:
         return self.resource == "group"
 
 
-RULES = (
+GRANTS = (
     # Whoever starts publishes what is in the outbox, and a letter that was replayed may lie there for any mailbox.
-    Rule(role="functions", resource="topic", names=routes.TOPICS, operations=("WRITE",)),
-    Rule(role="source", resource="topic", names=SOURCES, operations=("READ",)),
+    Grant(role="functions", resource="topic", names=routes.TOPICS, operations=("WRITE",)),
+    Grant(role="source", resource="topic", names=SOURCES, operations=("READ",)),
     # A KafkaSource that is deleted deletes its group.
-    Rule(role="source", resource="group", names=("taskmaster-",), operations=("READ", "DELETE")),
-    Rule(role="producer", resource="topic", names=COMMANDS, operations=("WRITE",)),
-    Rule(role="listener", resource="topic", names=(routes.TASK_EVENTS, routes.TASK_UPDATES), operations=("READ",)),
-    Rule(role="listener", resource="group", names=("listener-",), operations=("READ",)),
-    Rule(role="admin", resource="topic", names=routes.TOPICS, operations=("CREATE", "DESCRIBE", "ALTER_CONFIGS")),
-    Rule(role="operator", resource="topic", names=(routes.DEAD_LETTERS,), operations=("READ",)),
-    Rule(role="operator", resource="topic", names=SOURCES, operations=("WRITE",)),
+    Grant(role="source", resource="group", names=("taskmaster-",), operations=("READ", "DELETE")),
+    Grant(role="producer", resource="topic", names=COMMANDS, operations=("WRITE",)),
+    Grant(role="listener", resource="topic", names=(routes.TASK_EVENTS, routes.TASK_UPDATES), operations=("READ",)),
+    Grant(role="listener", resource="group", names=("listener-",), operations=("READ",)),
+    Grant(role="admin", resource="topic", names=routes.TOPICS, operations=("CREATE", "DESCRIBE", "ALTER_CONFIGS")),
+    Grant(role="operator", resource="topic", names=(routes.DEAD_LETTERS,), operations=("READ",)),
+    Grant(role="operator", resource="topic", names=SOURCES, operations=("WRITE",)),
 )
 
 
-def rules(settings: Settings) -> tuple[Rule, ...]:
-    """RULES with the topics' names on this broker, each once where several of ours share one."""
+def grants(settings: Settings) -> tuple[Grant, ...]:
+    """GRANTS with the topics' names on this broker, each once where several of ours share one."""
     return tuple(
-        Rule(
-            role=rule.role,
-            resource=rule.resource,
-            names=rule.names if rule.prefixed else tuple(dict.fromkeys(map(settings.topic, rule.names))),
-            operations=rule.operations,
+        Grant(
+            role=grant.role,
+            resource=grant.resource,
+            names=grant.names if grant.prefixed else tuple(dict.fromkeys(map(settings.topic, grant.names))),
+            operations=grant.operations,
         )
-        for rule in RULES
+        for grant in GRANTS
     )
 
 
 def commands(settings: Settings, users: Mapping[str, str], *, tool: Tool) -> Iterator[str]:
     """The shell commands that give the users, by role, their ACLs. Whoever runs them has to be a superuser there."""
-    for rule in rules(settings):
-        if rule.role in users:
-            yield shlex.join(_WRITTEN[tool](rule, f"User:{users[rule.role]}"))
+    for grant in grants(settings):
+        if grant.role in users:
+            yield shlex.join(_WRITTEN[tool](grant, f"User:{users[grant.role]}"))
 
 
-def _kafka_acls(rule: Rule, principal: str) -> list[str]:
+def _kafka_acls(grant: Grant, principal: str) -> list[str]:
     words = ["kafka-acls.sh", "--add", "--allow-principal", principal]
-    words += [word for operation in rule.operations for word in ("--operation", operation.title().replace("_", ""))]
-    words += [word for name in rule.names for word in (f"--{rule.resource}", name)]
-    return [*words, "--resource-pattern-type", "prefixed"] if rule.prefixed else words
+    words += [word for operation in grant.operations for word in ("--operation", operation.title().replace("_", ""))]
+    words += [word for name in grant.names for word in (f"--{grant.resource}", name)]
+    return [*words, "--resource-pattern-type", "prefixed"] if grant.prefixed else words
 
 
-def _rpk(rule: Rule, principal: str) -> list[str]:
+def _rpk(grant: Grant, principal: str) -> list[str]:
     words = ["rpk", "security", "acl", "create", "--allow-principal", principal]
-    words += ["--operation", ",".join(rule.operations).lower(), f"--{rule.resource}", ",".join(rule.names)]
-    return [*words, "--resource-pattern-type", "prefixed"] if rule.prefixed else words
+    words += ["--operation", ",".join(grant.operations).lower(), f"--{grant.resource}", ",".join(grant.names)]
+    return [*words, "--resource-pattern-type", "prefixed"] if grant.prefixed else words
 
 
 _WRITTEN = {"kafka-acls": _kafka_acls, "rpk": _rpk}

@@ -16,7 +16,7 @@ from taskmaster.settings import Settings
 if TYPE_CHECKING:
     from kafka import KafkaProducer
 
-Record = tuple[str, str, Mapping[str, str], bytes]  # topic, key, headers, value
+ProducerRecord = tuple[str, str, Mapping[str, str], bytes]  # topic, key, headers, value
 _PATIENCE_MS = 5_000  # for a broker to say where a topic is: a claim's rows are locked meanwhile
 _LINGER_MS = 1
 _LARGEST_RECORD = 1_310_720  # a broker takes 1 MiB as shipped; a dead letter of that size has its reasons on top
@@ -77,7 +77,7 @@ class Broker:
         if failed:
             raise failed[0]
 
-    def send(self, records: Iterable[tuple[int, Record]]) -> tuple[set[int], dict[int, Exception]]:
+    def send(self, records: Iterable[tuple[int, ProducerRecord]]) -> tuple[set[int], dict[int, Exception]]:
         """Send records, each under a number; several may share one. Waits for every acknowledgement.
 
         Returns the numbers whose records were all acknowledged, and for the others what went wrong with one of them.

@@ -15,7 +15,7 @@ _KEPT_7_DAYS = {_RETENTION: str(RETENTION_MS), _CLEANUP: "delete"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Topic:
+class TopicDescription:
     """A topic as the broker has it. `retention_ms` is None where the broker does not tell, -1 for ever.
 
     Compacted alone, it keeps the last record of each key for ever, whatever its retention.
@@ -48,7 +48,7 @@ def wanted(settings: Settings) -> list[str]:
     return list(dict.fromkeys(map(settings.topic, routes.TOPICS)))
 
 
-def differences(names: Iterable[str], existing: Mapping[str, Topic], *, partitions: int) -> list[Change]:
+def differences(names: Iterable[str], existing: Mapping[str, TopicDescription], *, partitions: int) -> list[Change]:
     """What to do so that every name exists with at least these partitions and keeps records no longer than 7 days."""
     changes = []
     for name in names:
@@ -71,7 +71,7 @@ def differences(names: Iterable[str], existing: Mapping[str, Topic], *, partitio
     return changes
 
 
-def untold(existing: Mapping[str, Topic]) -> int:
+def untold(existing: Mapping[str, TopicDescription]) -> int:
     """Of how many topics the broker does not say how long it keeps records."""
     return sum(topic.retention_ms is None for topic in existing.values())
 
@@ -87,12 +87,12 @@ class Admin:
             **connection_settings(settings), bootstrap_timeout_ms=patience
         )
 
-    def existing(self, names: Iterable[str]) -> dict[str, Topic]:
+    def existing(self, names: Iterable[str]) -> dict[str, TopicDescription]:
         """Those of the names that the broker has."""
         asked = set(names)
         partitions = {t["name"]: len(t["partitions"]) for t in self._client.describe_topics() if t["name"] in asked}
         kept = self._kept(list(partitions)) if partitions else {}
-        return {name: Topic(partitions=count, **kept.get(name, {})) for name, count in partitions.items()}
+        return {name: TopicDescription(partitions=count, **kept.get(name, {})) for name, count in partitions.items()}
 
     def create(self, names: Iterable[str], *, partitions: int, replication: int) -> None:
         options = {

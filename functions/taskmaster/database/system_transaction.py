@@ -37,7 +37,7 @@ class Fired(NamedTuple):
     is_stale: bool
 
 
-class Due(NamedTuple):
+class DueReminder(NamedTuple):
     """One reminder that is due, with its task as it is and whose it is."""
 
     reminder_id: str
@@ -101,7 +101,7 @@ class SystemTransaction(InboxTransaction):
     def delete_outbox(self, ids: Sequence[int]) -> None:
         self._session.later(_OUTBOX["delete_outbox"], {"ids": list(ids)})
 
-    def lock_due_reminders(self, now: datetime, limit: int, *, stale: datetime | None = None) -> list[Due]:
+    def lock_due_reminders(self, now: datetime, limit: int, *, stale: datetime | None = None) -> list[DueReminder]:
         """Reminders that are due, users in turn, their tasks locked; without those whose task is in other hands.
 
         Of a user no more than may be under way at once (0009.under_way.sql); what is due by `stale` is not counted.
@@ -111,7 +111,7 @@ class SystemTransaction(InboxTransaction):
             self._session.later(_REMINDERS["set_stale_by"], {"stale": stale})
         rows = self._session.fetch(_REMINDERS["lock_due_reminders"], {"now": now, "limit": limit}, dict_row)
         return [
-            Due(row.pop("reminder_id"), row.pop("user_id"), ReminderDue.model_construct(**row))  # in this order
+            DueReminder(row.pop("reminder_id"), row.pop("user_id"), ReminderDue.model_construct(**row))  # in this order
             for row in rows
         ]
 

@@ -31,7 +31,7 @@ _KEPT_OF_AN_ANSWER = 1024  # bytes, by KafkaSource
 _REPLAYED = "replay-dead-letter"  # whose rows in the inbox say which letters were replayed
 
 
-class Record(Protocol):
+class ConsumerRecord(Protocol):
     """What is used of a consumer's record."""
 
     @property
@@ -72,7 +72,7 @@ class DeadLetter:
     marker: InboxKey  # the row that says that this letter was replayed
 
     @classmethod
-    def read(cls, record: Record) -> Self:
+    def read(cls, record: ConsumerRecord) -> Self:
         headers = [(name.lower(), (value or b"").decode("utf-8", "replace")) for name, value in record.headers]
         every = {name[3:]: value for name, value in headers if name.startswith("ce_")}
         every["content-type"] = dict(headers).get("content-type", "")

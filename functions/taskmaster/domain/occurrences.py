@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from taskmaster.domain.recurring_task import check_recurrence, first_occurrence
 from taskmaster.domain.series import Series
-from taskmaster.domain.task import Command, Day, Moment, Pattern, Record, Task, TaskId, TimeZone, number
+from taskmaster.domain.task import Command, Day, Timestamp, Pattern, FrozenModel, Task, TaskId, TimeZone, number
 
 Count = Annotated[int, Field(ge=1, le=100), BeforeValidator(number)]
 
@@ -22,20 +22,20 @@ class PreviewOccurrences(Command):
     """A pattern and the date it starts from, as a query string."""
 
     recurrence_pattern: Pattern
-    due_at: Moment | None = None
+    due_at: Timestamp | None = None
     due_on: Day | None = None
     time_zone: TimeZone = "UTC"
     count: Count = Field(default=10, description="dates, at most")
 
 
-class Occurrence(Record):
+class Occurrence(FrozenModel):
     """One date: a moment in UTC, or a day."""
 
     due_at: datetime | None = Field(default=None, description="the moment")
     due_on: date | None = Field(default=None, description="the day")
 
 
-class Occurrences(Record):
+class Occurrences(FrozenModel):
     occurrences: list[Occurrence]
 
 

@@ -13,9 +13,9 @@ from taskmaster.domain.task import (
     MAX_ID,
     Command,
     Day,
-    Moment,
+    Timestamp,
     Priority,
-    Record,
+    FrozenModel,
     Refused,
     SearchText,
     Tag,
@@ -43,7 +43,7 @@ def _listed(value: Any) -> Any:
 
 
 Bound = Annotated[
-    Annotated[Day, pydantic.Tag("day")] | Annotated[Moment, pydantic.Tag("moment")],
+    Annotated[Day, pydantic.Tag("day")] | Annotated[Timestamp, pydantic.Tag("moment")],
     Discriminator(lambda value: "day" if isinstance(value, str) and len(value) <= len("2026-11-24") else "moment"),
 ]
 
@@ -85,7 +85,7 @@ class ListTasks(Command):
         }
 
 
-class Page(Record):
+class Page(FrozenModel):
     """Some tasks, and the cursor of those that follow; null on the last page."""
 
     tasks: list[Task]

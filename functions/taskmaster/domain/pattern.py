@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import TypeVar, get_args
 
-from taskmaster.domain.rrule import Frequency, Rule, Skip, unfulfillable_part
+from taskmaster.domain.rrule import Frequency, RecurrenceRule, Skip, unfulfillable_part
 from taskmaster.rfc3339 import read_leap_second
 
 _Choice = TypeVar("_Choice", bound=str)
@@ -39,7 +39,7 @@ class RuleError(ValueError):
 
 
 @lru_cache(maxsize=64)
-def parse(pattern: str) -> Rule:
+def parse(pattern: str) -> RecurrenceRule:
     """The rule that a pattern stands for. Read once: whoever asks for the next date of a series asks for its rule.
 
     Raises RuleError for one that is malformed, comes more often than daily or can fall on no day, whatever
@@ -67,21 +67,21 @@ _UNITS: dict[str, Frequency] = {"day": "DAILY", "week": "WEEKLY", "month": "MONT
 _EVERY = re.compile(r"every (?:(?P<number>[1-9][0-9]{0,3}|other) )?(?P<unit>day|week|month|year)s?")
 
 
-def _read_name(text: str) -> Rule:
+def _read_name(text: str) -> RecurrenceRule:
     # SKIP=BACKWARD is what plain words promise: monthly from the 31st is the last day of each month, counted
     # from the start every time, so that it comes back to the 31st.
     if text in _NAMES:
-        return Rule(text=text, freq=_NAMES[text], skip="BACKWARD")
+        return RecurrenceRule(text=text, freq=_NAMES[text], skip="BACKWARD")
     if every := _EVERY.fullmatch(text):
         number = every["number"] or "1"
         interval = 2 if number == "other" else int(number)
-        return Rule(text=text, freq=_UNITS[every["unit"]], interval=interval, skip="BACKWARD")
+        return RecurrenceRule(text=text, freq=_UNITS[every["unit"]], interval=interval, skip="BACKWARD")
     if text in ("weekdays", "every weekday"):
-        return Rule(text=text, freq="WEEKLY", by_day=_MONDAY_TO_FRIDAY)
+        return RecurrenceRule(text=text, freq="WEEKLY", by_day=_MONDAY_TO_FRIDAY)
     days = re.split(r", and |, | and ", text.removeprefix("every "))
     if text.startswith("every ") and all(day in _WEEKDAY_NAMES for day in days):
         by_day = frozenset((0, _WEEKDAY_NAMES.index(day)) for day in days)
-        return Rule(text=text, freq="WEEKLY", by_day=by_day)
+        return RecurrenceRule(text=text, freq="WEEKLY", by_day=by_day)
     if re.fullmatch(r"(hourly|minutely)|every (\S+ )?(hour|minute|second)s?", text):
         raise RuleError("pattern", f"{_quoted(text)} is more often than daily; write daily, or 'every 2 days'.")
     if re.fullmatch(r"every [0-9]+ (day|week|month|year)s?", text):
@@ -93,11 +93,11 @@ def _read_name(text: str) -> Rule:
     )
 
 
-def _read_rrule(text: str) -> Rule:
+def _read_rrule(text: str) -> RecurrenceRule:
     rule, parts = _split(text)
     freq = _frequency(parts)
     _refuse_mismatches(freq, parts)
-    return Rule(
+    return RecurrenceRule(
         text=rule,
         freq=freq,
         interval=_number("INTERVAL", parts.get("INTERVAL", "1"), 1, LARGEST_INTERVAL),

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field
 
 from taskmaster.domain.channels import LONGEST_ADDRESS, LONGEST_URL, mail_address, signing_key, webhook_address
-from taskmaster.domain.task import Command, Record, Refused, TimeZone
+from taskmaster.domain.task import Command, FrozenModel, Refused, TimeZone
 
 
 def _usable(read: Callable[[str], object]) -> AfterValidator:
@@ -59,7 +59,7 @@ MailAddress = Annotated[
 ]
 
 
-class QuietHours(Record):
+class QuietHours(FrozenModel):
     """From one wall time to another, the second left out; it may cross midnight."""
 
     start: WallTime = Field(description="HH:MM, in the user's zone")
@@ -70,7 +70,7 @@ class QuietHours(Record):
         return start <= wall < end if start < end else wall >= start or wall < end
 
 
-class Webhook(Record):
+class Webhook(FrozenModel):
     """Reminders are POSTed there, signed with the secret by Standard Webhooks."""
 
     type: Literal["webhook"]
@@ -84,7 +84,7 @@ class Webhook(Record):
         return self.url
 
 
-class Mail(Record):
+class Mail(FrozenModel):
     """Reminders are mailed there."""
 
     type: Literal["mail"]
@@ -103,7 +103,7 @@ def name_of(channel: Webhook | Mail) -> str:
     return f"{channel.type}-{hashlib.sha256(channel.target.encode()).hexdigest()[:12]}"
 
 
-class Preferences(Record):
+class Preferences(FrozenModel):
     """What holds for a user who has set nothing, unless a field says otherwise."""
 
     time_zone: str = "UTC"
@@ -152,14 +152,14 @@ class Preferences(Record):
         return AnnouncedPreferences(**fields, channels=[channel.type for channel in self.channels])
 
 
-class ShownWebhook(Record):
+class ShownWebhook(FrozenModel):
     """A webhook without its secret."""
 
     type: Literal["webhook"] = "webhook"
     url: str
 
 
-class ShownPreferences(Record):
+class ShownPreferences(FrozenModel):
     """What its owner sees: of a webhook everything but its secret."""
 
     time_zone: str
@@ -168,7 +168,7 @@ class ShownPreferences(Record):
     channels: list[Annotated[ShownWebhook | Mail, Field(discriminator="type")]]
 
 
-class AnnouncedPreferences(Record):
+class AnnouncedPreferences(FrozenModel):
     """Data of preferences.updated."""
 
     time_zone: str

@@ -16,27 +16,25 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from itertools import islice
 from zoneinfo import ZoneInfo
 
 from taskmaster.domain.pattern import RuleError, parse
-from taskmaster.domain.rrule import Rule, days_by_year
+from taskmaster.domain.rrule import RecurrenceRule, days_by_year
 
 __all__ = [
     "Next",
-    "Occurrence",
-    "Rule",
+    "RecurrenceInstance",
+    "RecurrenceRule",
     "RuleError",
     "check",
     "next_occurrence",
     "occurrences",
     "parse",
-    "preview",
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Occurrence:
+class RecurrenceInstance:
     """One occurrence of a series.
 
     `position` counts from 1, the start. `due` is an aware datetime in UTC where the task is due at a
@@ -57,23 +55,34 @@ class Next:
 
 
 def occurrences(
-    rule: Rule,
+    rule: RecurrenceRule,
     start: datetime | date,
     zone: ZoneInfo,
     *,
     first: int = 1,
     after: datetime | date | None = None,
-) -> Iterator[Occurrence]:
+) -> Iterator[RecurrenceInstance]:
     """The occurrences from position `first` on and later than `after`, if given; in order, each later than the last.
 
     `start` is local: a naive datetime, the wall time in `zone`, for a task due at a moment; a date for one
     due on a day. Raises TypeError for an aware one. `after` is as in `next_occurrence`.
     """
-    return _occurrences(rule, start, zone, beyond=first - 1, after=after)
+    _require_kinds(start, after)
+    for position, local in _local(rule, start, zone, beyond=first - 1, not_before=_day_before(after)):
+        if rule.count is not None and position > rule.count:
+            return
+        try:
+            due = _in_utc(local, zone)
+        except OverflowError:
+            return
+        if rule.until is not None and _is_past(rule.until, local, due, zone):
+            return
+        if after is None or due > after:
+            yield RecurrenceInstance(position=position, due=due)
 
 
 def next_occurrence(
-    rule: Rule,
+    rule: RecurrenceRule,
     start: datetime | date,
     zone: ZoneInfo,
     *,
@@ -85,13 +94,13 @@ def next_occurrence(
     `after` is an aware datetime for a task due at a moment, a local date for one due on a day; TypeError
     otherwise.
     """
-    for occurrence in _occurrences(rule, start, zone, beyond=position, after=after):
+    for occurrence in occurrences(rule, start, zone, first=position + 1, after=after):
         skipped = occurrence.position - position - 1
         return Next(position=occurrence.position, due=occurrence.due, skipped=skipped)
     return None
 
 
-def check(rule: Rule, start: datetime | date, zone: ZoneInfo) -> None:
+def check(rule: RecurrenceRule, start: datetime | date, zone: ZoneInfo) -> None:
     """Raises RuleError where a rule, from this very start, never comes again.
 
     FREQ=DAILY;INTERVAL=7;BYDAY=MO from a Tuesday does not. That COUNT=1 or UNTIL ends it with its start is no
@@ -104,48 +113,8 @@ def check(rule: Rule, start: datetime | date, zone: ZoneInfo) -> None:
     raise RuleError("pattern", "The rule never comes again after this due date; change the rule or the date.")
 
 
-def preview(
-    pattern: str,
-    start: datetime | date,
-    zone: ZoneInfo,
-    *,
-    count: int = 10,
-    after: datetime | date | None = None,
-) -> list[Occurrence]:
-    """The first `count` occurrences of a pattern, those later than `after` if it is given.
-
-    Raises RuleError as `parse` and `check` do. Arguments as in `next_occurrence`.
-    """
-    rule = parse(pattern)
-    check(rule, start, zone)
-    return list(islice(_occurrences(rule, start, zone, beyond=0, after=after), count))
-
-
-def _occurrences(
-    rule: Rule,
-    start: datetime | date,
-    zone: ZoneInfo,
-    *,
-    beyond: int,
-    after: datetime | date | None = None,
-) -> Iterator[Occurrence]:
-    """The occurrences beyond a position and later than `after`."""
-    _require_kinds(start, after)
-    for position, local in _local(rule, start, zone, beyond=beyond, not_before=_day_before(after)):
-        if rule.count is not None and position > rule.count:
-            return
-        try:
-            due = _in_utc(local, zone)
-        except OverflowError:
-            return
-        if rule.until is not None and _is_past(rule.until, local, due, zone):
-            return
-        if after is None or due > after:
-            yield Occurrence(position=position, due=due)
-
-
 def _local(
-    rule: Rule, start: datetime | date, zone: ZoneInfo, *, beyond: int, not_before: int
+    rule: RecurrenceRule, start: datetime | date, zone: ZoneInfo, *, beyond: int, not_before: int
 ) -> Iterator[tuple[int, datetime | date]]:
     """(position, wall time or day) beyond a position; years that end too early are counted, not visited."""
     position = 1
@@ -163,7 +132,7 @@ def _local(
                 yield position, day if wall_time is None else datetime.combine(day, wall_time)
 
 
-def _years(rule: Rule, start: datetime | date, zone: ZoneInfo) -> Iterator[tuple[int, list[int]]]:
+def _years(rule: RecurrenceRule, start: datetime | date, zone: ZoneInfo) -> Iterator[tuple[int, list[int]]]:
     """`days_by_year` as the zone lived them: the occurrences after the first, each once; no empty year."""
     left_out = _days_left_out(zone)
     wall_time = _wall_time(rule, start)
@@ -178,7 +147,7 @@ def _years(rule: Rule, start: datetime | date, zone: ZoneInfo) -> Iterator[tuple
             last = first + new[-1]
 
 
-def _wall_time(rule: Rule, start: datetime | date) -> time | None:
+def _wall_time(rule: RecurrenceRule, start: datetime | date) -> time | None:
     """The time of day of all occurrences but the first; None where the task is due on a day."""
     if not isinstance(start, datetime):
         return None

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 from pydantic import Field
 
 from taskmaster.domain.outcome import Outcome
-from taskmaster.domain.task import Record, Task
+from taskmaster.domain.task import FrozenModel, Task
 
 MOST_TRIES = 8  # of one channel, over about ten hours
 _TRY_AGAIN_AFTER = (15, 60, 300, 900, 3600, 10_800, 21_600)  # seconds
@@ -24,7 +24,7 @@ class ReminderDue(Task):
     late: bool = Field(default=False, description="whether it comes more than a minute after that moment")
 
 
-class ReminderOutcome(Record):
+class ReminderOutcome(FrozenModel):
     """Data of reminder.sent and reminder.failed: what became of it on every channel, and why it failed as a whole.
 
     `called_at` is when the first channel was called: against `remind_at` it says how late that was.
@@ -41,7 +41,7 @@ class ReminderOutcome(Record):
     called_at: datetime | None = Field(default=None, description="when the first channel was called")
 
 
-class ReminderRow(Record):
+class ReminderRow(FrozenModel):
     """One ringing of a task: armed, fired, held back or to be tried again, and at last closed."""
 
     reminder_id: str

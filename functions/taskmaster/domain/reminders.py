@@ -20,7 +20,7 @@ FURTHEST = timedelta(days=3660)  # before it is due
 AT_THE_DUE_TIME = "PT0S"
 
 
-def parse(text: str) -> Duration | datetime:
+def parse_reminder(text: str) -> Duration | datetime:
     """A reminder as it is written, or kept: how long before the due time, or when. Raises ValueError with a sentence."""
     if text[:1] in ("P", "p"):
         before = rfc3339.duration(text)
@@ -37,12 +37,12 @@ def parse(text: str) -> Duration | datetime:
 
 
 def _written(text: str) -> str:
-    parsed = parse(text.strip())
+    parsed = parse_reminder(text.strip())
     return text.strip().upper() if isinstance(parsed, Duration) else rfc3339.written(in_utc(parsed))
 
 
 def _duration(text: str) -> str:
-    if not isinstance(parse(text.strip()), Duration):
+    if not isinstance(parse_reminder(text.strip()), Duration):
         raise ValueError("must be a duration such as PT10M")
     return text.strip().upper()
 
@@ -54,7 +54,7 @@ Reminders = Annotated[list[Reminder], Field(max_length=MOST), AfterValidator(lam
 
 def check_reminders(task: Task) -> Task:
     """The task, if its reminders have something to come before. Raises Refused (422)."""
-    if task.due is None and any(isinstance(parse(text), Duration) for text in task.reminders or ()):
+    if task.due is None and any(isinstance(parse_reminder(text), Duration) for text in task.reminders or ()):
         raise Refused(422, "Nothing to come before", "A reminder before the due time needs due_at or due_on.")
     return task
 
@@ -73,9 +73,9 @@ def moments(task: Task, *, day_hour: str) -> tuple[datetime, ...]:
     return tuple(sorted(found))
 
 
-def later(moment: datetime, duration: str, *, zone: ZoneInfo) -> datetime:
+def after_duration(moment: datetime, duration: str, *, zone: ZoneInfo) -> datetime:
     """A moment and a duration further: days of the zone's calendar, then exact seconds. Aware, UTC."""
-    by = parse(duration)
+    by = parse_reminder(duration)
     assert isinstance(by, Duration)
     if by.days:
         moment = (_local(moment, zone) + timedelta(days=by.days)).replace(tzinfo=zone).astimezone(UTC)
@@ -92,7 +92,7 @@ def needs_day_hour(task: Task) -> bool:
 
 
 def _moment(text: str, task: Task, day_hour: str) -> datetime | None:
-    before = parse(text)
+    before = parse_reminder(text)
     if isinstance(before, datetime):
         return before.astimezone(UTC)
     if task.due is None:
@@ -131,7 +131,7 @@ def moved_to(written: list[str] | None, *, due: datetime | date, time_zone: str)
 
 
 def _relative(text: str, day: date, zone: ZoneInfo) -> str:
-    moment = parse(text)
+    moment = parse_reminder(text)
     if isinstance(moment, Duration):
         return text
     local = _local(moment, zone)

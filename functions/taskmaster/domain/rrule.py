@@ -31,7 +31,7 @@ _MODELS = {(_january_1(year) % 7, isleap(year)): year for year in range(2000, 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class RecurrenceRule:
     """A recurrence rule with every part checked (RFC 5545 section 3.3.10, RFC 7529 section 4).
 
     A BYxxx part that was not given is empty: what it leaves open is taken from the start of the series.
@@ -63,7 +63,7 @@ class Rule:
     skip: Skip = "OMIT"
 
 
-def days_by_year(rule: Rule, start: date) -> Iterator[tuple[int, list[int]]]:
+def days_by_year(rule: RecurrenceRule, start: date) -> Iterator[tuple[int, list[int]]]:
     """The days of a rule from about the start to the year 9999, as (first day of a year, offsets from it).
 
     The offsets ascend and may be none. The first years reach back before the start, and a day moved by SKIP can
@@ -91,7 +91,7 @@ def days_by_year(rule: Rule, start: date) -> Iterator[tuple[int, list[int]]]:
             return
 
 
-def anchored(rule: Rule, start: date) -> Rule:
+def anchored(rule: RecurrenceRule, start: date) -> RecurrenceRule:
     """The rule with what it leaves open taken from the start, as RFC 5545 section 3.3.10 has it."""
     if rule.freq == "DAILY" or rule.by_day or rule.by_month_day or rule.by_year_day:
         return rule
@@ -103,7 +103,7 @@ def anchored(rule: Rule, start: date) -> Rule:
     return replace(rule, by_month=by_month, by_month_day=frozenset({start.day}))
 
 
-def unfulfillable_part(rule: Rule) -> str | None:
+def unfulfillable_part(rule: RecurrenceRule) -> str | None:
     """The name of the part that keeps a rule from falling on any day, whatever its start; None if it can."""
     if _can_fall(rule):
         return None
@@ -117,12 +117,12 @@ def unfulfillable_part(rule: Rule) -> str | None:
     return next((part for part, rest in without.items() if rest != rule and _can_fall(rest)), "pattern")
 
 
-def _can_fall(rule: Rule) -> bool:
+def _can_fall(rule: RecurrenceRule) -> bool:
     calendar = _calendar(anchored(rule, date(2000, 1, 1)))  # the first of a month is a day that none lacks
     return any(_days_by_period(calendar, model) for model in _MODELS.values())
 
 
-def _calendar(rule: Rule) -> Rule:
+def _calendar(rule: RecurrenceRule) -> RecurrenceRule:
     """Of a rule what says which days it has: COUNT, which is another at every step of a series, is not of it."""
     return replace(rule, text="", interval=1, count=None, until=None, by_hour=None, by_minute=None, by_second=None)
 
@@ -130,7 +130,7 @@ def _calendar(rule: Rule) -> Rule:
 # Kept for the whole process: a series that is counted from its completions begins its rule anew with each date. 64 are
 # a few rules with all their kinds of year, 4 MB at most. What is returned is not to be changed.
 @lru_cache(maxsize=64)
-def _days_by_period(rule: Rule, year: int) -> dict[int, list[int]]:
+def _days_by_period(rule: RecurrenceRule, year: int) -> dict[int, list[int]]:
     """The days of a year that a rule has but for INTERVAL, by period, both counted from the year's first.
 
     A period is what FREQ counts: a day, a week, a month or the year. To expand a period and to limit it is
@@ -167,7 +167,7 @@ def _days_by_period(rule: Rule, year: int) -> dict[int, list[int]]:
     return {period: days for period, days in chosen.items() if days}
 
 
-def _moved(rule: Rule, year: int) -> Iterator[tuple[int, date]]:
+def _moved(rule: RecurrenceRule, year: int) -> Iterator[tuple[int, date]]:
     """Where SKIP puts the days that a month lacks, in the period of that month (RFC 7529 section 4.1).
 
     They lie behind its last day or, counted from its end, before its first.
@@ -182,7 +182,7 @@ def _moved(rule: Rule, year: int) -> Iterator[tuple[int, date]]:
             yield period, first - timedelta(days=1) if back else first
 
 
-def _is_chosen(rule: Rule, ordinals: set[int], day: date) -> bool:
+def _is_chosen(rule: RecurrenceRule, ordinals: set[int], day: date) -> bool:
     """Whether BYDAY means this day, by the ordinals of its weekday: 0 is each, the others count in its month or, yearly
     without BYMONTH, its year."""
     if 0 in ordinals or not ordinals:
@@ -201,14 +201,14 @@ def _place_in_year(day: date) -> tuple[int, int]:
     return day.toordinal() - _january_1(day.year) + 1, 365 + isleap(day.year)
 
 
-def _period_number(rule: Rule, day: date) -> int:
+def _period_number(rule: RecurrenceRule, day: date) -> int:
     """The number of the day, week, month or year that a day is in: what INTERVAL takes every n-th of."""
     ordinal = day.toordinal()
     year = next(y for y in (day.year + 1, day.year, day.year - 1) if _first_day(rule, y) <= ordinal)
     return _periods_before(rule, year) + _period(rule, day, _first_day(rule, year))
 
 
-def _periods_before(rule: Rule, year: int) -> int:
+def _periods_before(rule: RecurrenceRule, year: int) -> int:
     match rule.freq:
         case "DAILY":
             return _first_day(rule, year)
@@ -220,7 +220,7 @@ def _periods_before(rule: Rule, year: int) -> int:
             return year
 
 
-def _period(rule: Rule, day: date, first: int) -> int:
+def _period(rule: RecurrenceRule, day: date, first: int) -> int:
     """Which period of its year a day is in, from 0; `first` is the ordinal of the year's first day."""
     match rule.freq:
         case "DAILY":
@@ -233,7 +233,7 @@ def _period(rule: Rule, day: date, first: int) -> int:
             return 0
 
 
-def _first_day(rule: Rule, year: int) -> int:
+def _first_day(rule: RecurrenceRule, year: int) -> int:
     """The ordinal of a year's first day. Where weeks count, years are whole weeks (RFC 5545, BYWEEKNO)."""
     if rule.freq != "WEEKLY" and not rule.by_week_no:
         return _january_1(year)

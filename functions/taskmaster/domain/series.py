@@ -14,7 +14,7 @@ from pydantic import Field
 
 from taskmaster.domain import recurrence, reminders
 from taskmaster.domain.recurring_task import local_day, local_start
-from taskmaster.domain.task import Record, RecurrenceFrom, Task, is_kept, moment_of
+from taskmaster.domain.task import FrozenModel, RecurrenceFrom, Task, is_kept, moment_of
 
 _TEMPLATE = frozenset({"title", "description", "priority", "tags", "reminders"})
 DATE = frozenset({"due_at", "due_on", "time_zone"})
@@ -23,7 +23,7 @@ Scope = Literal["this", "following"]
 Due = datetime | date  # a moment, aware and in UTC; or a day. Of a start, a naive wall time; or a day
 
 
-class Series(Record):
+class Series(FrozenModel):
     """The truth about a recurring task; events only trigger. `head` is its open, or last completed, occurrence.
 
     Positions number the dates of the rule, those jumped over included: they are what COUNT counts. `anchor` is the
@@ -206,7 +206,7 @@ class Series(Record):
         kept = _on_day(day, start["starts_at"] or start["starts_on"])
         return self._with(**{**start, "starts_at" if isinstance(kept, datetime) else "starts_on": kept})
 
-    def _dates(self, *, first: int, after: Due | None = None) -> Iterator[recurrence.Occurrence]:
+    def _dates(self, *, first: int, after: Due | None = None) -> Iterator[recurrence.RecurrenceInstance]:
         """The dates of the rule from a position on. Their own positions count from the anchor."""
         rule = _counting_from(self.anchor, recurrence.parse(self.recurrence_pattern))
         first -= self.anchor - 1
@@ -251,7 +251,7 @@ class Followed(Task):
         return cls(**successor.model_dump(), follows=task.task_id, skipped=skipped)
 
 
-def _counting_from(anchor: int, rule: recurrence.Rule) -> recurrence.Rule:
+def _counting_from(anchor: int, rule: recurrence.RecurrenceRule) -> recurrence.RecurrenceRule:
     """The rule as it goes on at an anchor: COUNT less what came before."""
     return rule if rule.count is None else replace(rule, count=rule.count - anchor + 1)
 

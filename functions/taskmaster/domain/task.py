@@ -133,7 +133,7 @@ Tag = Annotated[str, Field(min_length=1, max_length=50, json_schema_extra=_STORA
 Tags = Annotated[list[Tag], Field(max_length=50), AfterValidator(lambda tags: list(dict.fromkeys(tags)))]
 TaskId = Annotated[int, Field(ge=1, le=MAX_ID), BeforeValidator(whole)]
 Version = Annotated[int, Field(ge=1, le=MAX_VERSION), BeforeValidator(number)]
-Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_moment_written), AfterValidator(in_utc)]
+Timestamp = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_moment_written), AfterValidator(in_utc)]
 Day = Annotated[date, Field(strict=False), BeforeValidator(_day_written), AfterValidator(_day_in_range)]
 TimeZone = Annotated[
     str, Field(max_length=64, json_schema_extra={"format": "iana-time-zone"}), AfterValidator(_known_zone)
@@ -166,18 +166,18 @@ def version_conflict(task: "Task", expected: int) -> Refused:
     )
 
 
-def precondition_failed(shown: "Record", header: str) -> Refused:
+def precondition_failed(shown: "FrozenModel", header: str) -> Refused:
     """A precondition of the call is false for what is there (RFC 9110, 13)."""
     what = f"Task {shown.task_id} is at version {shown.version}" if isinstance(shown, Task) else "There is another ETag"
     wanted = {"If-Match": "which If-Match does not name", "If-None-Match": "which If-None-Match rules out"}
     return Refused(412, "Version conflict", f"{what}, {wanted[header]}. Read it again.")
 
 
-class Record(BaseModel):
+class FrozenModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
-class Task(Record):
+class Task(FrozenModel):
     """A task as people and events see it: the body of an answer and the data of a task.* event."""
 
     task_id: int = Field(description="its number, given by the pack")
@@ -250,7 +250,7 @@ class Task(Record):
         return self.changed(at=at, completed=False, completed_at=None)
 
 
-class Asked(Record):
+class Asked(FrozenModel):
     """What comes from outside: null for a field that has a default is that default, unless null means something."""
 
     is_patch: ClassVar[bool] = False  # whether an absent field stays and null clears (JSON Merge Patch, RFC 7396)

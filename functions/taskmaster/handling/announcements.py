@@ -4,22 +4,22 @@ from datetime import datetime
 
 from pydantic import Field
 
-from taskmaster.domain.task import Record
+from taskmaster.domain.task import FrozenModel
 
 
-class ReminderArmed(Record):
+class ReminderArmed(FrozenModel):
     """Data of reminder.armed: the earliest moment that the dispatcher does not know of yet."""
 
     moment: datetime = Field(description="when to be awake")
 
 
-class Moving(Record):
+class Moving(FrozenModel):
     """Data of reminders.move: reminders have yet to follow a new hour of the day."""
 
     ticket: str = Field(description="which change of the hour it is for")
 
 
-class Rejection(Record):
+class Rejection(FrozenModel):
     """Data of task.command.rejected: which command a rule refused, and what a person's call would have got."""
 
     command: str = Field(description="its event type")

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from taskmaster.domain.task import Command, Record, Task
+from taskmaster.domain.task import Command, FrozenModel, Task
 from taskmaster.errors import TaskmasterError
 from taskmaster.handling.preconditions import Preconditions, tag_of
 
@@ -41,7 +41,7 @@ class Answer:
 NO_CONTENT = Answer(status=204)
 
 
-def of(result: Record | None, *, status: int = 200) -> Answer:
+def of(result: FrozenModel | None, *, status: int = 200) -> Answer:
     """The result of an operation: a task with its version as ETag, any other record, or nothing."""
     if result is None:
         return NO_CONTENT

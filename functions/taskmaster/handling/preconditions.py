@@ -24,7 +24,7 @@ class Unparsable(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Tags:
+class EntityTags:
     """What a header names: `any` is *, whatever is there."""
 
     any: bool = False
@@ -58,14 +58,14 @@ class Tags:
 class Preconditions:
     """False where there are none."""
 
-    if_match: Tags | None = None
-    if_none_match: Tags | None = None
+    if_match: EntityTags | None = None
+    if_none_match: EntityTags | None = None
 
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> Self:
         """Those of a request. Raises Unparsable."""
         given = {name: headers[name.lower()] for name in ("If-Match", "If-None-Match") if name.lower() in headers}
-        return cls(**{name.lower().replace("-", "_"): Tags.parse(name, text) for name, text in given.items()})
+        return cls(**{name.lower().replace("-", "_"): EntityTags.parse(name, text) for name, text in given.items()})
 
     def __bool__(self) -> bool:
         return self.if_match is not None or self.if_none_match is not None

@@ -12,7 +12,7 @@ from taskmaster.domain.paging import PagePosition, Sort
 from taskmaster.domain.preferences import Preferences
 from taskmaster.domain.reminder_rows import ReminderRow
 from taskmaster.domain.series import Series
-from taskmaster.domain.task import Record, Refused, Task, not_found, precondition_failed, version_conflict
+from taskmaster.domain.task import FrozenModel, Refused, Task, not_found, precondition_failed, version_conflict
 from taskmaster.events import routes
 from taskmaster.events.cloudevent import Origin, Outgoing, outgoing
 from taskmaster.events.ids import new_id
@@ -73,7 +73,7 @@ class Work:
         self.compare(task)
         return task
 
-    def compare(self, shown: Record) -> None:
+    def compare(self, shown: FrozenModel) -> None:
         """Hold the call's preconditions against what it is about, as it is shown. Refused: 412 if one is false."""
         self.compared = True
         if not self._preconditions:
@@ -246,7 +246,7 @@ class Work:
     def save_series(self, series: Series) -> None:
         self._writes.append(lambda: self._transaction.update_series(series))
 
-    def emit(self, event_type: str, about: Task, *, data: Record | None = None) -> None:
+    def emit(self, event_type: str, about: Task, *, data: FrozenModel | None = None) -> None:
         """An event about a task, published after the commit to the topics of its route."""
         self._queue_event(
             event_type,

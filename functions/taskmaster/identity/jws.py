@@ -28,7 +28,7 @@ _CURVES = {
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
 
 
-class Malformed(ValueError):
+class MalformedToken(ValueError):
     """No signature of a kind that is accepted here. The text says why; it is for the log."""
 
 
@@ -44,18 +44,18 @@ class Signed(NamedTuple):
 
 
 def parsed(token: str) -> Signed:
-    """The parts of a token. Raises Malformed."""
+    """The parts of a token. Raises MalformedToken."""
     parts = token.split(".")
     if len(parts) != 3:
-        raise Malformed("it has not three parts")
+        raise MalformedToken("it has not three parts")
     header = json_object(base64url_decoded(parts[0]))
     algorithm, key_id, kind = header.get("alg"), header.get("kid"), header.get("typ", "")
     if not isinstance(algorithm, str) or algorithm not in _KNOWN:
-        raise Malformed("its algorithm is none of those that are accepted")
+        raise MalformedToken("its algorithm is none of those that are accepted")
     if not isinstance(header.get("kid", ""), str) or not isinstance(kind, str):
-        raise Malformed("kid or typ is no text")
+        raise MalformedToken("kid or typ is no text")
     if "crit" in header or header.get("b64", True) is not True:  # RFC 7515, 4.1.11; RFC 7797
-        raise Malformed("it has a critical extension, and none is understood")
+        raise MalformedToken("it has a critical extension, and none is understood")
     payload, signature = base64url_decoded(parts[1]), base64url_decoded(parts[2])
     return Signed(algorithm, key_id, kind, f"{parts[0]}.{parts[1]}".encode("ascii"), payload, signature)
 
@@ -76,23 +76,23 @@ def is_signed_by(token: Signed, jwk: Mapping[str, Any]) -> bool:
 
 
 def json_object(data: bytes) -> dict[str, Any]:
-    """Raises Malformed for what is no JSON object, and for numbers that JSON has not (NaN, Infinity)."""
+    """Raises MalformedToken for what is no JSON object, and for numbers that JSON has not (NaN, Infinity)."""
     try:
         found = from_json(data, allow_inf_nan=False)
     except ValueError:
-        raise Malformed("a part of it is no JSON") from None
+        raise MalformedToken("a part of it is no JSON") from None
     if not isinstance(found, dict):
-        raise Malformed("a part of it is no JSON object")
+        raise MalformedToken("a part of it is no JSON object")
     return found
 
 
 def base64url_decoded(text: str) -> bytes:
-    """Base64url without padding (RFC 7515, 2), written in the one right way. Raises Malformed."""
+    """Base64url without padding (RFC 7515, 2), written in the one right way. Raises MalformedToken."""
     if not _BASE64URL.fullmatch(text) or len(text) % 4 == 1:
-        raise Malformed("a part of it is not base64url")
+        raise MalformedToken("a part of it is not base64url")
     data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
     if base64url(data) != text:
-        raise Malformed("a part of it has bits that say nothing")
+        raise MalformedToken("a part of it has bits that say nothing")
     return data
 
 

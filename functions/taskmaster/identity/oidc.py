@@ -108,7 +108,7 @@ class Verifier:
                 raise Rejected(reason="another kind of token")
             self._check_signature(signed, keys)
             claims = jws.json_object(signed.payload)
-        except jws.Malformed as error:
+        except jws.MalformedToken as error:
             raise Rejected(reason=str(error)) from None
         self._check(claims, now)
         user = claims[self._issuer.user_claim]

@@ -6,9 +6,9 @@ from itertools import accumulate
 from typing import Any
 
 from taskmaster import clock
-from taskmaster.database.system_transaction import Due, Fired
+from taskmaster.database.system_transaction import DueReminder, Fired
 from taskmaster.domain.reminder_rows import ReminderDue, ReminderOutcome
-from taskmaster.domain.task import Record
+from taskmaster.domain.task import FrozenModel
 from taskmaster.events.cloudevent import Origin, Outgoing, outgoing
 from taskmaster.events.routes import topics_of
 from taskmaster.handling.announcements import ReminderArmed
@@ -45,7 +45,7 @@ def fire(here: Runtime, *, now: datetime) -> int:
     return max(len(fired), 1)
 
 
-def _some(due: list[Due]) -> list[Due]:
+def _some(due: list[DueReminder]) -> list[DueReminder]:
     """The first of them, as many as a short transaction can carry."""
     lengths = accumulate(len(each.task.description or "") for each in due)
     return [each for each, length in zip(due, lengths, strict=True) if each is due[0] or length <= _CHARACTERS]
@@ -107,7 +107,7 @@ def _say(here: Runtime, event: Outgoing) -> None:
 def _event(here: Runtime, reminder: Fired, task: ReminderDue, user_id: str, *, now: datetime) -> Outgoing:
     late = now - reminder.due_at > LATE
     about: dict[str, Any] = {"reminder_id": reminder.reminder_id, "remind_at": reminder.moment, "late": late}
-    data: Record
+    data: FrozenModel
     if reminder.is_stale:
         log.warning("a reminder is stale: %s", reminder.reminder_id)
         event_type, data = (
@@ -131,7 +131,7 @@ def _event(here: Runtime, reminder: Fired, task: ReminderDue, user_id: str, *, n
 def _outgoing(
     here: Runtime,
     event_type: str,
-    data: Record,
+    data: FrozenModel,
     *,
     key: str,
     user_id: str,

@@ -111,7 +111,7 @@ def guarded(kafka: Kafka) -> Kafka:
 
 
 def test_every_acl_is_tried() -> None:
-    given = {(rule.role, rule.resource, operation) for rule in acls.RULES for operation in rule.operations}
+    given = {(grant.role, grant.resource, operation) for grant in acls.GRANTS for operation in grant.operations}
     assert given == set(DEEDS)
 
 
@@ -136,11 +136,11 @@ def done(deed: Deed, kafka: Kafka, role: str) -> bool:
 @contextmanager
 def denied(kafka: Kafka, role: str, resource: str, operation: str) -> Iterator[None]:
     rules = [
-        replace(rule, operations=(operation,))
-        for rule in acls.RULES
-        if (rule.role, rule.resource) == (role, resource) and operation in rule.operations
+        replace(grant, operations=(operation,))
+        for grant in acls.GRANTS
+        if (grant.role, grant.resource) == (role, resource) and operation in grant.operations
     ]
-    wanted = [acl for rule in rules for acl in as_acls(rule)]
+    wanted = [acl for grant in rules for acl in as_acls(grant)]
     for acl in wanted:
         acl.permission_type = ACLPermissionType.DENY
     [kind], [principal] = {acl.resource_pattern.resource_type for acl in wanted}, {acl.principal for acl in wanted}

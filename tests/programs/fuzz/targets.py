@@ -182,7 +182,7 @@ def reminder(data: bytes) -> None:
         return
     assert kept.isascii()
     assert reminders._written(kept) == kept
-    assert reminders.parse(kept) == reminders.parse(text.strip().upper())
+    assert reminders.parse_reminder(kept) == reminders.parse_reminder(text.strip().upper())
 
 
 # Calls ----------------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from taskmaster.domain.task import Record, Task, TaskCommand
+from taskmaster.domain.task import FrozenModel, Task, TaskCommand
 from taskmaster.handling.operation import Route
 from tests.programs.specifications import answers, json_schema
 from tests.programs.specifications.examples import QUERIES, REQUESTS, RESPONSES
@@ -100,7 +100,7 @@ def _operation(each: Served, route: Route, components: dict[str, Schema]) -> dic
     return described
 
 
-def _hoisted(model: type[Record], components: dict[str, Schema], *, written: bool) -> Schema:
+def _hoisted(model: type[FrozenModel], components: dict[str, Schema], *, written: bool) -> Schema:
     """The schema of a model, those within it among the components."""
     schema = json_schema.of(model, written=written, definitions="#/components/schemas/{model}")
     definitions: dict[str, Schema] = schema.pop("$defs", {})
@@ -193,7 +193,7 @@ def _responses(
     return {status: {name: part for name, part in said.items() if part} for status, said in sorted(found.items())}
 
 
-def _headers(each: Served, route: Route, kind: type[Record]) -> list[str]:
+def _headers(each: Served, route: Route, kind: type[FrozenModel]) -> list[str]:
     if not issubclass(kind, Task):
         return ["ETag"] if route.method == "GET" else []
     return ["ETag", "Location"] if each.operation.status == 201 else ["ETag"]

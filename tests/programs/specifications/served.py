@@ -11,7 +11,7 @@ from types import UnionType
 from typing import get_args
 
 from knative.local import manifests
-from taskmaster.domain.task import Fact, Record
+from taskmaster.domain.task import Fact, FrozenModel
 from taskmaster.handling.operation import Operation, Route
 
 ROOT = Path(__file__).parents[3]
@@ -49,7 +49,7 @@ class Served:
         return [route for route in self.operation.http if not re.match(r"/($|\{)", route.path)]
 
     @property
-    def answers(self) -> list[type[Record] | None]:
+    def answers(self) -> list[type[FrozenModel] | None]:
         """What it answers with: a record, None for no content, or either."""
         said = inspect.signature(self.operation.handler, eval_str=True).return_annotation
         kinds = get_args(said) if isinstance(said, UnionType) else (said,)

@@ -17,7 +17,7 @@ def test_the_page_has_every_rule_and_no_other() -> None:
         (role, resource, tuple(name.strip("` ") for name in names.split(",")), tuple(operations.split(", ")))
         for role, resource, names, operations in rows("kafka.md", "role", "resource", "names", "operations")
     ]
-    assert written == [(rule.role, rule.resource, rule.names, rule.operations) for rule in acls.RULES]
+    assert written == [(grant.role, grant.resource, grant.names, grant.operations) for grant in acls.GRANTS]
 
 
 @pytest.mark.parametrize(
@@ -37,13 +37,13 @@ def test_commands_name_users_and_topics_as_they_are_called_there(tool: acls.Tool
 
 def test_topics_that_share_a_name_are_named_once() -> None:
     settings = read({"KAFKA_TOPICS": '{"create-task": "commands", "update-task": "commands"}'})
-    [rule] = [each for each in acls.rules(settings) if each.role == "producer"]
-    assert rule.names.count("commands") == 1
+    [grant] = [each for each in acls.grants(settings) if each.role == "producer"]
+    assert grant.names.count("commands") == 1
 
 
 def test_only_services_may_write_commands_and_only_the_functions_facts() -> None:
     writers = {
-        topic: {rule.role for rule in acls.RULES if "WRITE" in rule.operations and topic in rule.names}
+        topic: {grant.role for grant in acls.GRANTS if "WRITE" in grant.operations and topic in grant.names}
         for topic in routes.TOPICS
     }
     assert all(writers[topic] == {"functions"} for topic in (routes.TASK_EVENTS, routes.TASK_UPDATES))

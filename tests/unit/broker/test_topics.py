@@ -2,18 +2,18 @@
 
 import pytest
 
-from taskmaster.broker.topics import RETENTION_MS, Topic, differences, untold, wanted
+from taskmaster.broker.topics import RETENTION_MS, TopicDescription, differences, untold, wanted
 from taskmaster.events import routes
 from taskmaster.handling.idempotency import KEEP_EVENTS
 from taskmaster.settings import read
 
-GOOD = Topic(partitions=3, retention_ms=RETENTION_MS)
+GOOD = TopicDescription(partitions=3, retention_ms=RETENTION_MS)
 
 
 def test_topics_that_are_as_they_should_be_need_nothing() -> None:
     assert (
         differences(
-            ["a", "b"], {"a": GOOD, "b": GOOD, "somebody's": Topic(partitions=1, retention_ms=-1)}, partitions=3
+            ["a", "b"], {"a": GOOD, "b": GOOD, "somebody's": TopicDescription(partitions=1, retention_ms=-1)}, partitions=3
         )
         == []
     )
@@ -28,11 +28,11 @@ def test_a_topic_that_is_missing_is_created() -> None:
 
 @pytest.mark.parametrize("partitions", [3, 4, 100])
 def test_more_partitions_than_asked_for_are_left_alone(partitions: int) -> None:
-    assert differences(["a"], {"a": Topic(partitions=partitions, retention_ms=RETENTION_MS)}, partitions=3) == []
+    assert differences(["a"], {"a": TopicDescription(partitions=partitions, retention_ms=RETENTION_MS)}, partitions=3) == []
 
 
 def test_fewer_partitions_are_told_but_not_touched_since_keys_would_move() -> None:
-    [change] = differences(["a"], {"a": Topic(partitions=1, retention_ms=RETENTION_MS)}, partitions=3)
+    [change] = differences(["a"], {"a": TopicDescription(partitions=1, retention_ms=RETENTION_MS)}, partitions=3)
     assert change.action is None
     for is_done in (True, False):
         assert change.told(is_done=is_done) == ("a: has 1 partitions, not 3: left alone, since more would move keys")
@@ -42,25 +42,25 @@ def test_fewer_partitions_are_told_but_not_touched_since_keys_would_move() -> No
     ("retention", "kept"), [(-1, "for ever"), (RETENTION_MS + 1, "7.0 days"), (30 * 86_400_000, "30.0 days")]
 )
 def test_records_kept_longer_than_the_inbox_remembers_are_shortened(retention: int, kept: str) -> None:
-    [change] = differences(["a"], {"a": Topic(partitions=3, retention_ms=retention)}, partitions=3)
+    [change] = differences(["a"], {"a": TopicDescription(partitions=3, retention_ms=retention)}, partitions=3)
     assert change.action == "retention"
     assert change.told(is_done=True).endswith(f"{kept}, longer than the inbox remembers them: set to 7 days")
 
 
 @pytest.mark.parametrize("retention", [0, 1, RETENTION_MS, None])
 def test_records_kept_for_less_and_what_the_broker_does_not_tell_are_left_alone(retention: int | None) -> None:
-    assert differences(["a"], {"a": Topic(partitions=3, retention_ms=retention)}, partitions=3) == []
+    assert differences(["a"], {"a": TopicDescription(partitions=3, retention_ms=retention)}, partitions=3) == []
 
 
 @pytest.mark.parametrize("retention", [RETENTION_MS, -1, None])
 def test_a_compacted_topic_never_forgets_whatever_its_retention(retention: int | None) -> None:
-    [change] = differences(["a"], {"a": Topic(partitions=3, retention_ms=retention, is_compacted=True)}, partitions=3)
+    [change] = differences(["a"], {"a": TopicDescription(partitions=3, retention_ms=retention, is_compacted=True)}, partitions=3)
     assert change.action == "retention"
     assert change.told(is_done=False).endswith("for ever: would be set to cleanup.policy=delete and 7 days")
 
 
 def test_how_many_topics_keep_their_records_for_nobody_knows_how_long_is_counted() -> None:
-    assert untold({"a": GOOD, "b": Topic(partitions=3, retention_ms=None)}) == 1
+    assert untold({"a": GOOD, "b": TopicDescription(partitions=3, retention_ms=None)}) == 1
 
 
 def test_topics_keep_their_records_for_less_than_the_inbox_remembers_them() -> None:
@@ -68,7 +68,7 @@ def test_topics_keep_their_records_for_less_than_the_inbox_remembers_them() -> N
 
 
 def test_one_topic_may_need_two_things() -> None:
-    changes = differences(["a"], {"a": Topic(partitions=1, retention_ms=-1)}, partitions=3)
+    changes = differences(["a"], {"a": TopicDescription(partitions=1, retention_ms=-1)}, partitions=3)
     assert [change.action for change in changes] == [None, "retention"]
 
 

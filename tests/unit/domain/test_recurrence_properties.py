@@ -77,7 +77,7 @@ def rrules(draw: st.DrawFn, *, skips: bool = True) -> str:
 patterns = words | intervals | rrules()
 
 
-def rule_of(pattern: str) -> recurrence.Rule:
+def rule_of(pattern: str) -> recurrence.RecurrenceRule:
     try:
         return parse(pattern)
     except recurrence.RuleError:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from taskmaster.cli import keypair
 from taskmaster.identity import jws, oidc
-from taskmaster.identity.jws import Malformed, base64url
+from taskmaster.identity.jws import MalformedToken, base64url
 from taskmaster.identity.oidc import Rejected, Verifier
 from tests.support.issuer import ALGORITHMS, AUDIENCE, jwk, private_key
 
@@ -138,7 +138,7 @@ def test_an_rsa_key_that_is_none_is_a_value_error(key: dict[str, Any]) -> None:
 @pytest.mark.parametrize("text", ["A", "AB==", "AB=", "A+/=", "A B", "AA\n", "ä", "AB", "_-9", "AAA.", "\u0661AAA"])
 def test_base64url_is_written_in_one_way(text: str) -> None:
     """RFC 7515, 2; "AB" and "_-9" have bits behind their last byte that say nothing."""
-    with pytest.raises(Malformed):
+    with pytest.raises(MalformedToken):
         jws.base64url_decoded(text)
 
 
