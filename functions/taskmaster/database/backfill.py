@@ -1,7 +1,7 @@
-"""Backfill: what new columns hold for rows that were written before there were any, as the owner of the tables.
+"""Backfill: values of new columns in rows that are older than the columns, written as the owner of the tables.
 
-A batch is one short transaction, and nobody's task is waited for. To run it again does no harm, and completes what code
-of the version before has written meanwhile.
+A batch is one short transaction, and rows that are locked are left out. It may run again, and then completes rows that
+the previous release has written meanwhile.
 """
 
 from typing import Any
@@ -13,11 +13,11 @@ from taskmaster.domain.search import folded_texts
 
 _TASKS = named("tasks.sql")
 _BATCH = 200
-_ROUNDS = 3  # the first does it all, but for what others held; who writes all the time is not run after
+_ROUNDS = 3  # the first leaves out rows that are locked; rows that are written again and again are not waited for
 
 
 def fold_texts(connection: psycopg.Connection[Any]) -> int:
-    """Keep the folded texts of all tasks beyond ASCII that have none, or stale ones; how many there were.
+    """Write the folded texts of all tasks beyond ASCII that have none, or stale ones; returns how many there were.
 
     `connection` is in autocommit mode. Raises psycopg's errors.
     """

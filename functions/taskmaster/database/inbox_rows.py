@@ -1,4 +1,4 @@
-"""The rows that both logins write: what was received, in the inbox, and what is to be published, in the outbox."""
+"""The rows that both logins write: received commands in the inbox, events to be published in the outbox."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ _INBOX, _OUTBOX, _REMINDERS = named("inbox.sql"), named("outbox.sql"), named("re
 
 
 class InboxKey(NamedTuple):
-    """What makes two deliveries the same command."""
+    """Two deliveries with the same key are the same command."""
 
     function: str
     user_id: str
@@ -25,7 +25,7 @@ class InboxKey(NamedTuple):
 
 
 class InboxRow(NamedTuple):
-    """What the inbox knows of a command. `status` is None until it is answered."""
+    """The state of a command in the inbox. `status` is None until it is answered."""
 
     attempts: int
     status: int | None
@@ -34,13 +34,13 @@ class InboxRow(NamedTuple):
 
 
 class InboxTransaction:
-    """What either login does with the inbox: the user's with its own rows, the system's with any."""
+    """Inbox and outbox for either login: the user's login has the rows of that user, the system's has all."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     def count_attempt(self, key: InboxKey, digest: bytes, keep: timedelta) -> InboxRow:
-        """Count a delivery in. Waits for another one of the same command; raises Busy when that takes too long."""
+        """Count an attempt. Waits while the same command is being handled; raises Busy when that takes too long."""
         [row] = self._session.fetch(_INBOX["count_attempt"], _attempt(key, digest, keep), tuple_row)
         return InboxRow._make(row)
 
@@ -52,7 +52,7 @@ class InboxTransaction:
     def count_attempt_later(
         self, key: InboxKey, digest: bytes, keep: timedelta, check: Callable[[InboxRow], None]
     ) -> None:
-        """Count a delivery in with the next read. `check` is given the row before the transaction commits.
+        """Count an attempt with the next read. `check` is given the row before the transaction commits.
 
         What `check` raises rolls the transaction back.
         """
@@ -76,7 +76,7 @@ class InboxTransaction:
     def answer_inbox(
         self, key: InboxKey, status: int, answer: dict[str, Any] | None, digest: bytes | None = None
     ) -> None:
-        """Answer a delivery; with a digest, by what its command is known from now on."""
+        """Write the answer to a command. `digest`, if given, replaces the one that identifies the command."""
         remembered = Jsonb(answer) if answer is not None else None
         parameters = {**key._asdict(), "status": status, "answer": remembered, "digest": digest}
         self._session.later(_INBOX["answer_inbox"], parameters)
@@ -85,9 +85,9 @@ class InboxTransaction:
         self._session.later(_OUTBOX["insert_outbox"], outbox_row(event))
 
     def insert_outbox_unless_awaited(self, event: Outgoing, moment: datetime, now: datetime) -> None:
-        """Leave reminder.armed, unless the dispatcher will look by that moment. To be the last of a transaction.
+        """Insert reminder.armed, unless the dispatcher looks by that moment anyway. The last write of a transaction.
 
-        Waits for nobody: while the dispatcher looks, it is told anyway.
+        Does not wait for the dispatcher: while it computes its next look, the event is always inserted.
         """
         self._session.later(_REMINDERS["read_alarm_until_commit"])
         parameters = {**outbox_row(event), "moment": moment, "now": now}
@@ -103,6 +103,6 @@ def _first(rows: Sequence[tuple[Any, ...]]) -> InboxRow | None:
 
 
 def outbox_row(event: Outgoing) -> dict[str, Any]:
-    """Raises CannotTravel for what a KafkaSource could not pass on, which ends the transaction."""
+    """The parameters of an outbox row. Raises CannotTravel for an event that a KafkaSource could not pass on."""
     header_values.check(event.headers.items())
     return {"key": event.key, "topics": list(event.topics), "headers": Jsonb(event.headers), "value": event.value}

@@ -1,7 +1,7 @@
-"""The two logins of the functions: what they are set to and what nobody needs, made sure of at every migration.
+"""The two logins of the functions: their settings, and rights that no login needs, enforced at every migration.
 
-A login may change its own settings (ALTER ROLE CURRENT_USER), and a database that was restored has the rights it came
-with. So none of this is left to a migration that runs once.
+A login may change its own settings (ALTER ROLE CURRENT_USER), and a restored database has the rights it was dumped
+with. So a migration that runs once is not enough.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ _SETTINGS: Mapping[str, Mapping[LiteralString, LiteralString]] = {
         "idle_in_transaction_session_timeout": "120s",
     },
 }
-# A statement that fails is not logged, nor the row that it failed for: both may hold what a user wrote.
+# A statement that fails is not logged, nor its row: both may hold a user's texts.
 _SILENCE: Mapping[LiteralString, LiteralString] = {"log_min_error_statement": "panic", "log_error_verbosity": "terse"}
 
 _UNNEEDED: Mapping[str, LiteralString] = {
@@ -41,10 +41,10 @@ SELECT has_database_privilege(%(login)s, current_database(), 'TEMPORARY'),
 
 
 def secure(connection: "psycopg.Connection[Any]", *, may_move_time: bool) -> list[str]:
-    """Put settings and rights of the logins as they are to be, as the owner of the tables, in autocommit.
+    """Enforce settings and rights of the logins, as the owner of the tables. `connection` is in autocommit mode.
 
-    `may_move_time` says whether dispatch may be told another time than the database's. Returns what this owner could
-    not do, in sentences for whoever administers the server.
+    With `may_move_time`, dispatch may use another time than the database's. Returns what this owner may not do, in
+    sentences for the administrator of the server.
     """
     connection.execute("UPDATE clock SET may_be_moved = %s WHERE may_be_moved <> %s", (may_move_time, may_move_time))
     return [*_set(connection), *_revoke(connection), *_silence(connection)]
@@ -56,7 +56,7 @@ def _revoke(connection: "psycopg.Connection[Any]") -> Iterator[str]:
     statements = [sql.SQL(each).format(**names) for each in _UNNEEDED.values()]
     for statement in statements:
         try:
-            connection.execute(statement)  # a warning, and no error, where this is not the one who may
+            connection.execute(statement)  # a warning, and no error, where this login may not
         except errors.InsufficientPrivilege:
             continue
     [left] = connection.execute(_LEFT, {"login": LOGINS[0]}).fetchall()
@@ -87,7 +87,7 @@ def _silence(connection: "psycopg.Connection[Any]") -> Iterator[str]:
 def _altered(
     connection: "psycopg.Connection[Any]", login: str, settings: Mapping[LiteralString, LiteralString]
 ) -> Iterator[str]:
-    """Alter what is not as it is to be; the statements that were refused."""
+    """Alter the settings that differ. Yields the statements that were refused."""
     [(configured,)] = connection.execute("SELECT rolconfig FROM pg_roles WHERE rolname = %s", (login,)).fetchall()
     for name, value in settings.items():
         if f"{name}={value}" in [each.replace("TimeZone=", "timezone=") for each in configured or ()]:

@@ -17,10 +17,10 @@ from taskmaster.database.logins import LOGINS, secure
 log = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parent / "sql" / "migrations"
-_LOCK = 7_461_736_721  # our advisory lock's number; any other program's choice would do
+_LOCK = 7_461_736_721  # the key of the advisory lock; arbitrary
 
 
-# Whose tables are there that the login may not change, and whether it may make new ones.
+# The login, the database, whether it may create tables, and the owner of tables that it may not change.
 _RIGHTS = """
 SELECT current_user, current_database(), coalesce(has_schema_privilege(current_schema(), 'CREATE'), false),
        (SELECT min(pg_get_userbyid(relowner)) FROM pg_class
@@ -33,14 +33,14 @@ class WrongLogin(ValueError):
 
 
 class Migrated(NamedTuple):
-    """The names of the migrations that were applied, and what the owner of the tables could not do, in sentences."""
+    """The names of the migrations that were applied, and sentences about what the owner of the tables may not do."""
 
     applied: list[str]
     left: list[str]
 
 
 def migrate(owner_url: str, user_url: str, system_url: str, *, may_move_time: bool = False) -> Migrated:
-    """Apply what is missing, give the logins settings, rights and their URLs' passwords, and fill new columns.
+    """Apply missing migrations, set the logins' settings, rights and passwords (from the URLs), and fill new columns.
 
     Raises WrongLogin, and psycopg's errors when the database refuses.
     """
@@ -62,7 +62,7 @@ def _apply(url: str) -> list[str]:
 
     backend = yoyo.get_backend(urlunsplit(urlsplit(url)._replace(scheme="postgresql+psycopg")))
     migrations = yoyo.read_migrations(str(FOLDER))
-    # Whoever holds the advisory lock is alone: a lock row that is there was left by a migrator that died.
+    # The advisory lock excludes other migrators: a lock row that exists was left by one that died.
     backend.break_lock()
     with backend.lock():
         missing = backend.to_apply(migrations)
@@ -72,7 +72,7 @@ def _apply(url: str) -> list[str]:
 
 @contextmanager
 def _alone(url: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
-    """A session that holds the advisory lock: it goes with the session, however that ends. Needs a direct endpoint."""
+    """A session that holds the advisory lock, which ends with it. Needs a connection without a pooler."""
     with psycopg.connect(url, autocommit=True) as connection:
         while connection.execute("SELECT pg_try_advisory_lock(%s)", (_LOCK,)).fetchone() != (True,):
             log.info("another migration is running; waiting for it")
@@ -81,7 +81,7 @@ def _alone(url: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
 
 
 def _expect_owner(connection: psycopg.Connection[tuple[object, ...]]) -> None:
-    """Raises WrongLogin: yoyo would only find, much later, that its own tables are not there."""
+    """Raises WrongLogin. yoyo would fail later, with an error about its own tables."""
     [(user, database, may_create, owner)] = connection.execute(_RIGHTS).fetchall()
     if owner is not None:
         raise WrongLogin(

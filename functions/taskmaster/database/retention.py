@@ -1,4 +1,4 @@
-"""Retention: what nobody needs any more goes, in batches, so that no transaction is long. By real time."""
+"""Retention: delete expired rows in batches, so that no transaction is long. By real time."""
 
 import logging
 from collections.abc import Callable
@@ -13,7 +13,7 @@ _MOST_BATCHES = 100  # of one run; the next run goes on
 
 
 def purge(database: Database) -> int:
-    """Delete the inbox rows and the closed reminders that are past their time; how many went."""
+    """Delete expired inbox rows and closed reminders. Returns how many."""
     gone = _in_batches(database, SystemTransaction.purge_inbox) + _in_batches(
         database, SystemTransaction.purge_reminders
     )

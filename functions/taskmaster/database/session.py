@@ -1,9 +1,9 @@
 """Transactions of PostgreSQL in as few messages as they allow, from a pool that opens connections when needed.
 
-Statements wait until somebody reads or the transaction commits, then go out together in one message of the simple
-query protocol. So a create is one round trip and an update two; nothing is prepared on the server and no session state
-is kept, which is what a pooler in transaction mode (PgBouncer, Neon) asks for. The client binds parameters as literals.
-What carries a secret goes by itself, with real parameters: the server may log a statement that fails.
+Statements are queued until the next read or the commit, and then sent together in one message of the simple query
+protocol: one round trip. So a create is one and an update two. Nothing is prepared on the server and no session state
+is kept, as a pooler in transaction mode (PgBouncer, Neon) requires. The client binds parameters as literals. A
+statement with a secret is sent separately, with parameters of the protocol: the server may log a statement that fails.
 """
 
 import select
@@ -24,7 +24,7 @@ Query = LiteralString | sql.Composed
 
 
 class Unavailable(TaskmasterError):
-    """The database cannot be had right now: away, starting, overloaded or out of connections. Try again later."""
+    """The database is away, starting, overloaded or out of connections. Try again later."""
 
 
 class TooSlow(Unavailable):
@@ -32,32 +32,32 @@ class TooSlow(Unavailable):
 
 
 class Busy(TaskmasterError):
-    """Somebody else holds what this transaction needs. Try again at once."""
+    """Another transaction holds a lock that this one needs. Try again at once."""
 
 
 class StatementFailed(TaskmasterError):
-    """The database refused a statement, which is an error in this code. Says which kind, without any value."""
+    """The database refused a statement, which is an error in this code. The message has the kind and no value."""
 
 
 class _Receiver(NamedTuple):
-    """What takes the rows of a statement that waits."""
+    """The callback that takes the rows of a queued query."""
 
     rows: RowFactory[Any]
     receive: Callable[[list[Any]], None]
 
 
 class Session:
-    """One transaction. What `later` is given goes out with the next read, or with the commit."""
+    """One transaction. Queued statements are sent with the next read, or with the commit."""
 
     def __init__(self, connection: Connection[Any]) -> None:
         self._connection = connection
         self._binder = ClientCursor(connection)
         self._waiting = ["BEGIN"]
-        self._receivers: dict[int, _Receiver] = {}  # by the index of their statement in what waits
-        self._decides = False  # whether a receiver may refuse the commit
+        self._receivers: dict[int, _Receiver] = {}  # by the index of their statement in the queue
+        self._has_checks = False  # whether a receiver may refuse the commit
 
     def later(self, query: Query, parameters: Parameters | None = None) -> None:
-        """Queue a statement whose result nobody reads."""
+        """Queue a statement without a result."""
         self._waiting.append(self._binder.mogrify(query, parameters))
 
     def fetch_later(
@@ -72,15 +72,15 @@ class Session:
     ) -> None:
         """The same, and the transaction does not commit before `check` has returned. What it raises rolls back."""
         self.fetch_later(query, parameters, rows, check)
-        self._decides = True
+        self._has_checks = True
 
     def fetch(self, query: Query, parameters: Parameters, rows: RowFactory[_Row]) -> list[_Row]:
-        """The rows of a query, after everything that waits."""
+        """The rows of a query, which is sent behind all that is queued."""
         [found] = self.fetch_each([(query, parameters, rows)])
         return found
 
     def fetch_each(self, reads: Sequence[tuple[Query, Parameters, RowFactory[Any]]]) -> list[list[Any]]:
-        """The rows of each of several queries, in one round trip, after everything that waits."""
+        """The rows of each of several queries, in one round trip, sent behind all that is queued."""
         found: list[list[Any]] = []
         for query, parameters, rows in reads:
             self.fetch_later(query, parameters, rows, found.append)
@@ -93,7 +93,7 @@ class Session:
         return self._send().rowcount
 
     def fetch_bound(self, query: Query, parameters: Parameters, rows: RowFactory[_Row]) -> list[_Row]:
-        """The rows of a query that is sent by itself, with real parameters: no log of the server's has them."""
+        """The rows of a query that is sent separately, with parameters of the protocol, which the server does not log."""
         if self._waiting:
             self._send()
         cursor = self._connection.cursor(row_factory=rows).execute(query, parameters)
@@ -115,18 +115,18 @@ class Session:
     def _commit(self) -> None:
         self._waiting.append("COMMIT")
         self._send()
-        self._waiting = ["BEGIN"]  # whatever may follow begins anew
+        self._waiting = ["BEGIN"]  # a statement that follows is another transaction
 
     def _send_checks(self) -> None:
-        """Send what waits where a check among it decides about the commit."""
-        if self._decides:
+        """Send the queue where it has a check, which decides whether the transaction commits."""
+        if self._has_checks:
             self._send()
 
     def _send(self) -> psycopg.Cursor[Any]:
-        """Send what waits and hand the rows to their receivers. The cursor is at the result of the last statement."""
+        """Send the queue and pass the rows to their receivers. The cursor is at the result of the last statement."""
         statements, self._waiting = self._waiting, []
         receivers, self._receivers = self._receivers, {}
-        self._decides = False
+        self._has_checks = False
         cursor = ClientCursor(self._connection).execute(";\n".join(statements).encode())
         for index in range(len(statements)):
             if index:
@@ -158,7 +158,7 @@ class Login:
     def transaction(self) -> Iterator[Session]:
         """A transaction that commits at the end of the block and rolls back on an exception.
 
-        Raises Unavailable or Busy for what is outside this code, StatementFailed for what is wrong in it.
+        Raises Unavailable, Busy, and StatementFailed for an error in this code.
         """
         try:
             with self._connection() as connection:
@@ -181,13 +181,13 @@ class Login:
 
     @contextmanager
     def _connection(self) -> Iterator[Connection[Any]]:
-        """One that is open. The pool's own check waits longer after each that is not: after a failover all are not."""
+        """A connection that is open. The pool's own check waits longer after each closed one: after a failover all are."""
         while True:
             with self._pool.connection() as connection:
                 if _is_open(connection):
                     yield connection
                     return
-                connection.close()  # so that the pool forgets it
+                connection.close()  # so that the pool discards it
 
     def close(self) -> None:
         self._pool.close()
@@ -199,5 +199,5 @@ def _without_values(error: psycopg.Error) -> str:
 
 
 def _is_open(connection: Connection[Any]) -> bool:
-    """A server that hung up on an idle connection has left an end of file to read. Costs no round trip."""
+    """Whether the server has not closed the idle connection, which would be readable. Takes no round trip."""
     return not select.select([connection.fileno()], [], [], 0)[0]

@@ -12,12 +12,12 @@ from taskmaster.domain.reminder_rows import ReminderDue
 from taskmaster.events.cloudevent import Outgoing
 
 _INBOX, _OUTBOX, _REMINDERS = named("inbox.sql"), named("outbox.sql"), named("reminders.sql")
-_BYTES_A_ROUND = 2_000_000  # that a publisher carries before others have their turn
-_ANY = 50  # rows of a round without turns
+_BYTES_A_ROUND = 2_000_000  # of the events of one claim
+_ANY = 50  # rows of a claim without turns
 
 
 class Claimed(NamedTuple):
-    """One outbox row in a publisher's hands."""
+    """One outbox row that a publisher holds locked."""
 
     id: int
     key: str
@@ -28,7 +28,7 @@ class Claimed(NamedTuple):
 
 
 class Fired(NamedTuple):
-    """One reminder that was marked fired; a stale one was closed with it."""
+    """One reminder that was marked as fired. A stale one is closed too."""
 
     reminder_id: str
     task_id: int
@@ -38,7 +38,7 @@ class Fired(NamedTuple):
 
 
 class DueReminder(NamedTuple):
-    """One reminder that is due, with its task as it is and whose it is."""
+    """One reminder that is due, its user and its task."""
 
     reminder_id: str
     user_id: str
@@ -46,45 +46,46 @@ class DueReminder(NamedTuple):
 
 
 class SystemTransaction(InboxTransaction):
-    """One transaction on behalf of the pack itself: attempts, publishing, firing, purging. No task is changed here."""
+    """One transaction of the system's login."""
 
     def without_flush(self) -> None:
-        """Losing this transaction in a crash of the database costs a repeat, no more."""
+        """Commit without waiting for the flush: a crash of the database may lose the transaction, which then is repeated."""
         self._session.later(_INBOX["without_flush"])
 
     def uncount_attempt(self, key: InboxKey) -> None:
         self._session.later(_INBOX["uncount_attempt"], key._asdict())
 
     def note_command(self, key: InboxKey, digest: bytes) -> None:
-        """By what the command of an open row is known, where the row has only what came."""
+        """Add the digest of the command to an open row that has only the digest of the delivery."""
         self._session.later(_INBOX["note_command"], {**key._asdict(), "digest": digest})
 
     def forget_inbox(self, key: InboxKey) -> None:
         self._session.later(_INBOX["forget_inbox"], key._asdict())
 
     def read_inbox(self, keys: Sequence[InboxKey]) -> dict[InboxKey, InboxRow]:
-        """The rows of those keys that have one."""
+        """The rows of those keys that have one. Ends the transaction."""
         columns = [list(column) for column in zip(*keys, strict=True)] or [[]] * 4
         parameters = dict(zip(("functions", "user_ids", "sources", "ids"), columns, strict=True))
         rows = self._session.fetch_and_commit(_INBOX["read_inbox"], parameters, tuple_row)
         return {InboxKey._make(row[:4]): InboxRow._make(row[4:]) for row in rows}
 
     def purge_inbox(self, batch: int) -> int:
-        """Delete up to `batch` rows that are past their time; how many there were."""
+        """Delete up to `batch` expired rows. Returns how many."""
         return self._session.count(_INBOX["purge_inbox"], {"batch": batch})
 
     def purge_reminders(self, batch: int) -> int:
-        """Delete up to `batch` reminders that were closed a month ago; how many there were."""
+        """Delete up to `batch` reminders that were closed more than 30 days ago. Returns how many."""
         return self._session.count(_REMINDERS["purge_reminders"], {"batch": batch})
 
     def is_outbox_empty(self) -> bool:
+        """Whether there is nothing to publish. Ends the transaction."""
         [(empty,)] = self._session.fetch_and_commit(_OUTBOX["is_outbox_empty"], {}, tuple_row)
         return bool(empty)
 
     def claim_outbox(self, limit: int, failed: Sequence[int]) -> list[Claimed]:
-        """The oldest rows of keys, users in turn, locked until this transaction ends, without those in other hands.
+        """The oldest row of each key, users in turn, locked until this transaction ends; locked rows are skipped.
 
-        At most `limit`, and no more once they have _BYTES_A_ROUND. None: there is nothing left to claim.
+        At most `limit`, and no more once they have _BYTES_A_ROUND. An empty list: there is nothing left to claim.
         """
         parameters = {"limit": limit, "failed": list(failed), "bytes": _BYTES_A_ROUND}
         self._session.later(_OUTBOX["prepare_publishing"])
@@ -93,7 +94,7 @@ class SystemTransaction(InboxTransaction):
         return [Claimed._make(row) for row in rows]
 
     def claim_successors(self, keys: Sequence[str]) -> list[Claimed]:
-        """The oldest row of each of these keys, on the same terms."""
+        """The oldest row of each of these keys, locked likewise."""
         self._session.later(_OUTBOX["prepare_publishing"])
         rows = self._session.fetch(_OUTBOX["claim_successors"], {"keys": list(keys)}, tuple_row)
         return [Claimed._make(row) for row in rows]
@@ -102,9 +103,10 @@ class SystemTransaction(InboxTransaction):
         self._session.later(_OUTBOX["delete_outbox"], {"ids": list(ids)})
 
     def lock_due_reminders(self, now: datetime, limit: int, *, stale: datetime | None = None) -> list[DueReminder]:
-        """Reminders that are due, users in turn, their tasks locked; without those whose task is in other hands.
+        """Due reminders, users in turn, with their tasks locked. Reminders whose task is locked are skipped.
 
-        Of a user no more than may be under way at once (0009.under_way.sql); what is due by `stale` is not counted.
+        At most as many of a user as may be under way at once (0009.under_way.sql). Reminders that were due by `stale`
+        do not count.
         """
         self._session.later(_REMINDERS["hold_briefly"])
         if stale is not None:
@@ -116,25 +118,26 @@ class SystemTransaction(InboxTransaction):
         ]
 
     def fire_reminders(self, reminder_ids: Sequence[str], *, now: datetime, stale: datetime) -> list[Fired]:
-        """PagePosition those that are due still, their tasks being locked; what is older than `stale` is closed too."""
+        """Mark the reminders that are still due as fired, and close those older than `stale`. Their tasks are locked."""
         parameters = {"reminder_ids": list(reminder_ids), "now": now, "stale": stale}
         return [Fired._make(row) for row in self._session.fetch(_REMINDERS["fire_reminders"], parameters, tuple_row)]
 
     def insert_outbox_if_missed(self, event: Outgoing, by: datetime) -> None:
-        """Leave an event where a reminder should have been fired by that moment and was not."""
+        """Insert an event if a reminder that was due by that moment is not fired."""
         self._session.later(_REMINDERS["insert_outbox_if_missed"], {**outbox_row(event), "by": by})
 
     def schedule_next_wakeup(self, by: datetime | None) -> datetime | None:
-        """The next moment of any armed reminder, written where all who arm one read it. Ends the transaction."""
+        """The next moment of any armed reminder, stored for transactions that arm one. Ends the transaction."""
         self._session.later(_REMINDERS["lock_alarm"])
         [(moment,)] = self._session.fetch_and_commit(_REMINDERS["schedule_next_wakeup"], {"by": by}, tuple_row)
         return moment if isinstance(moment, datetime) else None
 
     def next_moment(self, after: datetime) -> datetime | None:
-        """The next moment of any armed reminder behind this one."""
+        """The next moment of any armed reminder after this one. Ends the transaction."""
         [(moment,)] = self._session.fetch_and_commit(_REMINDERS["next_moment"], {"after": after}, tuple_row)
         return moment if isinstance(moment, datetime) else None
 
     def scheduled_wakeup(self) -> datetime | None:
+        """The moment that `schedule_next_wakeup` stored last. Ends the transaction."""
         [(moment,)] = self._session.fetch_and_commit(_REMINDERS["scheduled_wakeup"], {}, tuple_row)
         return moment if isinstance(moment, datetime) else None

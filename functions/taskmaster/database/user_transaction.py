@@ -34,7 +34,7 @@ _SORT_KEYS: dict[str, LiteralString] = {
 
 
 class UserTransaction(InboxTransaction):
-    """One transaction on behalf of one user, who sees and changes nobody else's rows."""
+    """One transaction of the user's login, which sees and changes the rows of one user."""
 
     def __init__(self, session: Session, user_id: str, ids_ahead: list[int]) -> None:
         super().__init__(session)
@@ -76,18 +76,18 @@ class UserTransaction(InboxTransaction):
             beyond=sql.SQL("<" if descending else ">"),
         )
         mark = {"mark_key": beyond.key if beyond else None, "mark_id": beyond.task_id if beyond else None}
-        # A search takes as long as the user has tasks, and may run into its time limit with the text in it.
+        # A search may run into its time limit, and the server then logs the statement with the text in it.
         fetch = self._session.fetch_bound if filters["text"] else self._session.fetch
         return fetch(query, {**filters, **mark, "limit": limit}, _AS_TASK)
 
     def read_preferences(self, *, hold: bool = False) -> Preferences:
-        """The user's, or the defaults. What is held nobody changes until the commit: lock no task after it."""
+        """The user's preferences, or the defaults. With `hold` they do not change until the commit: lock no task after it."""
         if hold:
             self._session.later(_PREFERENCES["hold_preferences"])
         return self._preferences()
 
     def change_preferences(self) -> Preferences:
-        """The same, for whoever sets them: waits for all who have read them. To be the first lock, behind the inbox."""
+        """The same, to set them: waits for all transactions that hold them. The first lock, behind the inbox row."""
         self._session.later(_PREFERENCES["change_preferences"])
         return self._preferences()
 
@@ -98,9 +98,9 @@ class UserTransaction(InboxTransaction):
         self._session.fetch_bound(_PREFERENCES["save_preferences"], {**parameters, "user_id": self._user_id}, tuple_row)
 
     def begin_move(self, event: Outgoing, ticket: str, asked_at: datetime, day: date) -> None:
-        """Have the reminders follow the hour of the day anew, of tasks due on that day or later; where there are any.
+        """Begin to move the reminders of tasks due on `day` or later to a new hour of the day, if there are any.
 
-        Leaves the event, unless one with an earlier ticket is at it.
+        Inserts the event, unless a move is under way, which begins anew.
         """
         move = {"user_id": self._user_id, "ticket": ticket, "asked_at": asked_at, "day": day}
         self._session.later(_REMINDERS["begin_move"], {**outbox_row(event), **move})
@@ -120,11 +120,11 @@ class UserTransaction(InboxTransaction):
         self._session.later(_REMINDERS["end_move"], {"ticket": ticket})
 
     def drop_reminders(self, task: Task, keep: Sequence[datetime]) -> None:
-        """Those of a task that have not rung, but for these moments."""
+        """Delete the reminders of a task that are not closed, except those for the moments of `keep`."""
         self._session.later(_REMINDERS["drop_reminders"], {"task_id": task.task_id, "moments": list(keep)})
 
     def insert_reminders(self, task: Task, moments: Sequence[datetime]) -> None:
-        """Those of these moments that the task does not have yet."""
+        """Insert a reminder for each of these moments that has none."""
         ids = [new_id() for _ in moments]
         row = {"task_id": task.task_id, "user_id": self._user_id, "ids": ids, "moments": list(moments)}
         self._session.later(_REMINDERS["insert_reminders"], row)
@@ -156,7 +156,7 @@ class UserTransaction(InboxTransaction):
             self._session.later(_TASKS["delete_empty_series"], {"series_id": task.series_id})
 
     def lock_series(self, series_id: int) -> Series | None:
-        """Take a series. Lock order: the task first, then its series."""
+        """Lock a series. Lock order: the task first, then its series."""
         return self._series("lock_series", series_id)
 
     def read_series(self, series_id: int) -> Series | None:

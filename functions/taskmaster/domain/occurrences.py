@@ -1,4 +1,4 @@
-"""The dates ahead: of a series, or of a pattern that somebody tries out. Computed, never stored."""
+"""The dates ahead: of a series, or of a pattern before it is used. Computed, never stored."""
 
 from datetime import date, datetime
 from itertools import islice
@@ -40,13 +40,13 @@ class Occurrences(FrozenModel):
 
 
 def upcoming(series: Series, task: Task, *, count: int, now: datetime) -> Occurrences:
-    """The next dates of a series behind its head, which the task may be."""
+    """The next dates of a series after its head, which the task may be."""
     due = task.due if task.occurrence == series.head else None
     return Occurrences(occurrences=[_shown(each) for each in islice(series.upcoming(due, now=now), count)])
 
 
 def preview(command: PreviewOccurrences, *, now: datetime) -> Occurrences:
-    """The dates that a pattern would give, the start first. Refused (422) where it is no rule."""
+    """The dates of a pattern, the start first. Refused (422) where it is no rule."""
     fields = command.model_dump(exclude={"count"})
     task = first_occurrence(
         check_recurrence(Task(task_id=1, title="preview", created_at=now, updated_at=now, **fields))

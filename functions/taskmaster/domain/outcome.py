@@ -1,12 +1,12 @@
-"""What came of one try on one channel: delivered, to be tried again later, or failed for good."""
+"""The outcome of one try on one channel: delivered, to be tried again later, or failed for good."""
 
 from typing import Literal, NamedTuple
 
 
 class Outcome(NamedTuple):
-    """`detail` says why in a few words, without anything of what was sent; `seconds` is a wish for the next try.
+    """`detail` is the reason in a few words, without content of the reminder; `seconds` is the wait that the receiver wants.
 
-    One that is no try was held back: nobody was called, and it takes nothing from the number of tries.
+    With `is_try` false the channel was not called, which does not count as a try.
     """
 
     outcome: Literal["delivered", "later", "failed"]

@@ -1,7 +1,6 @@
-"""What a recurrence pattern says: a name, an interval or an RFC 5545 rule, read into one checked record.
+"""Recurrence patterns: a name, an interval or an RFC 5545 rule, parsed into one checked record.
 
-Whatever a task cannot follow is refused here, naming the part that is wrong and what to write instead, at
-once and whatever the text.
+A pattern that no task can follow is refused here. The error names the part that is wrong and what to write instead.
 """
 
 import re
@@ -40,7 +39,7 @@ class RuleError(ValueError):
 
 @lru_cache(maxsize=64)
 def parse(pattern: str) -> RecurrenceRule:
-    """The rule that a pattern stands for. Read once: whoever asks for the next date of a series asks for its rule.
+    """The rule that a pattern stands for. Cached: each next date of a series needs its rule.
 
     Raises RuleError for one that is malformed, comes more often than daily or can fall on no day, whatever
     its start.
@@ -241,5 +240,5 @@ def _one_of(part: str, text: str, choices: tuple[_Choice, ...]) -> _Choice:
 
 
 def _quoted(text: str) -> str:
-    """Somebody's text, short and with nothing in it that a log or a page could stumble over."""
+    """A user's text, shortened and in ASCII."""
     return ascii(text if len(text) <= 20 else text[:20] + "...")

@@ -1,6 +1,6 @@
 """What a user prefers: time zone, quiet hours, the hour of reminders for a day, where reminders are delivered. Pure.
 
-Wall times are HH:MM in the user's own zone. What a channel proves itself with (`secret`) is kept and shown to nobody.
+Wall times are HH:MM in the user's own zone. The `secret` of a channel is stored and never shown.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ def _kept(pattern: str, what: str) -> AfterValidator:
 
 
 # Patterns that mean the same in every dialect of regular expressions: what \s stands for is another set in each. Those
-# of channels are what schemas have told since their release, and rough; taskmaster.channels says what is refused.
+# of channels are the rough ones of the released schemas; the module channels has the rules.
 _WALL_TIME = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
 _APART = r"\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 _MAIL_ADDRESS = rf"^[^{_APART}@<>()\[\],;:\\\"]{{1,64}}@[A-Za-z0-9.-]{{1,190}}$"
@@ -99,12 +99,12 @@ Channel = Annotated[Webhook | Mail, Field(discriminator="type")]
 
 
 def name_of(channel: Webhook | Mail) -> str:
-    """What a channel is called where its outcome is told: its type, and a digest of its address."""
+    """The name of a channel in outcomes: its type, and a digest of its address."""
     return f"{channel.type}-{hashlib.sha256(channel.target.encode()).hexdigest()[:12]}"
 
 
 class Preferences(FrozenModel):
-    """What holds for a user who has set nothing, unless a field says otherwise."""
+    """The preferences of a user; the defaults are those of a user who has set nothing."""
 
     time_zone: str = "UTC"
     day_hour: str = "09:00"
@@ -113,9 +113,9 @@ class Preferences(FrozenModel):
 
     @classmethod
     def stored(cls, row: Mapping[str, Any]) -> Self:
-        """Those of a row. Its channels are taken as they are: they were checked when they were set, by rules of then.
+        """The preferences in a row. Its channels are not checked again: they were checked when they were set.
 
-        One that today's rules refuse fails alone, when it is used; its user can still see, keep and replace the others.
+        A channel that the present rules refuse fails when it is used; its user can still see and replace all channels.
         """
         kept = [(Mail if each["type"] == "mail" else Webhook).model_construct(**each) for each in row["channels"]]
         return cls.model_validate({**row, "channels": []}).model_copy(update={"channels": kept})
@@ -142,12 +142,12 @@ class Preferences(FrozenModel):
         return until
 
     def shown(self) -> "ShownPreferences":
-        """As their owner sees them: without secrets."""
+        """The preferences as their owner sees them: without secrets."""
         channels = [ShownWebhook(url=each.url) if isinstance(each, Webhook) else each for each in self.channels]
         return ShownPreferences(**{**self.model_dump(exclude={"channels"}), "channels": channels})
 
     def announced(self) -> "AnnouncedPreferences":
-        """As an event tells them: of the channels only the types, for an address may be as good as a secret."""
+        """The preferences as an event has them: of the channels only the types, since an address may be a secret too."""
         fields = self.model_dump(exclude={"channels"})
         return AnnouncedPreferences(**fields, channels=[channel.type for channel in self.channels])
 
@@ -160,7 +160,7 @@ class ShownWebhook(FrozenModel):
 
 
 class ShownPreferences(FrozenModel):
-    """What its owner sees: of a webhook everything but its secret."""
+    """The preferences as their owner sees them: of a webhook everything but its secret."""
 
     time_zone: str
     day_hour: str
@@ -178,7 +178,7 @@ class AnnouncedPreferences(FrozenModel):
 
 
 class SetPreferences(Command):
-    """All of them anew: what is left out takes its default. A webhook sent without a secret keeps the one it has."""
+    """Replace all preferences: a field that is left out takes its default. A webhook without a secret keeps its own."""
 
     time_zone: TimeZone = Field(default="UTC", description="IANA name; what a task without a zone of its own gets")
     day_hour: WallTime = Field(
@@ -190,7 +190,7 @@ class SetPreferences(Command):
     )
 
     def applied_to(self, kept: Preferences) -> Preferences:
-        """What the user then prefers. Refused (422) where a secret is missing or a quiet time has no length."""
+        """The resulting preferences. Refused (422) where a secret is missing or a quiet time has no length."""
         if self.quiet_hours and self.quiet_hours.start == self.quiet_hours.end:
             raise Refused(422, "Quiet for no time", "quiet_hours must not end at the time at which they start.")
         if len({channel.target for channel in self.channels}) < len(self.channels):

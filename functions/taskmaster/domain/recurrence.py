@@ -5,8 +5,8 @@ Pure: no clock, no I/O, every instant is a parameter. What holds throughout, aft
 - The start is occurrence 1 even where the rule would not choose it: DTSTART is the first instance of its
   recurrence set and counts for COUNT (RFC 5545 section 3.8.5.3). All others are later than the start.
 - An occurrence keeps its wall time. One that a clock change leaves out is read with the offset before the
-  gap, so 02:30 rings at 03:30; of one that comes twice, it is the first (RFC 5545 section 3.3.5).
-- A series ends with COUNT, with UNTIL, after 400 years of silence, and where the calendar ends (year 9999,
+  gap, so 02:30 becomes 03:30; of one that comes twice, it is the first (RFC 5545 section 3.3.5).
+- A series ends with COUNT, with UNTIL, after 400 years without a date, and where the calendar ends (year 9999,
   in the zone or in UTC): never with an error.
 """
 
@@ -47,7 +47,7 @@ class RecurrenceInstance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Next:
-    """The occurrence to go on with; the `skipped` ones before it were jumped over, and count for COUNT."""
+    """The next occurrence; the `skipped` ones before it count for COUNT."""
 
     position: int
     due: datetime | date
@@ -101,7 +101,7 @@ def next_occurrence(
 
 
 def check(rule: RecurrenceRule, start: datetime | date, zone: ZoneInfo) -> None:
-    """Raises RuleError where a rule, from this very start, never comes again.
+    """Raises RuleError where a rule, from this start, has no second date.
 
     FREQ=DAILY;INTERVAL=7;BYDAY=MO from a Tuesday does not. That COUNT=1 or UNTIL ends it with its start is no
     error; an UNTIL before the start is. Arguments as in `occurrences`.

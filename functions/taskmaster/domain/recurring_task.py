@@ -16,12 +16,12 @@ def first_occurrence(task: Task) -> Task:
 
 
 def alone(task: Task) -> Task:
-    """The task as one that nothing follows any more, which may begin a series anew."""
+    """The task without its recurrence; it may begin a new series."""
     return task.model_copy(update={"recurrence_pattern": None, "recurrence_paused": False})
 
 
 def check_recurrence(task: Task, *, rule: bool = True) -> Task:
-    """The task, if its dates go together and, with `rule`, if its pattern is one. Raises Refused (422)."""
+    """The task, if its due fields and, with `rule`, its pattern are valid together. Raises Refused (422)."""
     if task.due_at and task.due_on:
         raise Refused(422, "Due twice", "A task is due at a moment (due_at) or on a day (due_on), not both.")
     if task.recurrence_pattern is None:

@@ -1,6 +1,6 @@
 """One reminder through its states: armed, in delivery, held back or to be tried again, closed. Pure.
 
-Its row is what is kept; an event is published when it is fired and when its delivery has an end.
+The row is stored; an event is published when the reminder is fired and when its delivery ends.
 """
 
 from collections.abc import Collection, Mapping
@@ -17,7 +17,7 @@ _TRY_AGAIN_AFTER = (15, 60, 300, 900, 3600, 10_800, 21_600)  # seconds
 
 
 class ReminderDue(Task):
-    """Data of reminder.due: the task as it is, and which of its reminders rings. `late` is by more than a minute."""
+    """Data of reminder.due: the task, and which of its reminders is due. `late` is by more than a minute."""
 
     reminder_id: str = Field(default="", description="which reminder rings; the webhook-id of its delivery")
     remind_at: datetime | None = Field(default=None, description="the moment it is for")
@@ -25,9 +25,9 @@ class ReminderDue(Task):
 
 
 class ReminderOutcome(FrozenModel):
-    """Data of reminder.sent and reminder.failed: what became of it on every channel, and why it failed as a whole.
+    """Data of reminder.sent and reminder.failed: the outcome on every channel, and why the reminder failed as a whole.
 
-    `called_at` is when the first channel was called: against `remind_at` it says how late that was.
+    `called_at` is when the first channel was called; `remind_at` is when it should have been.
     """
 
     task_id: int = Field(description="whose reminder it was")
@@ -42,7 +42,7 @@ class ReminderOutcome(FrozenModel):
 
 
 class ReminderRow(FrozenModel):
-    """One ringing of a task: armed, fired, held back or to be tried again, and at last closed."""
+    """One reminder of a task for one moment: armed, fired, held back or to be tried again, and at last closed."""
 
     reminder_id: str
     task_id: int
@@ -62,12 +62,12 @@ class ReminderRow(FrozenModel):
         return self.outcomes.get(channel, {}).get("outcome") in ("delivered", "failed")
 
     def due_again(self, channel: str) -> datetime | None:
-        """When a channel that said "later" is to be tried again; None for one that was not tried, or is settled."""
+        """When a channel whose outcome is "later" is tried again; None for one that was not tried, or is settled."""
         again = self.outcomes.get(channel, {}).get("again_at")
         return None if again is None or self.is_settled(channel) else datetime.fromisoformat(again)
 
     def tries(self, channel: str) -> int:
-        """How often a channel was tried. Rows of before channels were counted apart know the rounds alone."""
+        """How often a channel was tried. Rows of earlier releases count the rounds of all channels only."""
         kept = self.outcomes.get(channel)
         return 0 if kept is None else int(kept.get("tries", self.attempts))
 
@@ -89,7 +89,7 @@ class ReminderRow(FrozenModel):
 
 
 class Move(NamedTuple):
-    """How far the reminders of a user follow a new hour of the day: those of tasks up to an id."""
+    """A move of a user's reminders to a new hour of the day: those of tasks up to `after_task` have moved."""
 
     after_task: int
     asked_at: datetime
@@ -100,10 +100,9 @@ def after_delivery(
 ) -> tuple[ReminderRow, str | None]:
     """A reminder after a round of delivery, and the event that follows.
 
-    It is sent with the first channel that took it, and a user without channels has the event itself. It failed when
-    every channel did. A channel that said "later" is tried again, a limited number of times, each on its own; one that
-    was held back comes again without a try less. `channels` are those that the user has by now: all that were tried,
-    unless given.
+    A reminder is sent when the first channel has delivered it, and at once for a user without channels, who has the
+    event. It has failed when every channel has. A channel whose outcome is "later" is tried again, a limited number of
+    times; being held back is not a try. `channels` are those that the user has now; by default, all that were tried.
     """
     everything = {**row.outcomes, **{name: _noted(row, name, each, now) for name, each in tried.items()}}
     was_sent = any(each["outcome"] == "delivered" for each in row.outcomes.values())
@@ -121,7 +120,7 @@ def after_delivery(
 
 
 def _noted(row: ReminderRow, channel: str, tried: Outcome, now: datetime) -> dict[str, str]:
-    """What is kept of one try on one channel."""
+    """What the row keeps about one try on one channel."""
     tries = row.tries(channel) + tried.is_try
     if tried.outcome != "later":
         return {"outcome": tried.outcome, "detail": tried.detail}

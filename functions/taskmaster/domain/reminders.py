@@ -1,8 +1,8 @@
 """When a task reminds: moments before it is due, or moments of their own. Pure; every moment is aware, in UTC.
 
 A reminder is written as an ISO 8601 duration before the due time (PT30M, P1D) or as a moment (RFC 3339). Days and weeks
-are counted on the calendar of the task's zone, hours and less exactly, as RFC 5545 (3.3.6) has it. What is due on a day
-counts from the day's hour, never from midnight.
+are counted on the calendar of the task's zone, hours and less exactly, as RFC 5545 (3.3.6) has it. For a task that is
+due on a day they count from the user's hour of the day, never from midnight.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -21,7 +21,7 @@ AT_THE_DUE_TIME = "PT0S"
 
 
 def parse_reminder(text: str) -> Duration | datetime:
-    """A reminder as it is written, or kept: how long before the due time, or when. Raises ValueError with a sentence."""
+    """A reminder as text: how long before the due time, or at which moment. Raises ValueError with a sentence."""
     if text[:1] in ("P", "p"):
         before = rfc3339.duration(text)
         if timedelta(days=before.days, seconds=before.seconds) > FURTHEST:
@@ -53,7 +53,7 @@ Reminders = Annotated[list[Reminder], Field(max_length=MOST), AfterValidator(lam
 
 
 def check_reminders(task: Task) -> Task:
-    """The task, if its reminders have something to come before. Raises Refused (422)."""
+    """The task, if it has a due time where its reminders need one. Raises Refused (422)."""
     if task.due is None and any(isinstance(parse_reminder(text), Duration) for text in task.reminders or ()):
         raise Refused(422, "Nothing to come before", "A reminder before the due time needs due_at or due_on.")
     return task
@@ -62,7 +62,7 @@ def check_reminders(task: Task) -> Task:
 def moments(task: Task, *, day_hour: str) -> tuple[datetime, ...]:
     """When the task reminds, in order and each moment once, past ones included; a completed task does not.
 
-    `day_hour` is HH:MM in the task's zone. A snoozed task is quiet_until until its snooze ends, and reminds then.
+    `day_hour` is HH:MM in the task's zone. A snoozed task does not remind before its snooze ends, and reminds then.
     """
     if task.completed:
         return ()
@@ -74,7 +74,7 @@ def moments(task: Task, *, day_hour: str) -> tuple[datetime, ...]:
 
 
 def after_duration(moment: datetime, duration: str, *, zone: ZoneInfo) -> datetime:
-    """A moment and a duration further: days of the zone's calendar, then exact seconds. Aware, UTC."""
+    """The moment a duration after another: days of the zone's calendar, then exact seconds. Aware, UTC."""
     by = parse_reminder(duration)
     assert isinstance(by, Duration)
     if by.days:
@@ -83,7 +83,7 @@ def after_duration(moment: datetime, duration: str, *, zone: ZoneInfo) -> dateti
 
 
 def depends_on(task: Task) -> tuple[object, ...]:
-    """What its moments follow from, apart from the day's hour."""
+    """The fields of a task that its moments depend on, apart from the user's hour of the day."""
     return task.completed, task.due_at, task.due_on, task.time_zone, task.reminders, task.snoozed_until
 
 
@@ -110,7 +110,7 @@ def _moment(text: str, task: Task, day_hour: str) -> datetime | None:
 
 
 def kept_for_a_series(task: Task) -> list[str] | None:
-    """The task's reminders so that they fit another date: a moment as days from the due day, and its wall time."""
+    """The task's reminders relative to its date: a moment becomes days from the due day and a wall time."""
     if task.reminders is None or task.due is None:
         return task.reminders
     zone = ZoneInfo(task.time_zone)
@@ -118,9 +118,9 @@ def kept_for_a_series(task: Task) -> list[str] | None:
 
 
 def moved_to(written: list[str] | None, *, due: datetime | date, time_zone: str) -> list[str] | None:
-    """The reminders that a series keeps, as those of its occurrence on this date.
+    """The relative reminders of a series, for its occurrence on this date.
 
-    A moment before the years of what is kept has passed, and is left out. Raises OverflowError for one behind them.
+    A moment before the year 1970 is left out. Raises OverflowError for one after the year 9000.
     """
     if written is None:
         return None

@@ -1,8 +1,7 @@
 """A recurrence rule and the days it falls on: the calendar arithmetic of RFC 5545, without time or zone.
 
-Days are proleptic ordinals (`date.toordinal`) and come a whole year at a time, so that whoever has to pass
-over decades counts years instead of visiting days. Only fourteen kinds of year exist, and no more are ever
-worked out.
+Days are proleptic ordinals (`date.toordinal`) and are computed a year at a time, so that passing over decades
+counts years instead of visiting days. Only fourteen kinds of year exist, and each is computed once.
 """
 
 from calendar import isleap, monthrange
@@ -15,8 +14,8 @@ from typing import Literal
 Frequency = Literal["DAILY", "WEEKLY", "MONTHLY", "YEARLY"]
 Skip = Literal["OMIT", "BACKWARD", "FORWARD"]
 
-# The Gregorian calendar begins anew, weekdays included, after this many years: a rule silent for as long is
-# silent for good, or as good as that.
+# The Gregorian calendar repeats, weekdays included, after this many years: a rule that has no date for as long
+# has none at all, or practically none.
 CYCLE_YEARS = 400
 
 
@@ -67,7 +66,7 @@ def days_by_year(rule: RecurrenceRule, start: date) -> Iterator[tuple[int, list[
     """The days of a rule from about the start to the year 9999, as (first day of a year, offsets from it).
 
     The offsets ascend and may be none. The first years reach back before the start, and a day moved by SKIP can
-    end one year and begin the next: the caller takes what is new to it. Ends after 400 years of nothing.
+    end one year and begin the next: the caller skips repeated days. Ends after 400 years without a day.
     """
     rule = anchored(rule, start)
     anchor = _period_number(rule, start)
@@ -123,12 +122,12 @@ def _can_fall(rule: RecurrenceRule) -> bool:
 
 
 def _calendar(rule: RecurrenceRule) -> RecurrenceRule:
-    """Of a rule what says which days it has: COUNT, which is another at every step of a series, is not of it."""
+    """The parts of a rule that determine its days. COUNT is not one of them, and changes at every step of a series."""
     return replace(rule, text="", interval=1, count=None, until=None, by_hour=None, by_minute=None, by_second=None)
 
 
 # Kept for the whole process: a series that is counted from its completions begins its rule anew with each date. 64 are
-# a few rules with all their kinds of year, 4 MB at most. What is returned is not to be changed.
+# a few rules with all their kinds of year, 4 MB at most. Callers do not change what is returned.
 @lru_cache(maxsize=64)
 def _days_by_period(rule: RecurrenceRule, year: int) -> dict[int, list[int]]:
     """The days of a year that a rule has but for INTERVAL, by period, both counted from the year's first.

@@ -1,6 +1,6 @@
-"""A series: what a recurring task repeats, how far it has come, and what an edit does to it. Pure.
+"""A series: what a recurring task repeats, its present position, and the effect of an edit. Pure.
 
-Which dates a rule falls on is in recurrence; here is what completing, reopening and editing mean for the series.
+The dates of a rule are in `recurrence`; here is the effect of completing, reopening and editing on the series.
 """
 
 from collections.abc import Iterator
@@ -24,9 +24,9 @@ Due = datetime | date  # a moment, aware and in UTC; or a day. Of a start, a nai
 
 
 class Series(FrozenModel):
-    """The truth about a recurring task; events only trigger. `head` is its open, or last completed, occurrence.
+    """The state of a recurring task; events only trigger. `head` is its open, or last completed, occurrence.
 
-    Positions number the dates of the rule, those jumped over included: they are what COUNT counts. `anchor` is the
+    Positions number the dates of the rule, skipped ones included, as COUNT does. `anchor` is the
     position of the start, which is later than 1 after the dates of all following occurrences were moved.
     """
 
@@ -112,7 +112,7 @@ class Series(FrozenModel):
             yield from takewhile(self._can_keep, (found.due for found in dates))
 
     def done_on(self, due: Due) -> datetime:
-        """A moment at which what is due then is done on its date."""
+        """A moment on the date of an occurrence: completed then, it is completed on its date."""
         if isinstance(due, datetime):
             return due
         return moment_of(due, time(12), ZoneInfo(self.time_zone))
@@ -164,11 +164,11 @@ class Series(FrozenModel):
         return self._with(head=self.head - 1, position=self.previous_position, ended_at=None)
 
     def edited(self, task: Task, *, was: Task, scope: Scope | None) -> Self:
-        """What an edit of the head means for those that follow.
+        """The series after an edit of its head.
 
         A pattern counts anew from here. Without a scope, new contents hold from here on and a new date for this one
-        alone, which keeps the anchor; "this" and "following" say so for both. What was changed for one alone before
-        stays that one's.
+        alone, which keeps the anchor; "this" and "following" decide for both. Earlier
+        changes of one occurrence alone stay with it.
         """
         changed = {name for name in type(task).model_fields if getattr(task, name) != getattr(was, name)}
         paused_at = (self.paused_at or task.updated_at) if task.recurrence_paused else None
@@ -185,7 +185,7 @@ class Series(FrozenModel):
         return edited._with(paused_at=paused_at, template=template)
 
     def _counted_from(self, task: Task, *, was: Task) -> Self:
-        """From the due date or from the completion, as the task has it now.
+        """The series counted from the due date or from the completion, as the task says.
 
         Where completions have led away from the dates of the rule, the head's is where it goes on from.
         """
@@ -195,7 +195,7 @@ class Series(FrozenModel):
         return edited
 
     def _dated(self, task: Task, *, was: Task) -> Self:
-        """With the task's date for all that follow; on the day that it had, only the time is another.
+        """The series with the task's date for all that follow; where the day is the same, only the time changes.
 
         So monthly from the 31st, moved to 10:00 on 28 February, is due on 31 March at 10:00.
         """
@@ -217,7 +217,7 @@ class Series(FrozenModel):
         return next((found.due for found in self._dates(first=self.position)), None)
 
     def _can_keep(self, due: Due) -> bool:
-        """Whether an occurrence of this date, with its reminders, lies within the years of what is kept."""
+        """Whether an occurrence of this date, with its reminders, lies within the years that are stored."""
         try:
             reminders.moved_to(self.template.get("reminders"), due=due, time_zone=self.time_zone)
         except OverflowError:
@@ -257,10 +257,10 @@ def _counting_from(anchor: int, rule: recurrence.RecurrenceRule) -> recurrence.R
 
 
 def _on_day(day: date, start: Due) -> Due:
-    """The start moved to another day, its wall time kept."""
+    """The start on another day, at the same wall time."""
     return datetime.combine(day, start.time()) if isinstance(start, datetime) else day
 
 
 def _template(task: Task) -> dict[str, Any]:
-    """What every further occurrence is made with."""
+    """The fields that every further occurrence gets."""
     return {**task.model_dump(include=set(_TEMPLATE)), "reminders": reminders.kept_for_a_series(task)}

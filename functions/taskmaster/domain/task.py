@@ -1,4 +1,4 @@
-"""The rules of a task: what one is, what may be asked of it, and what follows. Pure: no clock, no I/O.
+"""The rules of a task: its fields, the commands about it, and its next version. Pure: no clock, no I/O.
 
 Every moment is an aware datetime in UTC; every day is a date in the task's own time zone.
 """
@@ -30,13 +30,13 @@ from taskmaster.rfc3339 import NoSuchTime, WrongForm
 
 MAX_ID = 2**63 - 1
 MAX_VERSION = 2**31 - 1
-EARLIEST, LATEST = 1970, 9000  # the years of what is kept: days as they are, moments in UTC
+EARLIEST, LATEST = 1970, 9000  # the years that are stored: of days as they are written, of moments in UTC
 _FIRST, _LAST = (datetime.combine(day, time.min, UTC) for day in (date.min, date.max))  # of the calendar
 QUERY = "query"  # the context of a command that comes as a query string, whose numbers are texts
 
 Priority = Literal["low", "medium", "high", "urgent"]
 
-# Not zones but other readings of the zone database, on some machines only: PostgreSQL knows none of them.
+# Not zones but other forms of the zone database, on some machines only: PostgreSQL has none of them.
 _NO_ZONES = re.compile(r"(posix|right)/.*|localtime|posixrules")
 
 
@@ -47,7 +47,7 @@ def _storable(text: str) -> str:
 
 
 def _moment_written(value: Any) -> Any:
-    """RFC 3339: a text that says its offset. Pydantic itself takes numbers and bare days too."""
+    """RFC 3339, with an offset. Pydantic itself takes numbers and bare days too."""
     return _read(
         value,
         rfc3339.timestamp,
@@ -75,12 +75,12 @@ def _read(value: Any, read: Callable[[str], date], *, form: str, existing: str) 
 
 
 def is_kept(due: datetime | date) -> bool:
-    """Whether a day, or a moment that is in UTC already, lies within the years of what is kept."""
+    """Whether a day, or a moment in UTC, lies within the years that are stored."""
     return EARLIEST <= due.year <= LATEST
 
 
 def in_utc(moment: datetime) -> datetime:
-    """An aware moment as it is kept. Raises ValueError where that lies outside of the years, whatever was written."""
+    """An aware moment in UTC, as it is stored. Raises ValueError where that is outside of the years that are stored."""
     with suppress(OverflowError):
         kept = moment.astimezone(UTC)
         if is_kept(kept):
@@ -89,7 +89,7 @@ def in_utc(moment: datetime) -> datetime:
 
 
 def moment_of(day: date, wall: time, zone: ZoneInfo) -> datetime:
-    """The moment at which a zone's clock shows this. Aware, UTC; where the calendar ends first, its end."""
+    """The moment of a wall time in a zone. Aware, UTC; at an end of the calendar, that end."""
     try:
         return datetime.combine(day, wall, zone).astimezone(UTC)
     except OverflowError:
@@ -111,7 +111,7 @@ def _known_zone(name: str) -> str:
 
 
 def whole(value: Any) -> Any:
-    """A whole number as JSON may write it: 7.0 is 7, as far as a float can tell (RFC 8259, 6)."""
+    """A whole number as JSON may write it: 7.0 is 7, within the precision of a float (RFC 8259, 6)."""
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) <= 2**53 else value
 
 
@@ -122,8 +122,7 @@ def number(value: Any, info: ValidationInfo) -> Any:
     return whole(value)
 
 
-# What no regular expression or number can say is a format here, for those who read the schemas: JSON Schema leaves
-# formats open. U+0000 is the one character that PostgreSQL cannot keep.
+# A rule that no regular expression or number can express has a format of its own in the schemas, as JSON Schema allows. U+0000 is the one character that PostgreSQL cannot keep.
 _STORABLE = {"pattern": "^[^\\x00]*$"}
 
 SearchText = Annotated[str, Field(max_length=200, json_schema_extra=_STORABLE), AfterValidator(_storable)]
@@ -147,7 +146,7 @@ RecurrenceFrom = Literal["due", "completion"]
 
 
 class Refused(TaskmasterError):
-    """A rule said no. `status` is what a person's HTTP call gets (RFC 9110); an event gets task.command.rejected."""
+    """A rule refuses a command. A person's HTTP call gets `status` (RFC 9110); an event gets task.command.rejected."""
 
     def __init__(self, status: int, title: str, detail: str) -> None:
         super().__init__(detail)
@@ -167,7 +166,7 @@ def version_conflict(task: "Task", expected: int) -> Refused:
 
 
 def precondition_failed(shown: "FrozenModel", header: str) -> Refused:
-    """A precondition of the call is false for what is there (RFC 9110, 13)."""
+    """A precondition of the call is false for the current state (RFC 9110, 13)."""
     what = f"Task {shown.task_id} is at version {shown.version}" if isinstance(shown, Task) else "There is another ETag"
     wanted = {"If-Match": "which If-Match does not name", "If-None-Match": "which If-None-Match rules out"}
     return Refused(412, "Version conflict", f"{what}, {wanted[header]}. Read it again.")
@@ -178,7 +177,7 @@ class FrozenModel(BaseModel):
 
 
 class Task(FrozenModel):
-    """A task as people and events see it: the body of an answer and the data of a task.* event."""
+    """A task: the body of an answer and the data of a task.* event."""
 
     task_id: int = Field(description="its number, given by the pack")
     title: str = Field(description="what is to be done")
@@ -209,7 +208,7 @@ class Task(FrozenModel):
 
     @property
     def partition_key(self) -> str:
-        """Facts of a series carry the key of the task that began it, so that they stay in order."""
+        """The key of the task's events: in a series, the id of its first task, so that they stay in order."""
         return str(self.series_id or self.task_id)
 
     @property
@@ -230,11 +229,11 @@ class Task(FrozenModel):
 
     @property
     def is_touched(self) -> bool:
-        """Whether anybody did anything to it since it was made."""
+        """Whether the task has changed since it was created."""
         return self.version > 1
 
     def follows_directly(self, task: "Task") -> bool:
-        """Whether this is the occurrence behind that one, with none in between, deleted ones included."""
+        """Whether this is the occurrence directly after that one, with none in between, deleted ones included."""
         return (self.series_id, self.occurrence) == (task.series_id, (task.occurrence or 0) + 1)
 
     def changed(self, *, at: datetime, **changes: Any) -> Self:
@@ -251,7 +250,7 @@ class Task(FrozenModel):
 
 
 class Asked(FrozenModel):
-    """What comes from outside: null for a field that has a default is that default, unless null means something."""
+    """Input of a caller: null for a field with a default means that default, unless null has a meaning."""
 
     is_patch: ClassVar[bool] = False  # whether an absent field stays and null clears (JSON Merge Patch, RFC 7396)
 
@@ -277,18 +276,18 @@ class Asked(FrozenModel):
 
 
 def _or_null(schema: JsonSchemaValue) -> JsonSchemaValue:
-    """The schema of a field, with null beside what it takes; what is said about the field stays where it is."""
+    """The schema of a field that also takes null; its description and default stay at the top."""
     about = {key: value for key, value in schema.items() if key in ("default", "description", "title")}
     taken = {key: value for key, value in schema.items() if key not in about}
     return {"anyOf": [taken, {"type": "null"}], **about}
 
 
 class Command(Asked):
-    """What may be asked of the pack. `expected_version` is If-Match for those who come by event."""
+    """A command. `expected_version` is for events what If-Match is for calls."""
 
 
 class Fact(Asked):
-    """What happened, as an event tells it: only the fields that matter here are read, the others may grow."""
+    """The data of an event about what happened: other fields than these are ignored, and may be added."""
 
     model_config = ConfigDict(extra="ignore")
 

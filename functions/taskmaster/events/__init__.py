@@ -1,1 +1,1 @@
-"""CloudEvents on the wire: what comes in, what goes out, to which topics. Start at `cloudevent.decode`."""
+"""CloudEvents on the wire: received, outgoing, and the topics of each type. Start at `cloudevent.Received`."""

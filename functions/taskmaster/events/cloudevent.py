@@ -25,14 +25,14 @@ from taskmaster.events.outgoing import OURS, UNDECODED, Origin, Outgoing, dead_l
 if TYPE_CHECKING:
     from cloudevents.http import CloudEvent
 
-__all__ = ["Origin", "Outgoing", "dead_letter", "key_of", "outgoing", "without_data"]  # both directions have one face
+__all__ = ["Origin", "Outgoing", "dead_letter", "key_of", "outgoing", "without_data"]  # re-exported from outgoing
 
 JSON = "application/json"
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 PING = "dev.knative.sources.ping"
-WRAPPED = "dev.knative.kafka.event"  # how KafkaSource hands over a record that is no CloudEvent
-_FROM_KAFKA = "knativekafkaoffset"  # an attribute that it adds to every event
+WRAPPED = "dev.knative.kafka.event"  # the type that KafkaSource gives a record that is no CloudEvent
+_FROM_KAFKA = "knativekafkaoffset"  # an attribute that KafkaSource adds to every event
 
 # The envelope of the original schema, field by field, as CloudEvents attributes.
 _ENVELOPE = {
@@ -51,7 +51,7 @@ _ATTRIBUTE_LIMIT = 2048
 
 
 class Malformed(TaskmasterError):
-    """What arrived is not an event. Retrying cannot help: an event door answers 400 and it goes to the dead letters."""
+    """A request that is no valid event. Retrying cannot help: the answer is 400, and it goes to the dead letters."""
 
 
 def is_event(headers: Mapping[str, str]) -> bool:
@@ -65,7 +65,7 @@ def media_type(headers: Mapping[str, str]) -> str:
 def attributes(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The ce-* headers of a binary event, names without the prefix, unquoted and decoded (HTTP binding 3.1.3.2).
 
-    KafkaSource encodes and quotes nothing and writes Latin-1, so what comes from one is taken as it is: its ids a%2Fb
+    KafkaSource encodes and quotes nothing and writes Latin-1, so attributes from one are not decoded: its ids a%2Fb
     and a/b are two. Raises Malformed for what is no percent-encoded UTF-8.
     """
     found, undecoded = _decoded(headers)
@@ -76,7 +76,7 @@ def attributes(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _decoded(headers: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str]]:
-    """The attributes, and of those that cannot be decoded, which are as they came, why not."""
+    """The attributes, and for those that stay undecoded, the reason."""
     found = {name[3:].lower(): value for name, value in headers if name[:3].lower() == "ce-"}
     undecoded = {}
     if _FROM_KAFKA not in found:
@@ -90,9 +90,9 @@ def _decoded(headers: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[s
 
 @dataclass(frozen=True)
 class Received:
-    """One request at a door for events, read once: its attributes as they came, and the event it is.
+    """One request that carries an event, parsed once: its attributes as received, and the event.
 
-    A record that KafkaSource wrapped has the attributes of the record, and as its event the one inside.
+    For a record that KafkaSource wrapped, the attributes are those of the record, and the event is the one inside.
     """
 
     headers: Mapping[str, str]
@@ -100,7 +100,7 @@ class Received:
 
     @cached_property
     def is_structured(self) -> bool:
-        """The media type decides (HTTP binding 3). A KafkaSource sends none that way: its label is the producer's."""
+        """Decided by the media type (HTTP binding 3). From KafkaSource it is the producer's and means nothing."""
         return media_type(self.headers) == STRUCTURED and f"ce-{_FROM_KAFKA}" not in self.headers
 
     @cached_property
@@ -135,7 +135,7 @@ class Received:
         return _structured(self.body)
 
     def as_dead_letter(self, **why: str) -> Outgoing:
-        """It as a dead letter, whatever it is: in binary mode, as it came, with why it failed."""
+        """The request as a dead letter in binary mode, with the attributes of `why`. Never raises."""
         if self.is_structured:
             try:
                 attrs, data = self._whole
@@ -207,7 +207,7 @@ def _unwrap(attrs: dict[str, str], envelope: Any) -> tuple[dict[str, str], Any]:
     if not known["type"]:
         raise Malformed("the envelope has no event_type")
     unwrapped = {name: value for name, value in known.items() if value}
-    # A record without an event_id is told from the next by its place; its time tells it from a topic made anew.
+    # A record without an event_id is identified by its position; its time distinguishes a topic that was created anew.
     unwrapped.setdefault("id", record_position(attrs))
     unwrapped.setdefault("source", attrs.get("source", ""))
     if not _TRACEPARENT.fullmatch(unwrapped.get("traceparent", "")):
@@ -218,7 +218,7 @@ def _unwrap(attrs: dict[str, str], envelope: Any) -> tuple[dict[str, str], Any]:
 
 
 def time_of(attrs: Mapping[str, str]) -> datetime | None:
-    """When the event happened, if it says so; a time without an offset says nothing."""
+    """When the event happened; None without a time, or where the time has no offset."""
     moment = rfc3339.timestamp_or_local(attrs["time"]) if "time" in attrs else None
     return moment if moment and moment.tzinfo else None
 
@@ -233,12 +233,12 @@ def _event(attrs: dict[str, str], data: Any) -> "CloudEvent":
 
     event = CloudEvent(attrs, data)
     if "time" not in attrs:
-        del event["time"]  # the package makes one up, of the machine's clock
+        del event["time"]  # the package adds one from the machine's clock
     return event
 
 
 def checked(attrs: dict[str, str]) -> dict[str, str]:
-    """Attributes that are those of a CloudEvent and arrive at the next hop. Raises Malformed for any others."""
+    """The attributes, if they are those of a CloudEvent and the next hop can carry them. Raises Malformed."""
     if attrs.get("specversion") != "1.0":
         raise Malformed(f"specversion must be 1.0, not {attrs.get('specversion', 'absent')[:16]}")
     for name in _REQUIRED:
@@ -274,7 +274,7 @@ def _json(body: bytes, what: str) -> Any:
 
 
 def _names_once(body: bytes, what: str) -> None:
-    """Refuse an object, which is JSON already, that gives a member twice: each reader would take another one."""
+    """Refuse a JSON object that has a member twice: readers differ in which one they take."""
     pairs: list[tuple[str, Any]] = []
 
     def read(inner: list[tuple[str, Any]]) -> None:

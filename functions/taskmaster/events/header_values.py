@@ -1,4 +1,4 @@
-"""Values of attributes on their way: what arrives unchanged as an HTTP header, and how the others are written.
+"""Values of attributes in HTTP headers: which ones arrive unchanged, and how the others are encoded.
 
 Every event that is put on a topic is carried further by a KafkaSource, which writes each attribute into a header as it
 is: in Latin-1, trimmed, not percent-encoded. A control character it can never send, and with it nothing behind it in
@@ -24,7 +24,7 @@ _SAFE = "".join(chr(each) for each in range(0x21, 0x7F) if chr(each) not in '%"'
 
 
 class CannotTravel(ValueError):
-    """A value that no header can carry unchanged, in an event that is about to leave. The text names the attribute."""
+    """An outgoing event has a value that no header can carry unchanged. The text names the attribute."""
 
 
 def flaw(value: str) -> str:
@@ -61,7 +61,7 @@ def received(value: str) -> str:
         value = _BACKSLASHED.sub(r"\1", quoted[1])
     if not _PERCENT_ENCODED.fullmatch(value):
         raise ValueError("has a % without two hexadecimal digits: write %25 for the sign itself")
-    with suppress(UnicodeError):  # whoever does not percent-encode may as well write Latin-1
+    with suppress(UnicodeError):  # a sender that does not percent-encode may write Latin-1
         value = value.encode("latin-1").decode("utf-8")
     try:
         return unquote(value, errors="strict")

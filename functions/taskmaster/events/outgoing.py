@@ -1,6 +1,6 @@
-"""CloudEvents that leave: Kafka's binary mode, and the dead letter of one that could not be handled.
+"""Outgoing CloudEvents in Kafka's binary mode, and dead letters.
 
-Nothing leaves that a KafkaSource could not pass on as it is: see header_values.
+An event that a KafkaSource could not pass on unchanged is refused here: see header_values.
 """
 
 from collections.abc import Mapping
@@ -13,16 +13,16 @@ from taskmaster.events.ids import new_id
 from taskmaster.events.routes import DEAD_LETTERS
 
 JSON = "application/json"
-OURS = "/taskmaster/"  # how the source of every event begins that the pack makes
+OURS = "/taskmaster/"  # the prefix of the source of every event of the pack
 
-# What a dead letter says of its own attributes, whose names are listed with commas.
+# Attributes of a dead letter that list names of its other attributes, with commas.
 ENCODED = "percentencoded"  # values that no header carries as they are
-UNDECODED = "undecoded"  # values that came as no percent-encoded UTF-8 and are kept as they came
+UNDECODED = "undecoded"  # values that were no percent-encoded UTF-8 and are kept as received
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """An event on its way out: what one outbox row holds and each of its topics receives."""
+    """An outgoing event: the content of one outbox row, which each of its topics receives."""
 
     key: str  # the partition key: the task id for facts, the user id for commands and their refusals
     topics: tuple[str, ...]
@@ -52,7 +52,7 @@ def outgoing(
 ) -> Outgoing:
     """A new event in Kafka's binary mode. `data` is JSON; `at` is business time.
 
-    Raises CannotTravel for what a KafkaSource could not pass on unchanged: every door refuses it long before.
+    Raises CannotTravel for values that a KafkaSource could not pass on unchanged. Callers have refused them before.
     """
     headers = {
         "ce_specversion": "1.0",
@@ -75,10 +75,10 @@ def outgoing(
 
 
 def dead_letter(attrs: Mapping[str, str], content_type: str, body: bytes, **why: str) -> Outgoing:
-    """The event as it came, with why it failed as further attributes, on its way to the dead letters.
+    """The event as received, with further attributes for why it failed, for the topic of dead letters.
 
-    What no header carries as it is gets percent-encoded, and its name into the attribute `percentencoded`: a letter is
-    sendable whatever failed, and no two are the same that were not.
+    Values that no header carries unchanged are percent-encoded, and listed in the attribute `percentencoded`: every
+    dead letter is sendable, and different events stay different.
     """
     headers = {f"ce_{name}": value for name, value in {**attrs, **why}.items() if name != ENCODED}
     if content_type:
@@ -90,13 +90,13 @@ def dead_letter(attrs: Mapping[str, str], content_type: str, body: bytes, **why:
     return Outgoing(key=key_of(attrs), topics=(DEAD_LETTERS,), headers=headers, value=body)
 
 
-def without_data(letter: Outgoing) -> Outgoing:
-    """A dead letter cut to its attributes; `datacut` says how many bytes of data there were."""
-    headers = {**letter.headers, "ce_datacut": str(len(letter.value))}
-    return replace(letter, headers=headers, value=b"")
+def without_data(event: Outgoing) -> Outgoing:
+    """A dead letter without its data; `datacut` is how many bytes there were."""
+    headers = {**event.headers, "ce_datacut": str(len(event.value))}
+    return replace(event, headers=headers, value=b"")
 
 
 def key_of(attrs: Mapping[str, str]) -> str:
-    """The key of a record for somebody else's event: its partition key, or what comes nearest to one."""
+    """The key of a record for an event of another producer: its partition key, else its user or id."""
     key = (attrs.get("partitionkey") or attrs.get("userid") or attrs.get("id", ""))[:128]
     return header_values.sent(key)[:128] if header_values.obstacle(key) else key

@@ -1,4 +1,4 @@
-"""Which topics an event goes to. KafkaSource cannot filter, so every operation has a mailbox topic of its own."""
+"""The topics of each event type. KafkaSource cannot filter, so every operation has a mailbox topic of its own."""
 
 from collections.abc import Iterator
 
@@ -56,7 +56,7 @@ def topics_of(event_type: str, *, recurs: bool = False) -> tuple[str, ...]:
 
 
 def mailbox_of(function: str) -> str:
-    """The topic whose records wake a function: that of its name, but for the one that reads reminders."""
+    """The topic whose records wake a function: that of its name, except for send-reminder."""
     return REMINDERS if function == "send-reminder" else function
 
 

@@ -13,7 +13,7 @@ from taskmaster.database.store import Database
 from taskmaster.database.system_transaction import SystemTransaction
 from taskmaster.handling.answers import Answer, problem
 from taskmaster.handling.arrival import Arrival, DecodedCommand
-from taskmaster.handling.idempotency import KEEP_EVENTS, Mismatch, first_answer, is_same, is_understood, parked
+from taskmaster.handling.idempotency import KEEP_EVENTS, Mismatch, first_answer, is_same, is_decoded, parked
 from taskmaster.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Attempts:
         Malformed.
         """
         row = self._count(arrival.key, arrival.digest)
-        if is_same(row, *arrival.digests) or not is_understood(row):
+        if is_same(row, *arrival.digests) or not is_decoded(row):
             try:
                 if (first := first_answer(row, *arrival.digests)) is not None:
                     return first

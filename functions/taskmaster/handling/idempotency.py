@@ -1,4 +1,4 @@
-"""What makes two deliveries the same command: the key of its row in the inbox, and how its first answer is read."""
+"""Idempotency: the inbox key of a command, the digests that identify it, and its first answer."""
 
 import hashlib
 import json
@@ -18,12 +18,12 @@ from taskmaster.identity import callers
 
 KEEP_EVENTS = timedelta(days=8)  # a day longer than the topics keep their records
 KEEP_CALLS = timedelta(hours=24)
-_CALLS = "idempotency-key"  # the source of calls, which no event may claim
-_BYTES = 32  # of one digest; a row has that of the body that came, and behind it that of the command, once it is known
+_CALLS = "idempotency-key"  # the source of calls, which no event may have
+_BYTES = 32  # of one digest; a row has that of the delivery, and behind it that of the decoded command, once there is one
 
 
 class Mismatch(TaskmasterError):
-    """The id of a command that was handled already, with another command behind it (422)."""
+    """The id of a command that was handled before comes with another command (422)."""
 
 
 class AlreadyAnswered(TaskmasterError):
@@ -35,7 +35,7 @@ class AlreadyAnswered(TaskmasterError):
 
 
 def digest(*parts: str | bytes) -> bytes:
-    """What tells one command from another that comes under the same id."""
+    """SHA-256 of the parts and their lengths."""
     hashed = hashlib.sha256()
     for part in parts:
         raw = part.encode() if isinstance(part, str) else part
@@ -44,11 +44,11 @@ def digest(*parts: str | bytes) -> bytes:
 
 
 def digest_of(operation: str, command: Asked, preconditions: Mapping[str, Any] | None = None) -> bytes:
-    """What tells one command from another under one id, whichever door it came by: SHA-256, 32 bytes.
+    """The digest of a decoded command, by call or by event: SHA-256, 32 bytes.
 
     Of the operation, the validated command and its preconditions, such as an If-Match that is no field of the command.
-    How they were written does not count: the order of members, whitespace, a moment's offset, a default that was
-    spelled out. Of a merge patch it counts which fields were sent: an absent one stays, null clears (RFC 7396).
+    The form does not count: the order of members, whitespace, a timestamp's offset, a default that was spelled out. Of
+    a merge patch it counts which fields were sent: an absent one stays, null clears (RFC 7396).
     """
     said = {
         "operation": operation,
@@ -61,7 +61,7 @@ def digest_of(operation: str, command: Asked, preconditions: Mapping[str, Any] |
 
 
 def _plain(value: object) -> Any:
-    """What JSON has no form for, as a text that is another one for another value."""
+    """A value that JSON has no form for: different values have different results."""
     match value:
         case SecretStr():
             return value.get_secret_value()
@@ -75,7 +75,7 @@ def _plain(value: object) -> Any:
 
 
 def inbox_key(function: str, user_id: str, source: str, identifier: str) -> InboxKey:
-    """Raises Malformed for what is no key, or none that an index of PostgreSQL can hold (2,704 bytes)."""
+    """The inbox key. Raises Malformed where a part is missing, or too long for an index of PostgreSQL (2,704 bytes)."""
     if source == _CALLS:
         raise Malformed(f"source {_CALLS} stands for people's calls: use another")
     if not source or not identifier or "\x00" in source + identifier or len((source + identifier).encode()) > 2_000:
@@ -94,7 +94,7 @@ def event_key(function: str, attrs: Mapping[str, str]) -> InboxKey:
 def arrival_key(function: str, attrs: Mapping[str, str]) -> InboxKey:
     """The key under which an attempt is counted before the data is decoded. Raises Malformed.
 
-    Whose a wrapped record is, it says inside; until then its place is its key.
+    The user of a wrapped record is inside; until it is decoded, its key is its position in the topic.
     """
     if attrs.get("type") == cloudevent.WRAPPED:
         return inbox_key(function, "", attrs.get("source", ""), cloudevent.record_position(attrs))
@@ -102,31 +102,31 @@ def arrival_key(function: str, attrs: Mapping[str, str]) -> InboxKey:
 
 
 def came_as(attrs: Mapping[str, str], body: bytes) -> bytes:
-    """What tells one delivery from another before anything of it is decoded."""
+    """The digest of a delivery before it is decoded: of its type and body."""
     return digest("event", attrs.get("type", ""), body)
 
 
 def of_call(command: bytes) -> bytes:
-    """What a row keeps of a call, which has the digest of its command from the beginning."""
+    """The digest in the row of a call, whose command is decoded from the beginning."""
     return bytes(_BYTES) + command
 
 
 def is_same(row: InboxRow, *digests: bytes) -> bool:
-    """Whether a delivery brings the command of a row, by any of its digests: of what came, of the command."""
+    """Whether a delivery is the command of a row, by any of its digests: of the delivery, of the command."""
     kept = bytes(row.digest)
     return any(kept[at : at + _BYTES] in digests for at in range(0, len(kept), _BYTES))
 
 
-def is_understood(row: InboxRow) -> bool:
-    """Whether a row has the digest of its command, so that one that was written otherwise can be compared with it.
+def is_decoded(row: InboxRow) -> bool:
+    """Whether a row has the digest of its decoded command, so that a repeat in another form is recognized.
 
-    A row without was never understood, or is older: only what comes just as it came then is the same command.
+    Without it (never decoded, or of an earlier release), only a delivery of the same bytes is the same command.
     """
     return len(row.digest) > _BYTES
 
 
 def first_answer(row: InboxRow, *digests: bytes) -> Answer | None:
-    """What was answered to this command before, if it was. Raises Mismatch where it was another command."""
+    """The answer that this command got before, or None. Raises Mismatch where the row is another command's."""
     if not is_same(row, *digests):
         raise Mismatch("This id was used for another command. Use a new id, or send the same command again.")
     if row.status is None:
@@ -141,7 +141,7 @@ def expect_unanswered(row: InboxRow, *digests: bytes) -> None:
 
 
 def parked(why: str) -> Answer:
-    """The answer to an event that was given up and lies with the dead letters: KafkaSource is done with it."""
+    """The answer to an event that went to the dead letters: KafkaSource does not retry it."""
     return Answer(status=204, reason=why)
 
 

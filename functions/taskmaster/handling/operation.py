@@ -33,7 +33,7 @@ class Operation:
         """
         if data is None:
             command = self.command.model_validate({})
-            if isinstance(command, Command):  # every field may be left out; but a tombstone does not mean to say so
+            if isinstance(command, Command):  # every field may be left out, but a tombstone is no command
                 raise Malformed("data is missing: an empty command is {}")
             return command
         if wrapped and isinstance(data, dict):

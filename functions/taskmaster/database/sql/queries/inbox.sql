@@ -3,7 +3,7 @@ SELECT set_config('synchronous_commit', 'off', true)
 
 -- name: count_attempt
 -- Before anything is decoded, in a transaction of its own that needs no flush: an attempt that crashes counts too.
--- A row past its time that is still here begins anew: what was promised to be forgotten does not wait for the purge.
+-- An expired row that is not purged yet begins anew.
 INSERT INTO inbox AS i ({inbox_key}, digest, expires_at)
 VALUES ({inbox_key:values}, %(digest)s, now() + %(keep)s)
 ON CONFLICT ({inbox_key}) DO UPDATE SET
@@ -16,7 +16,7 @@ ON CONFLICT ({inbox_key}) DO UPDATE SET
 RETURNING {inbox_row}
 
 -- name: uncount_attempt
--- A known outage is nobody's fault.
+-- A known outage is not the fault of the event.
 UPDATE inbox SET attempts = greatest(attempts - 1, 0) WHERE {inbox_key:matches} AND status IS NULL
 
 -- name: note_command

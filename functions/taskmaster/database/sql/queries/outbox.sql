@@ -2,7 +2,7 @@
 INSERT INTO outbox ({outbox_row}) VALUES ({outbox_row:values})
 
 -- name: prepare_publishing
--- A lost delete is a repeat, so it need not be flushed; a table that was empty a moment ago has no statistics to plan by.
+-- A lost delete only repeats events, so it need not be flushed. The planner has no statistics of a table that was just empty.
 SELECT set_config('synchronous_commit', 'off', true), set_config('enable_hashjoin', 'off', true),
        set_config('enable_mergejoin', 'off', true), set_config('enable_seqscan', 'off', true),
        set_config('enable_bitmapscan', 'off', true)
@@ -11,9 +11,9 @@ SELECT set_config('synchronous_commit', 'off', true), set_config('enable_hashjoi
 SELECT NOT EXISTS (SELECT FROM outbox)
 
 -- name: claim_outbox
--- Only the oldest row of each key: its successors wait until it is deleted, whoever publishes. Users take turns:
--- everybody's first key, then everybody's second. The oldest 1,000 rows are looked at, and where these belong to a few
--- users, the first rows of the others behind them. No more than some bytes: whoever comes next waits for this round.
+-- Only the oldest row of each key: the rows behind it wait until it is deleted. Users take turns: the first key of every
+-- user, then the second. The oldest 1,000 rows are read, and where these belong to a few users, also the first rows of
+-- the other users. The bytes are bounded because the next publisher waits for this claim.
 WITH RECURSIVE
 oldest AS MATERIALIZED (
   SELECT o.id, o.key, o.user_id, octet_length(o.value) AS size FROM outbox o ORDER BY o.id LIMIT 1000),
@@ -38,8 +38,8 @@ SELECT o.id, o.key, o.topics, o.headers, o.value, extract(epoch FROM clock_times
  ORDER BY q.turn, q.id LIMIT %(limit)s FOR UPDATE OF o SKIP LOCKED
 
 -- name: claim_any
--- The same without turns, from key to key: where all that claim_outbox looks at is in other hands or cannot be sent,
--- this says whether there is more. A key with many rows is one step.
+-- The same without turns, from key to key: finds rows behind those that claim_outbox reads, where all of these are locked
+-- or cannot be sent. A key with many rows is one step.
 WITH RECURSIVE step AS (
   (SELECT o.key, o.id FROM outbox o ORDER BY o.key, o.id LIMIT 1)
   UNION ALL
@@ -50,7 +50,7 @@ SELECT o.id, o.key, o.topics, o.headers, o.value, extract(epoch FROM clock_times
  WHERE o.id <> ALL (%(failed)s) LIMIT %(limit)s FOR UPDATE OF o SKIP LOCKED
 
 -- name: claim_successors
--- What is now the oldest row of each of these keys, by the index alone: claim_outbox looks at a thousand rows.
+-- The oldest row of each of these keys, by the index alone: claim_outbox reads a thousand rows.
 SELECT o.id, o.key, o.topics, o.headers, o.value, extract(epoch FROM clock_timestamp() - o.created_at)::float8 AS waited
   FROM unnest(%(keys)s::text[]) AS published (key)
   JOIN outbox o ON o.id = (SELECT min(e.id) FROM outbox e WHERE e.key = published.key) FOR UPDATE OF o SKIP LOCKED

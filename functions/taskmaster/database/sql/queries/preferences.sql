@@ -1,6 +1,6 @@
 -- name: hold_preferences
--- Shared with all who arm reminders at the user's hour of the day, until they commit: whoever sets another hour is alone.
--- An advisory lock, since there is no row to lock where a user has set nothing.
+-- Shared by transactions that arm reminders at the user's hour of the day; exclusive for one that sets another hour. An
+-- advisory lock, since a user who has set nothing has no row.
 SELECT pg_advisory_xact_lock_shared(hashtextextended(taskmaster_caller(), 7461736723))
 
 -- name: read_preferences
@@ -10,7 +10,7 @@ SELECT time_zone, day_hour, quiet_hours, channels FROM preferences
 SELECT pg_advisory_xact_lock(hashtextextended(taskmaster_caller(), 7461736723))
 
 -- name: save_preferences
--- With the secrets of webhooks: sent with real parameters, so that no log of the server's has them.
+-- Has secrets of webhooks: sent with parameters of the protocol, which the server does not log.
 INSERT INTO preferences (user_id, time_zone, day_hour, quiet_hours, channels)
 VALUES (%(user_id)s, %(time_zone)s, %(day_hour)s, %(quiet_hours)s, %(channels)s)
 ON CONFLICT (user_id) DO UPDATE SET time_zone = excluded.time_zone, day_hour = excluded.day_hour,

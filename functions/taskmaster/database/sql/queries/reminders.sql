@@ -1,5 +1,5 @@
 -- name: drop_reminders
--- What has not rung yet and is no longer meant to.
+-- Reminders that are not closed and no longer wanted.
 DELETE FROM reminder WHERE task_id = %(task_id)s AND closed_at IS NULL AND moment <> ALL (%(moments)s::timestamptz[])
 
 -- name: insert_reminders
@@ -8,12 +8,12 @@ SELECT id, %(task_id)s, %(user_id)s, moment, moment FROM unnest(%(ids)s::uuid[],
 ON CONFLICT (task_id, moment) DO NOTHING
 
 -- name: read_alarm_until_commit
--- Shared with all who arm, against the dispatcher, who holds it exclusively while it finds the next moment. Nobody waits
--- here: where he has it, or is waiting for it, the next statement says so to him instead of reading the alarm.
+-- Shared by transactions that arm a reminder; the dispatcher holds it exclusively while it finds the next moment. No
+-- transaction waits here: where the dispatcher has the lock, or waits for it, the next statement inserts the event.
 SELECT set_config('taskmaster.alarm_is_read', pg_try_advisory_xact_lock_shared(7461736722)::text, true)
 
 -- name: insert_outbox_unless_awaited
--- Say that a reminder was armed, unless the dispatcher will look at this moment or before.
+-- Insert reminder.armed, unless the dispatcher looks at this moment or before anyway.
 INSERT INTO outbox ({outbox_row})
 SELECT {outbox_row:values}
  WHERE current_setting('taskmaster.alarm_is_read') <> 'true'
@@ -25,8 +25,8 @@ SELECT {outbox_row:values}
  WHERE EXISTS (SELECT FROM reminder WHERE fired_at IS NULL AND closed_at IS NULL AND due_at <= %(by)s)
 
 -- name: begin_move
--- A new day_hour: reminders that follow it are to be moved from the first task on. An event says so where nobody is at
--- it; one that is begins again, unless it stood still for a minute.
+-- A new day_hour: reminders that follow it move, from the first task on. A move that is under way begins anew. Where there
+-- is none, or it has made no step for a minute, an event starts one.
 WITH move AS (
   INSERT INTO reminder_move AS m (user_id, ticket, asked_at)
   SELECT %(user_id)s, %(ticket)s::uuid, %(asked_at)s
@@ -54,24 +54,24 @@ UPDATE reminder_move SET after_task = %(after_task)s, moved_at = now()
 DELETE FROM reminder_move WHERE user_id = taskmaster_caller() AND ticket = %(ticket)s::uuid
 
 -- name: hold_briefly
--- A dispatcher that freezes with tasks in its hands loses them soon: their users wait for them.
+-- A dispatcher that freezes loses its locks on tasks soon: commands wait for them.
 SELECT set_config('idle_in_transaction_session_timeout', '5s', true)
 
 -- name: set_stale_by
--- What is due by then is closed as it is fired, so that lock_due_reminders does not bound its number.
+-- Reminders that were due by then are closed when they are fired, so lock_due_reminders does not bound their number.
 SELECT set_config('taskmaster.stale_by', %(stale)s::timestamptz::text, true)
 
 -- name: lock_due_reminders
 SELECT reminder_id::text, user_id, {task_fixed}, {task_state} FROM lock_due_reminders(%(now)s, %(limit)s)
 
 -- name: fire_reminders
--- A statement of its own behind the lock, so that it sees what the last holder of the task committed.
+-- A statement of its own behind the lock, so that its snapshot has what the last holder of the lock committed.
 UPDATE reminder SET fired_at = %(now)s, closed_at = CASE WHEN due_at <= %(stale)s THEN clock_timestamp() END
  WHERE reminder_id = ANY (%(reminder_ids)s::uuid[]) AND fired_at IS NULL AND closed_at IS NULL AND due_at <= %(now)s
 RETURNING reminder_id::text, task_id, moment, due_at, closed_at IS NOT NULL
 
 -- name: lock_alarm
--- Whoever arms a reminder has committed it, or has not yet read the alarm.
+-- A transaction that arms a reminder has committed, or has not yet read the alarm.
 SELECT pg_advisory_xact_lock(7461736722)
 
 -- name: schedule_next_wakeup

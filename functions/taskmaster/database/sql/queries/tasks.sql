@@ -1,16 +1,16 @@
 -- name: as_user
--- Who the transaction is for: row-level security shows and takes only this user's rows.
+-- The user of the transaction: row-level security shows and accepts only this user's rows.
 SELECT set_config('taskmaster.user_id', %(user_id)s, true)
 
 -- name: reserve_task_ids
--- Ids ahead of their use, so that a create is one round trip. One that is not used is a gap, no more.
+-- Ids ahead of their use, so that a create is one round trip. An id that is not used leaves a gap.
 SELECT nextval('task_id') FROM generate_series(1, %(count)s)
 
 -- name: read_task
 SELECT {task_fixed}, {task_state} FROM task WHERE task_id = %(task_id)s
 
 -- name: lock_task
--- The lock that puts the events of one task in commit order: taken before any outbox id.
+-- The lock that keeps the events of one task in commit order: taken before any outbox id.
 SELECT {task_fixed}, {task_state} FROM task WHERE task_id = %(task_id)s FOR UPDATE
 
 -- name: insert_task
@@ -60,7 +60,7 @@ SELECT task_id, title, description, completed, priority, tags, due_at, due_on, t
  ORDER BY {key} {direction}, task_id {direction} LIMIT %(limit)s
 
 -- name: lock_latest_after
--- The latest occurrence behind this one, if there is any.
+-- The latest occurrence after this one, if there is one.
 SELECT {task_fixed}, {task_state}
   FROM task WHERE series_id = %(series_id)s AND occurrence > %(occurrence)s ORDER BY occurrence DESC LIMIT 1 FOR UPDATE
 
@@ -68,8 +68,8 @@ SELECT {task_fixed}, {task_state}
 DELETE FROM series s WHERE series_id = %(series_id)s AND NOT EXISTS (SELECT FROM task t WHERE t.series_id = s.series_id)
 
 -- name: lock_tasks_to_fold
--- As the owner of the tables: tasks behind an id with texts beyond ASCII of which nothing, or a former version, was folded.
--- One that somebody holds is left out: its holder writes it anew, or the next round finds it.
+-- As the owner of the tables: tasks after an id with texts beyond ASCII that are not folded, or in a former version. Locked
+-- tasks are skipped: a change folds them, or the next round finds them.
 SELECT task_id, version, title, description FROM task
  WHERE task_id > %(beyond)s AND search_version IS DISTINCT FROM version
    AND (octet_length(title) > length(title) OR octet_length(description) > length(description))
