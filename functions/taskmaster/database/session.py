@@ -93,7 +93,7 @@ class Session:
         return self._send().rowcount
 
     def fetch_bound(self, query: Query, parameters: Parameters, rows: RowFactory[_Row]) -> list[_Row]:
-        """The rows of a query that is sent separately, with parameters of the protocol, which the server does not log."""
+        """The rows of a query that is sent separately, with protocol parameters, which the server does not log."""
         if self._waiting:
             self._send()
         cursor = self._connection.cursor(row_factory=rows).execute(query, parameters)
@@ -181,7 +181,7 @@ class Login:
 
     @contextmanager
     def _connection(self) -> Iterator[Connection[Any]]:
-        """A connection that is open. The pool's own check waits longer after each closed one: after a failover all are."""
+        """A connection that is open. The pool's own check waits ever longer, and after a failover all are closed."""
         while True:
             with self._pool.connection() as connection:
                 if _is_open(connection):

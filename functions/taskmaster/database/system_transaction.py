@@ -49,7 +49,7 @@ class SystemTransaction(InboxTransaction):
     """One transaction of the system's login."""
 
     def without_flush(self) -> None:
-        """Commit without waiting for the flush: a crash of the database may lose the transaction, which then is repeated."""
+        """Commit without a flush: a crash of the database may lose the transaction, which is then repeated."""
         self._session.later(_INBOX["without_flush"])
 
     def uncount_attempt(self, key: InboxKey) -> None:
@@ -118,7 +118,7 @@ class SystemTransaction(InboxTransaction):
         ]
 
     def fire_reminders(self, reminder_ids: Sequence[str], *, now: datetime, stale: datetime) -> list[Fired]:
-        """Mark the reminders that are still due as fired, and close those older than `stale`. Their tasks are locked."""
+        """Mark reminders that are still due as fired, and close those older than `stale`. Their tasks are locked."""
         parameters = {"reminder_ids": list(reminder_ids), "now": now, "stale": stale}
         return [Fired._make(row) for row in self._session.fetch(_REMINDERS["fire_reminders"], parameters, tuple_row)]
 

@@ -50,7 +50,8 @@ class UserTransaction(InboxTransaction):
         try:
             task_id = self._ids_ahead.pop()
         except IndexError:
-            (task_id,), *ahead = sorted(self._session.fetch(_TASKS["reserve_task_ids"], {"count": _IDS_AHEAD}, tuple_row))
+            rows = self._session.fetch(_TASKS["reserve_task_ids"], {"count": _IDS_AHEAD}, tuple_row)
+            (task_id,), *ahead = sorted(rows)
             self._keep_ids(ahead)
         if not self._ids_ahead:
             self._session.fetch_later(_TASKS["reserve_task_ids"], {"count": _IDS_AHEAD}, tuple_row, self._keep_ids)
@@ -81,7 +82,7 @@ class UserTransaction(InboxTransaction):
         return fetch(query, {**filters, **mark, "limit": limit}, _AS_TASK)
 
     def read_preferences(self, *, hold: bool = False) -> Preferences:
-        """The user's preferences, or the defaults. With `hold` they do not change until the commit: lock no task after it."""
+        """The preferences, or the defaults. With `hold` they do not change until the commit: lock no task after it."""
         if hold:
             self._session.later(_PREFERENCES["hold_preferences"])
         return self._preferences()

@@ -1,7 +1,7 @@
 """What a channel of a user is reached by: the address of a webhook, its signing key, a mail address. Pure.
 
-Each is read by one parser, where it is set and again where it is used: a value that was stored by rules of an earlier
-release is refused there rather than handed to a protocol. Every text is a user's, and becomes part of HTTP, TLS, DNS or SMTP.
+Each is read by one parser, where it is set and again where it is used: there a value that an earlier release accepted
+may be refused, instead of being handed to a protocol. Every text is a user's, and becomes part of HTTP, TLS, DNS or SMTP.
 """
 
 import binascii
@@ -87,7 +87,7 @@ def signing_key(secret: str) -> bytes:
 def mail_address(address: str) -> str:
     """The mail address itself: a dot-atom and a host (RFC 5322, 3.4.1). Raises ValueError with a sentence for others.
 
-    Quoted local parts and address literals are refused: they are hardly used, and each protocol quotes them differently.
+    Quoted local parts and address literals are refused: hardly used, and quoted differently by each protocol.
     """
     wanted = "must be a mail address, such as ada@example.com"
     local, at, domain = address.rpartition("@")

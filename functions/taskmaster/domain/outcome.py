@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple
 
 
 class Outcome(NamedTuple):
-    """`detail` is the reason in a few words, without content of the reminder; `seconds` is the wait that the receiver wants.
+    """`detail` is the reason in a few words, without content of the reminder; `seconds` is the wait that is asked for.
 
     With `is_try` false the channel was not called, which does not count as a try.
     """

@@ -147,7 +147,7 @@ class Preferences(FrozenModel):
         return ShownPreferences(**{**self.model_dump(exclude={"channels"}), "channels": channels})
 
     def announced(self) -> "AnnouncedPreferences":
-        """The preferences as an event has them: of the channels only the types, since an address may be a secret too."""
+        """The preferences in an event: of the channels only the types, since an address may be a secret too."""
         fields = self.model_dump(exclude={"channels"})
         return AnnouncedPreferences(**fields, channels=[channel.type for channel in self.channels])
 

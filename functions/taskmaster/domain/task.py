@@ -122,7 +122,8 @@ def number(value: Any, info: ValidationInfo) -> Any:
     return whole(value)
 
 
-# A rule that no regular expression or number can express has a format of its own in the schemas, as JSON Schema allows. U+0000 is the one character that PostgreSQL cannot keep.
+# A rule that no regular expression or number can express has a format of its own in the schemas, as JSON Schema allows.
+# U+0000 is the one character that PostgreSQL cannot store.
 _STORABLE = {"pattern": "^[^\\x00]*$"}
 
 SearchText = Annotated[str, Field(max_length=200, json_schema_extra=_STORABLE), AfterValidator(_storable)]

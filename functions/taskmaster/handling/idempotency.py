@@ -19,7 +19,7 @@ from taskmaster.identity import callers
 KEEP_EVENTS = timedelta(days=8)  # a day longer than the topics keep their records
 KEEP_CALLS = timedelta(hours=24)
 _CALLS = "idempotency-key"  # the source of calls, which no event may have
-_BYTES = 32  # of one digest; a row has that of the delivery, and behind it that of the decoded command, once there is one
+_BYTES = 32  # of one digest; a row has that of the delivery and, once it is decoded, behind it that of the command
 
 
 class Mismatch(TaskmasterError):
