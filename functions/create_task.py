@@ -2,19 +2,19 @@
 
 from pydantic import Field
 
-from taskmaster.domain.reminders import Reminders, check_reminders
 from taskmaster.domain.recurring_task import check_recurrence, first_occurrence
+from taskmaster.domain.reminders import Reminders, check_reminders
 from taskmaster.domain.series import Series
 from taskmaster.domain.task import (
     Command,
     Day,
     Description,
-    Timestamp,
     Pattern,
     Priority,
     RecurrenceFrom,
     Tags,
     Task,
+    Timestamp,
     TimeZone,
     Title,
 )

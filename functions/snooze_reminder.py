@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 
 from taskmaster.domain.reminders import DurationText, after_duration
-from taskmaster.domain.task import Timestamp, Refused, Task, TaskCommand, is_kept
+from taskmaster.domain.task import Refused, Task, TaskCommand, Timestamp, is_kept
 from taskmaster.handling.unit_of_work import Work
 from taskmaster.web.door import function, handles
 

@@ -8,13 +8,12 @@ from typing import Any
 
 from pydantic import Field
 
-from taskmaster.domain.reminders import Reminders, check_reminders
 from taskmaster.domain.recurring_task import check_recurrence, first_occurrence
+from taskmaster.domain.reminders import Reminders, check_reminders
 from taskmaster.domain.series import DATE, Scope, Series
 from taskmaster.domain.task import (
     Day,
     Description,
-    Timestamp,
     Pattern,
     Priority,
     RecurrenceFrom,
@@ -22,6 +21,7 @@ from taskmaster.domain.task import (
     Tags,
     Task,
     TaskCommand,
+    Timestamp,
     TimeZone,
     Title,
 )

@@ -14,8 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from taskmaster import clock
-from taskmaster import rfc3339
+from taskmaster import clock, rfc3339
 from taskmaster.domain import reminders
 from taskmaster.domain.task import EARLIEST, LATEST, Task
 from tests.support.fake_store import FakeStore, Tables

@@ -11,8 +11,8 @@ from taskmaster.database.inbox_rows import InboxKey, InboxRow
 from taskmaster.database.store import Database
 from taskmaster.domain.paging import ListTasks, PagePosition, page, position_of
 from taskmaster.domain.preferences import Preferences, QuietHours, Webhook
-from taskmaster.domain.reminder_rows import Move
 from taskmaster.domain.recurring_task import first_occurrence
+from taskmaster.domain.reminder_rows import Move
 from taskmaster.domain.series import Series
 from taskmaster.domain.task import Task
 from taskmaster.events.cloudevent import Origin, Outgoing, outgoing

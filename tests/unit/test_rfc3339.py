@@ -190,7 +190,9 @@ def test_a_duration_means_the_same_at_every_door(text: str, expected: tuple[int,
     [kept] = TypeAdapter[list[str]](reminders.Reminders).validate_python([text])
     assert rfc3339.duration(text) == reminders.parse_reminder(kept) == expected
     days, seconds = expected
-    assert reminders.after_duration(start, snoozed, zone=ZoneInfo("UTC")) == start + timedelta(days=days, seconds=seconds)
+    assert reminders.after_duration(start, snoozed, zone=ZoneInfo("UTC")) == start + timedelta(
+        days=days, seconds=seconds
+    )
 
 
 @pytest.mark.parametrize("text", NO_DURATIONS)

@@ -69,9 +69,7 @@ class InboxTransaction:
 
         What `check` raises rolls the transaction back.
         """
-        self._session.check_later(
-            _INBOX["lock_inbox"], key._asdict(), tuple_row, lambda rows: check(_first(rows))
-        )
+        self._session.check_later(_INBOX["lock_inbox"], key._asdict(), tuple_row, lambda rows: check(_first(rows)))
 
     def answer_inbox(
         self, key: InboxKey, status: int, answer: dict[str, Any] | None, digest: bytes | None = None

@@ -21,8 +21,7 @@ _FORMS: Mapping[str, Callable[[list[str]], str]] = {
 
 def named(file: str) -> dict[str, LiteralString]:
     """Every query of one file by the name in its `-- name:` line, without comments."""
-    queries = {name: _with_columns(text) for name, text in _sections(f"queries/{file}", "name").items()}
-    return cast("dict[str, LiteralString]", queries)
+    return {name: _with_columns(text) for name, text in _sections(f"queries/{file}", "name").items()}
 
 
 @cache
@@ -38,7 +37,7 @@ def _sections(file: str, heading: str) -> dict[str, str]:
     return dict(zip(parts[0::2], bodies, strict=True))
 
 
-def _with_columns(query: str) -> str:
+def _with_columns(query: str) -> LiteralString:
     """A query with its columns in place. Other places, such as those of an order, stay for psycopg's `sql.SQL`."""
 
     def put(place: re.Match[str]) -> str:
@@ -46,4 +45,4 @@ def _with_columns(query: str) -> str:
             return place[0]
         return _FORMS[place[2] or "names"](listed)
 
-    return _PLACE.sub(put, query)
+    return cast("LiteralString", _PLACE.sub(put, query))

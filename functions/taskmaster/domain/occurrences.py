@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from taskmaster.domain.recurring_task import check_recurrence, first_occurrence
 from taskmaster.domain.series import Series
-from taskmaster.domain.task import Command, Day, Timestamp, Pattern, FrozenModel, Task, TaskId, TimeZone, number
+from taskmaster.domain.task import Command, Day, FrozenModel, Pattern, Task, TaskId, Timestamp, TimeZone, number
 
 Count = Annotated[int, Field(ge=1, le=100), BeforeValidator(number)]
 

@@ -13,13 +13,13 @@ from taskmaster.domain.task import (
     MAX_ID,
     Command,
     Day,
-    Timestamp,
-    Priority,
     FrozenModel,
+    Priority,
     Refused,
     SearchText,
     Tag,
     Task,
+    Timestamp,
     number,
 )
 

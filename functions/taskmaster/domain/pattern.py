@@ -200,11 +200,11 @@ def _until(value: str) -> datetime | date:
     """A date, a wall time or a moment in UTC (RFC 5545 sections 3.3.4 and 3.3.5), with the leap second of RFC 3339."""
     if form := _DATE_OR_DATE_TIME.fullmatch(value):
         *numbers, zulu = form.groups()
-        year, month, day, *clock = (int(number) for number in numbers if number is not None)
+        year, month, day, hour, minute, second = (int(number or 0) for number in numbers)
         with suppress(ValueError):
-            if not clock:
+            if form[4] is None:
                 return date(year, month, day)
-            return read_leap_second(year, month, day, *clock, tzinfo=UTC if zulu else None)
+            return read_leap_second(year, month, day, hour, minute, second, tzinfo=UTC if zulu else None)
     detail = f"UNTIL is a date or a moment such as 20261231 or 20261231T225959Z, not {_quoted(value)}."
     raise RuleError("UNTIL", detail)
 

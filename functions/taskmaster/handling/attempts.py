@@ -13,7 +13,7 @@ from taskmaster.database.store import Database
 from taskmaster.database.system_transaction import SystemTransaction
 from taskmaster.handling.answers import Answer, problem
 from taskmaster.handling.arrival import Arrival, DecodedCommand
-from taskmaster.handling.idempotency import KEEP_EVENTS, Mismatch, first_answer, is_same, is_decoded, parked
+from taskmaster.handling.idempotency import KEEP_EVENTS, Mismatch, first_answer, is_decoded, is_same, parked
 from taskmaster.settings import Settings
 
 log = logging.getLogger(__name__)

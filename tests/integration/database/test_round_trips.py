@@ -23,9 +23,7 @@ def relay(environment: dict[str, str]) -> Iterator[CountingRelay]:
 
 
 @pytest.fixture
-def pack(
-    environment: dict[str, str], relay: CountingRelay, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Pack]:
+def pack(environment: dict[str, str], relay: CountingRelay, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pack]:
     """The functions with connections through the relay, both logins connected and ids of tasks reserved."""
     urls = {name: relay.url(environment[name]) for name in ("DATABASE_URL", "SYSTEM_DATABASE_URL")}
     webhooks = {"WEBHOOK_ALLOW": "127.0.0.0/8"}

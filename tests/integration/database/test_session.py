@@ -56,29 +56,43 @@ def test_what_is_fetched_with_the_commit_has_committed(login: Login, environment
 
 
 def test_a_commit_that_fails_returns_no_rows(login: Login) -> None:
-    with pytest.raises(Busy), login.transaction() as session:
-        session.later("INSERT INTO noted VALUES (1)")
-        session.fetch_and_commit("INSERT INTO noted VALUES (1) RETURNING n", {}, tuple_row)
-        pytest.fail("the unique key is checked at the commit")
-    assert noted(login) == []
+    found = []
+
+    def note_one_twice() -> None:
+        with login.transaction() as session:
+            session.later("INSERT INTO noted VALUES (1)")
+            found.extend(session.fetch_and_commit("INSERT INTO noted VALUES (1) RETURNING n", {}, tuple_row))
+
+    with pytest.raises(Busy):  # the key is checked at the commit
+        note_one_twice()
+    assert found == noted(login) == []
 
 
 def test_a_statement_that_fails_takes_the_commit_behind_it_along(login: Login) -> None:
-    with pytest.raises(StatementFailed), login.transaction() as session:
-        session.later("INSERT INTO noted VALUES (1)")
-        session.fetch_and_commit("SELECT 1 / 0", {}, tuple_row)
+    def fail() -> None:
+        with login.transaction() as session:
+            session.later("INSERT INTO noted VALUES (1)")
+            session.fetch_and_commit("SELECT 1 / 0", {}, tuple_row)
+
+    with pytest.raises(StatementFailed):
+        fail()
     assert noted(login) == []
 
 
 @pytest.mark.parametrize("is_read", [True, False])
 def test_a_check_that_raises_rolls_back(login: Login, is_read: bool) -> None:
+    found = []
+
     def refuse(rows: list[tuple[int]]) -> None:
         raise LookupError(rows)
 
-    with pytest.raises(LookupError), login.transaction() as session:
-        session.check_later("SELECT 1", {}, tuple_row, refuse)
-        session.later("INSERT INTO noted VALUES (1)")
-        if is_read:
-            session.fetch("SELECT n FROM noted", {}, tuple_row)
-            pytest.fail("the check comes with the first read")
-    assert noted(login) == []
+    def write() -> None:
+        with login.transaction() as session:
+            session.check_later("SELECT 1", {}, tuple_row, refuse)
+            session.later("INSERT INTO noted VALUES (1)")
+            if is_read:
+                found.extend(session.fetch("SELECT n FROM noted", {}, tuple_row))
+
+    with pytest.raises(LookupError):
+        write()
+    assert found == noted(login) == []

@@ -13,7 +13,9 @@ GOOD = TopicDescription(partitions=3, retention_ms=RETENTION_MS)
 def test_topics_that_are_as_they_should_be_need_nothing() -> None:
     assert (
         differences(
-            ["a", "b"], {"a": GOOD, "b": GOOD, "somebody's": TopicDescription(partitions=1, retention_ms=-1)}, partitions=3
+            ["a", "b"],
+            {"a": GOOD, "b": GOOD, "somebody's": TopicDescription(partitions=1, retention_ms=-1)},
+            partitions=3,
         )
         == []
     )
@@ -28,7 +30,10 @@ def test_a_topic_that_is_missing_is_created() -> None:
 
 @pytest.mark.parametrize("partitions", [3, 4, 100])
 def test_more_partitions_than_asked_for_are_left_alone(partitions: int) -> None:
-    assert differences(["a"], {"a": TopicDescription(partitions=partitions, retention_ms=RETENTION_MS)}, partitions=3) == []
+    assert (
+        differences(["a"], {"a": TopicDescription(partitions=partitions, retention_ms=RETENTION_MS)}, partitions=3)
+        == []
+    )
 
 
 def test_fewer_partitions_are_told_but_not_touched_since_keys_would_move() -> None:
@@ -54,7 +59,9 @@ def test_records_kept_for_less_and_what_the_broker_does_not_tell_are_left_alone(
 
 @pytest.mark.parametrize("retention", [RETENTION_MS, -1, None])
 def test_a_compacted_topic_never_forgets_whatever_its_retention(retention: int | None) -> None:
-    [change] = differences(["a"], {"a": TopicDescription(partitions=3, retention_ms=retention, is_compacted=True)}, partitions=3)
+    [change] = differences(
+        ["a"], {"a": TopicDescription(partitions=3, retention_ms=retention, is_compacted=True)}, partitions=3
+    )
     assert change.action == "retention"
     assert change.told(is_done=False).endswith("for ever: would be set to cleanup.policy=delete and 7 days")
 

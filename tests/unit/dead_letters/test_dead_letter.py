@@ -188,7 +188,9 @@ def test_what_is_no_percent_encoded_utf8_is_kept_as_it_came(value: str) -> None:
     headers = {"ce-specversion": "1.0", "ce-id": value, "ce-source": "/s", "ce-type": "task.create", "ce-userid": "ada"}
     raw = DeadLetter.read(Record.of(Received(headers, b"{}").as_dead_letter(knativeerrordest=SINK)))
     encoded = DeadLetter.read(
-        Record.of(Received({**headers, "ce-id": header_values.sent(value)}, b"{}").as_dead_letter(knativeerrordest=SINK))
+        Record.of(
+            Received({**headers, "ce-id": header_values.sent(value)}, b"{}").as_dead_letter(knativeerrordest=SINK)
+        )
     )
     assert raw.attributes["id"] == encoded.attributes["id"] == value
     assert raw.keys == ()
