@@ -7,7 +7,7 @@ neither years nor months: how long they are depends on the calendar.
 
 import re
 from calendar import monthrange
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from typing import NamedTuple
 
 _DAY = re.compile(r"(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})")
@@ -52,33 +52,24 @@ def timestamp_or_local(text: str) -> datetime:
     found = _TIMESTAMP.fullmatch(text)
     if found is None:
         raise WrongForm("must be a timestamp")
-    numbers = {name: int(found[name] or 0) for name in ("year", "month", "day", "hour", "minute", "second")}
     microsecond = int((found["fraction"] or "")[:6].ljust(6, "0"))
+    hour, minute, second = (int(found[name] or 0) for name in ("hour", "minute", "second"))
     try:
-        return read_leap_second(**numbers, microsecond=microsecond, tzinfo=_offset(found))
+        return date_time(_date(found), hour, minute, second, microsecond=microsecond, offset=_offset(found))
     except ValueError as error:
         raise NoSuchTime(str(error)) from None
 
 
-def read_leap_second(
-    year: int,
-    month: int,
-    day: int,
-    hour: int = 0,
-    minute: int = 0,
-    second: int = 0,
-    microsecond: int = 0,
-    tzinfo: timezone | None = None,
+def date_time(
+    day: date, hour: int, minute: int, second: int, *, microsecond: int = 0, offset: timezone | None = None
 ) -> datetime:
-    """`datetime` of these numbers, of which `second` may be 60 where a leap second can be: then it is 59.
+    """The datetime of these numbers, of which `second` may be 60 where a leap second can be: then it is 59.
 
     In UTC that is the end of a month's last minute; on a clock of unknown offset the end of any minute. Raises
     ValueError.
     """
-    if second != 60:
-        return datetime(year, month, day, hour, minute, second, microsecond, tzinfo)
-    moment = datetime(year, month, day, hour, minute, 59, microsecond, tzinfo)
-    if tzinfo is not None and not _ends_a_month(moment):
+    moment = datetime.combine(day, time(hour, minute, 59 if second == 60 else second, microsecond, offset))
+    if second == 60 and offset is not None and not _ends_a_month(moment):
         raise ValueError("a leap second ends the last minute of a month, in UTC")
     return moment
 
@@ -98,7 +89,7 @@ def day(text: str) -> date:
     if found is None:
         raise WrongForm("must be a day")
     try:
-        return date(int(found["year"]), int(found["month"]), int(found["day"]))
+        return _date(found)
     except ValueError as error:
         raise NoSuchTime(str(error)) from None
 
@@ -115,6 +106,10 @@ def duration(text: str) -> Duration:
 def written(moment: datetime) -> str:
     """A moment in UTC, with a Z."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _date(found: re.Match[str]) -> date:
+    return date(int(found["year"]), int(found["month"]), int(found["day"]))
 
 
 def _offset(found: re.Match[str]) -> timezone | None:

@@ -406,12 +406,16 @@ def test_what_a_check_raises_leaves_nothing(store: Store, ada: str, reads: bool)
     def refuse(row: InboxRow) -> None:
         raise HalfWay
 
+    def write() -> None:
+        with store.as_user(ada) as transaction:
+            transaction.count_attempt_later(key, DIGEST, KEEP_EVENTS, refuse)
+            transaction.insert_task(_task(transaction.new_task_id()))
+            if reads:
+                transaction.read_preferences()
+
     key = _key(ada)
-    with pytest.raises(HalfWay), store.as_user(ada) as transaction:
-        transaction.count_attempt_later(key, DIGEST, KEEP_EVENTS, refuse)
-        transaction.insert_task(_task(transaction.new_task_id()))
-        if reads:
-            transaction.read_preferences()
+    with pytest.raises(HalfWay):
+        write()
     with store.as_user(ada) as transaction:
         assert _listed(transaction) == []
         assert transaction.lock_inbox(key) is None

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import LiteralString, cast
+from typing import LiteralString
 
 _FOLDER = Path(__file__).parent / "sql"
 _PLACE = re.compile(r"\{(\w+)(?::(\w+))?\}")
@@ -45,4 +45,4 @@ def _with_columns(query: str) -> LiteralString:
             return place[0]
         return _FORMS[place[2] or "names"](listed)
 
-    return cast("LiteralString", _PLACE.sub(put, query))
+    return _PLACE.sub(put, query)

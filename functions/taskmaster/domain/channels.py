@@ -1,7 +1,7 @@
 """What a channel of a user is reached by: the address of a webhook, its signing key, a mail address. Pure.
 
 Each is read by one parser, where it is set and again where it is used: there a value that an earlier release accepted
-may be refused, instead of being handed to a protocol. Every text is a user's, and becomes part of HTTP, TLS, DNS or SMTP.
+may be refused, instead of being handed to a protocol. Every text is a user's, and goes into HTTP, TLS, DNS or SMTP.
 """
 
 import binascii

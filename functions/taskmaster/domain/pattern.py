@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TypeVar, get_args
 
 from taskmaster.domain.rrule import Frequency, RecurrenceRule, Skip, unfulfillable_part
-from taskmaster.rfc3339 import read_leap_second
+from taskmaster.rfc3339 import date_time
 
 _Choice = TypeVar("_Choice", bound=str)
 
@@ -202,9 +202,8 @@ def _until(value: str) -> datetime | date:
         *numbers, zulu = form.groups()
         year, month, day, hour, minute, second = (int(number or 0) for number in numbers)
         with suppress(ValueError):
-            if form[4] is None:
-                return date(year, month, day)
-            return read_leap_second(year, month, day, hour, minute, second, tzinfo=UTC if zulu else None)
+            last = date(year, month, day)
+            return last if form[4] is None else date_time(last, hour, minute, second, offset=UTC if zulu else None)
     detail = f"UNTIL is a date or a moment such as 20261231 or 20261231T225959Z, not {_quoted(value)}."
     raise RuleError("UNTIL", detail)
 

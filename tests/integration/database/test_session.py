@@ -65,7 +65,8 @@ def test_a_commit_that_fails_returns_no_rows(login: Login) -> None:
 
     with pytest.raises(Busy):  # the key is checked at the commit
         note_one_twice()
-    assert found == noted(login) == []
+    assert found == []
+    assert noted(login) == []
 
 
 def test_a_statement_that_fails_takes_the_commit_behind_it_along(login: Login) -> None:
@@ -95,4 +96,5 @@ def test_a_check_that_raises_rolls_back(login: Login, is_read: bool) -> None:
 
     with pytest.raises(LookupError):
         write()
-    assert found == noted(login) == []
+    assert found == []
+    assert noted(login) == []
