@@ -178,7 +178,7 @@ class AnnouncedPreferences(FrozenModel):
 
 
 class SetPreferences(Command):
-    """Replace all preferences: a field that is left out takes its default. A webhook without a secret keeps its own."""
+    """Replace all preferences: a field left out takes its default. A webhook without a secret keeps the stored one."""
 
     time_zone: TimeZone = Field(default="UTC", description="IANA name; what a task without a zone of its own gets")
     day_hour: WallTime = Field(

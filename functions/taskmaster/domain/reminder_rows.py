@@ -19,7 +19,7 @@ _TRY_AGAIN_AFTER = (15, 60, 300, 900, 3600, 10_800, 21_600)  # seconds
 class ReminderDue(Task):
     """Data of reminder.due: the task, and which of its reminders is due. `late` is by more than a minute."""
 
-    reminder_id: str = Field(default="", description="which reminder rings; the webhook-id of its delivery")
+    reminder_id: str = Field(default="", description="which reminder is due; the webhook-id of its delivery")
     remind_at: datetime | None = Field(default=None, description="the moment it is for")
     late: bool = Field(default=False, description="whether it comes more than a minute after that moment")
 
@@ -31,7 +31,7 @@ class ReminderOutcome(FrozenModel):
     """
 
     task_id: int = Field(description="whose reminder it was")
-    reminder_id: str = Field(description="which reminder rang; the webhook-id of its delivery")
+    reminder_id: str = Field(description="which reminder it was; the webhook-id of its delivery")
     remind_at: datetime = Field(description="the moment it was for")
     late: bool = Field(description="whether it came more than a minute after that moment")
     channels: dict[str, dict[str, str]] = Field(
