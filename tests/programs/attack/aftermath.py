@@ -51,7 +51,7 @@ def fired_late(stage: Stage, begin: float, end: float) -> float:
 
 
 def take_away(stage: Stage, users: Iterable[str]) -> None:
-    """The reminders of these users that are not under way. To a slow receiver they are retried for hours, a few at a time."""
+    """Reminders of these users that are not under way: to a slow receiver they are retried for hours."""
     with psycopg.connect(stage.platform.database_urls["owner"], autocommit=True) as connection:
         connection.execute(
             "DELETE FROM reminder WHERE user_id = ANY (%s) AND closed_at IS NULL AND fired_at IS NULL", (list(users),)
