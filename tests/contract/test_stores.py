@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from pydantic import BaseModel
 
 from taskmaster.database.inbox_rows import InboxKey
 from taskmaster.database.store import Database
@@ -535,4 +536,4 @@ def _attempt(store: Store, key: InboxKey, digest: bytes = DIGEST) -> Any:
 
 def _event(user: str) -> Outgoing:
     origin = Origin(function="create-task", user_id=user, correlation_id=str(uuid4()))
-    return outgoing("task.created", b"{}", origin=origin, at=NOW, key="1", topics=("task-events",))
+    return outgoing("task.created", BaseModel(), origin=origin, at=NOW, key="1", topic=lambda _: "task-events")

@@ -71,7 +71,7 @@ class Broker:
         """Have a producer that knows a broker. Raises BrokerUnavailable."""
         self._connected()
 
-    def deliver(self, event: Outgoing, *, to: str) -> None:
+    def produce(self, event: Outgoing, *, to: str) -> None:
         """Send one event to a topic and wait for the acknowledgement. Raises BrokerUnavailable or Unsendable."""
         _, failed = self.send([(0, (to, event.key, event.headers, event.value))])
         if failed:

@@ -13,7 +13,6 @@ from taskmaster.domain.preferences import Preferences
 from taskmaster.domain.reminders import ReminderRow
 from taskmaster.domain.series import Series
 from taskmaster.domain.task import Record, Refused, Task, not_found, precondition_failed, version_conflict
-from taskmaster.events import routes
 from taskmaster.events.cloudevent import Origin, Outgoing, outgoing
 from taskmaster.events.ids import new_id
 from taskmaster.handling.announcements import Moving, Rejection, ReminderArmed
@@ -140,9 +139,7 @@ class Work:
         """Keep what the user now prefers; where the hour of the day changed, its reminders move after this."""
         was, self._preferences = self.preferences, preferences
         self._writes.append(lambda: self._transaction.save_preferences(preferences))
-        self._queue_event(
-            "preferences.updated", preferences.announced().model_dump_json().encode(), key=self._origin.user_id
-        )
+        self._queue_event("preferences.updated", preferences.announced(), key=self._origin.user_id)
         if preferences.day_hour != was.day_hour:
             ticket = new_id()
             event = self._move_event(ticket)
@@ -186,8 +183,7 @@ class Work:
         self._writes.append(lambda: self._transaction.insert_outbox(event))
 
     def _move_event(self, ticket: str) -> Outgoing:
-        data = Moving(ticket=ticket).model_dump_json().encode()
-        return self._event("reminders.move", data, key=self._origin.user_id)
+        return self._event("reminders.move", Moving(ticket=ticket), key=self._origin.user_id)
 
     def add_task(self, task: Task, *, event: str = "task.created") -> Task:
         self._writes.append(lambda: self._transaction.insert_task(task))
@@ -250,7 +246,7 @@ class Work:
         """An event about a task, published after the commit to the topics of its route."""
         self._queue_event(
             event_type,
-            (data or about).model_dump_json().encode(),
+            data or about,
             key=about.partition_key,
             subject=f"tasks/{about.task_id}",
             recurs=about.recurrence_pattern is not None,
@@ -266,7 +262,7 @@ class Work:
             title=refusal.title,
             detail=refusal.detail,
         )
-        self._queue_event("task.command.rejected", rejection.model_dump_json().encode(), key=self._origin.user_id)
+        self._queue_event("task.command.rejected", rejection, key=self._origin.user_id)
 
     def flush(self) -> bool:
         """Write what the operation left, in its order. Whether there was anything."""
@@ -274,8 +270,7 @@ class Work:
             write()
         if self._armed:
             moment, task = self._armed
-            data = ReminderArmed(moment=moment).model_dump_json().encode()
-            event = self._event("reminder.armed", data, key=task.partition_key)
+            event = self._event("reminder.armed", ReminderArmed(moment=moment), key=task.partition_key)
             self._transaction.insert_outbox_unless_awaited(event, moment, self.now)
         return bool(self._writes)
 
@@ -284,13 +279,21 @@ class Work:
         self._armed = None
 
     def _queue_event(
-        self, event_type: str, data: bytes, *, key: str, subject: str | None = None, recurs: bool = False
+        self, event_type: str, data: Record, *, key: str, subject: str | None = None, recurs: bool = False
     ) -> None:
         event = self._event(event_type, data, key=key, subject=subject, recurs=recurs)
         self._writes.append(lambda: self._transaction.insert_outbox(event))
 
     def _event(
-        self, event_type: str, data: bytes, *, key: str, subject: str | None = None, recurs: bool = False
+        self, event_type: str, data: Record, *, key: str, subject: str | None = None, recurs: bool = False
     ) -> Outgoing:
-        topics = tuple(dict.fromkeys(map(self._topic, routes.topics_of(event_type, recurs=recurs))))
-        return outgoing(event_type, data, origin=self._origin, at=self.now, key=key, topics=topics, subject=subject)
+        return outgoing(
+            event_type,
+            data,
+            origin=self._origin,
+            at=self.now,
+            key=key,
+            topic=self._topic,
+            recurs=recurs,
+            subject=subject,
+        )

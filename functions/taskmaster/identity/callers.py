@@ -27,15 +27,15 @@ class NotSignedIn(TaskmasterError):
         self.challenge = f'Bearer realm="taskmaster"{described}'
 
 
-def caller(authorization: str | None, *, issuer: Verifier | None) -> str:
+def caller(authorization: str | None, *, tokens: Verifier | None) -> str:
     """The user id that a bearer token speaks for (RFC 6750). Raises NotSignedIn and KeysUnavailable."""
-    if issuer is None:
+    if tokens is None:
         raise NotSignedIn("Nobody can sign in yet: the operator has to set OIDC_ISSUER and OIDC_AUDIENCE.")
     token = _bearer(authorization)
     if not token:
         raise NotSignedIn("Send the header 'Authorization: Bearer TOKEN'.")
     try:
-        return _rightful(issuer.user_of(token, now=time.time()))
+        return _checked_claim(tokens.user_of(token, now=time.time()))
     except Rejected as error:
         raise NotSignedIn(str(error), error="invalid_token") from None
 
@@ -45,7 +45,7 @@ def sends_events(
     authorization: str | None,
     *,
     also_trusted: tuple[str, ...] = (),
-    issuer: Verifier | None = None,
+    tokens: Verifier | None = None,
     subjects: tuple[str, ...] = (),
     required: bool = False,
 ) -> bool:
@@ -57,10 +57,10 @@ def sends_events(
     if not required and is_internal(host, also_trusted=also_trusted):
         return True
     token = _bearer(authorization)
-    if issuer is None or not token:
+    if tokens is None or not token:
         return False
     try:
-        subject = issuer.user_of(token, now=time.time())
+        subject = tokens.user_of(token, now=time.time())
     except Rejected as error:
         logger.warning("an event was turned away: %s", error)
         return False
@@ -87,7 +87,7 @@ def checked_user_id(user_id: str) -> str:
     return user_id
 
 
-def _rightful(user_id: str) -> str:
+def _checked_claim(user_id: str) -> str:
     try:
         return checked_user_id(user_id)
     except ValueError as error:

@@ -5,7 +5,6 @@ the algorithm takes, an end. What verifies a signature is imported when a proces
 """
 
 import logging
-from functools import lru_cache
 from hashlib import sha256
 from threading import Lock
 from typing import Any, NamedTuple
@@ -59,7 +58,7 @@ class _Held(NamedTuple):
 
 
 class Verifier:
-    """Verifies the tokens of one issuer, each once for as long as it holds and the keys stay the same."""
+    """Verifies the tokens of one issuer, each once while it is valid and the keys stay the same. Threads share it."""
 
     def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
@@ -150,38 +149,32 @@ class Verifier:
             raise Rejected("This token is for another audience.")
 
 
-@lru_cache(maxsize=8)
-def verifier(issuer: Issuer) -> Verifier:
-    """The verifier of this process for an issuer: its keys and what it remembers are shared by all threads."""
-    return Verifier(issuer)
-
-
-def of_people(configured: Settings) -> Verifier | None:
-    """Who signs in people: OIDC_ISSUER, where there is one."""
-    return _configured(
-        configured.oidc_issuer,
-        configured.oidc_audience,
-        configured.oidc_user_claim,
-        configured.oidc_jwks,
-        configured.oidc_jwks_url,
-        configured.kubernetes_api_url,
+def verifier_of_users(settings: Settings) -> Verifier | None:
+    """For the tokens of people, by OIDC_ISSUER; None where that is not set."""
+    return _verifier(
+        settings.oidc_issuer,
+        settings.oidc_audience,
+        settings.oidc_user_claim,
+        settings.oidc_jwks,
+        settings.oidc_jwks_url,
+        settings.kubernetes_api_url,
     )
 
 
-def of_events(configured: Settings) -> Verifier | None:
-    """Who vouches for what sends events: EVENT_OIDC_ISSUER, where there is one, which is the cluster."""
-    return _configured(
-        configured.event_oidc_issuer,
-        configured.event_oidc_audience,
+def verifier_of_events(settings: Settings) -> Verifier | None:
+    """For the tokens of Knative's sources, by EVENT_OIDC_ISSUER, which is the cluster; None where that is not set."""
+    return _verifier(
+        settings.event_oidc_issuer,
+        settings.event_oidc_audience,
         "sub",
-        configured.event_oidc_jwks,
-        configured.event_oidc_jwks_url,
-        configured.kubernetes_api_url,
+        settings.event_oidc_jwks,
+        settings.event_oidc_jwks_url,
+        settings.kubernetes_api_url,
     )
 
 
-def _configured(*issuer: str) -> Verifier | None:
-    return verifier(Issuer(*issuer)) if issuer[0] else None
+def _verifier(*issuer: str) -> Verifier | None:
+    return Verifier(Issuer(*issuer)) if issuer[0] else None
 
 
 def _keys_of(issuer: Issuer) -> Keys:

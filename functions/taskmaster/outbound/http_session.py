@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from taskmaster.outbound.deadline import Deadline, TooMuch
+from taskmaster.outbound.deadline import Deadline
 
 if TYPE_CHECKING:
     import requests
@@ -110,13 +110,3 @@ def trusting(authorities: str = "") -> ssl.SSLContext:
     context = create_urllib3_context()
     context.load_verify_locations(authorities or DEFAULT_CA_BUNDLE_PATH)
     return context
-
-
-def body_of(answer: "requests.Response", *, most: int) -> bytes:
-    """The body of a streamed answer. Raises TooMuch where it has more than `most` bytes, decompressed."""
-    body = bytearray()
-    for piece in answer.iter_content(65_536):
-        body += piece
-        if len(body) > most:
-            raise TooMuch("the answer is too long")
-    return bytes(body)

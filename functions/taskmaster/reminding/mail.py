@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from taskmaster.domain.channels import mail_address
 from taskmaster.domain.outcome import DELIVERED, Outcome, failed, later
-from taskmaster.outbound.deadline import Bounded, Deadline, DeadlineExceeded, within
+from taskmaster.outbound.deadline import Bounded, Deadline
 
 if TYPE_CHECKING:
     import smtplib
@@ -26,23 +26,10 @@ _STEP_SECONDS = 10.0  # for a server that says nothing
 _MOST_SAID = 65_536  # bytes of what a server says, before and behind STARTTLS each
 
 
-def deliver(address: str, subject: str, text: str, message_id: str, *, smtp_url: str, sender: str) -> Outcome:
-    """Send a mail and wait for what comes of it, TOTAL_SECONDS at most."""
-    try:
-        return within(
-            TOTAL_SECONDS,
-            lambda deadline: send(
-                address, subject, text, message_id, smtp_url=smtp_url, sender=sender, deadline=deadline
-            ),
-        )
-    except DeadlineExceeded:
-        return later("no answer in time", seconds=None)
-
-
 def send(
     address: str, subject: str, text: str, message_id: str, *, smtp_url: str, sender: str, deadline: Deadline
 ) -> Outcome:
-    """Send a mail; what came of it. `smtp_url`: smtp://user:password@host:587 (STARTTLS where offered) or smtps://."""
+    """Send a mail under a deadline. `smtp_url`: smtp://user:password@host:587 (STARTTLS where offered) or smtps://."""
     import smtplib
 
     if not smtp_url or not sender:

@@ -19,9 +19,9 @@ from taskmaster.handling.idempotency import digest_of, inbox_key
 from taskmaster.handling.invocation import Invoker
 from taskmaster.handling.operation import Operation
 from taskmaster.handling.preconditions import Preconditions, Unparsable
-from taskmaster.identity import callers, oidc
+from taskmaster.identity import callers
+from taskmaster.identity.oidc import Verifier
 from taskmaster.log import bind_context
-from taskmaster.settings import Settings
 from taskmaster.web.request import Request
 
 _MERGE_PATCH = "application/merge-patch+json"
@@ -30,13 +30,15 @@ _BY_QUERY = (*_READING, "DELETE")
 _IDEMPOTENCY_KEY = re.compile(r"(?! )[ -~]{1,255}(?<! )")
 
 
-def answer_call(invoker: Invoker, operations: Sequence[Operation], request: Request, body: bytes) -> Answer:
-    """Handle a call on behalf of whom its bearer token speaks for.
+def answer_call(
+    invoker: Invoker, operations: Sequence[Operation], request: Request, body: bytes, *, tokens: Verifier | None
+) -> Answer:
+    """Handle a call on behalf of the user that its bearer token names. `tokens` verifies it.
 
     Raises HttpRefusal, KeysUnavailable, and what the invoker raises.
     """
     headers = request.headers
-    user_id = _caller(headers, invoker.settings)
+    user_id = _caller(headers, tokens)
     origin = _origin(invoker.function, user_id, headers)
     bind_context(correlation_id=origin.correlation_id)
     if request.method == "POST" and cloudevent.is_event(headers):
@@ -104,9 +106,9 @@ def _answer_event(
     return invoker.handle_call(chosen, command, origin, key=key, seal=seal, preconditions=preconditions)
 
 
-def _caller(headers: Mapping[str, str], configured: Settings) -> str:
+def _caller(headers: Mapping[str, str], tokens: Verifier | None) -> str:
     try:
-        return callers.caller(headers.get("authorization"), issuer=oidc.of_people(configured))
+        return callers.caller(headers.get("authorization"), tokens=tokens)
     except callers.NotSignedIn as error:
         challenge = {"WWW-Authenticate": error.challenge}
         raise HttpRefusal(problem(401, "Not signed in", str(error), headers=challenge)) from None

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from taskmaster import runtime
 from taskmaster.database.store import Claimed, SystemTransaction
 from tests.support.function_pack import Pack
 from tests.support.hostile_user import HOSTILE, nothing_else
@@ -30,7 +29,7 @@ def events_of(pack: Pack, user: str, keys: int, rows: int, *, size: int = 2) -> 
 
 @contextmanager
 def claimed(limit: int = 500, failed: list[int] | None = None) -> Iterator[tuple[SystemTransaction, list[Claimed]]]:
-    with runtime.current().database.as_system() as transaction:
+    with pack.runtime.database.as_system() as transaction:
         yield transaction, transaction.claim_outbox(limit, failed or [])
 
 
