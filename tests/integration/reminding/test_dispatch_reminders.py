@@ -1,4 +1,4 @@
-"""Firing: what is due becomes reminder.due once, what is near is waited for, what is far sets the alarm."""
+"""Dispatch: due reminders become reminder.due once, those due soon are waited for, later ones set the alarm."""
 
 import threading
 import time
@@ -86,7 +86,7 @@ def test_what_is_far_sets_the_alarm_and_nobody_waits(pack: Pack, cluster: Cluste
     assert len(pack.events("reminder.armed")) == 1  # of the first: the second will be seen when the alarm rings
 
 
-def test_with_nothing_ahead_the_alarm_rests(pack: Pack, cluster: Cluster) -> None:
+def test_with_nothing_ahead_the_alarm_is_off_for_a_year(pack: Pack, cluster: Cluster) -> None:
     pack.sql("DELETE FROM reminder")
     pack.tick(DISPATCH)
     assert cluster.schedules == ["0 0 0 1 1 *"]
@@ -122,7 +122,7 @@ def test_whoever_waits_notices_an_earlier_one_and_a_journey_in_time(pack: Pack, 
     waiting.start()
     time.sleep(0.3)
     near = pack.create(due_at=at(seconds=2))
-    assert pack.tick(DISPATCH, "reminder.armed").status_code == 204  # at once: another one is on duty
+    assert pack.tick(DISPATCH, "reminder.armed").status_code == 204  # at once: the loop is active
     while not due(pack, near):
         time.sleep(0.05)
     assert not due(pack, far)
@@ -219,7 +219,7 @@ def test_two_dispatchers_and_one_that_dies_fire_every_reminder_once(
 
     monkeypatch.setattr(SystemTransaction, "fire_reminders", dying)
 
-    def fire_until_nothing_is_left() -> None:
+    def dispatch_until_nothing_is_left() -> None:
         while True:
             try:
                 if not pack.runtime.due_reminders.dispatch(now=clock.now()):
@@ -229,7 +229,7 @@ def test_two_dispatchers_and_one_that_dies_fire_every_reminder_once(
                 continue  # as whoever called it calls it again
 
     with ThreadPoolExecutor(2) as dispatchers:
-        [running.result() for running in [dispatchers.submit(fire_until_nothing_is_left) for _ in range(2)]]
+        [running.result() for running in [dispatchers.submit(dispatch_until_nothing_is_left) for _ in range(2)]]
     ids = [event.data["reminder_id"] for event in due(pack)]
     assert len(ids) == len(set(ids)) == 120
 
@@ -262,7 +262,7 @@ def test_whoever_has_enough_under_way_goes_on_when_there_is_room(
     pack.sql("DELETE FROM task WHERE user_id = %(user)s", user=HOSTILE)
 
 
-def test_the_database_is_tried_again_while_on_duty(
+def test_the_database_is_tried_again_while_the_loop_is_active(
     pack: Pack, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pack.create(due_at=at(hours=1))
@@ -279,7 +279,7 @@ def test_the_database_is_tried_again_while_on_duty(
     assert len(due(pack)) == 1
 
 
-def test_at_the_end_of_its_duty_it_hands_over(pack: Pack, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_the_end_of_its_request_the_loop_hands_over(pack: Pack, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dispatcher, "LONGEST_REQUEST", 0.3)
     pack.create(due_at=at(seconds=50))
     before = len(pack.sql("SELECT id FROM outbox WHERE key = 'reminder.armed'"))
