@@ -1,4 +1,4 @@
-"""dispatch-due-reminders: at its moment every armed reminder becomes reminder.due; until then this function has no process.
+"""dispatch-due-reminders: at its moment every armed reminder becomes reminder.due; until then there is no process.
 
 It is called by the wake-up that it scheduled, by reminder.armed where a reminder comes before that wake-up, and by
 relay-outbox where a reminder is overdue.

@@ -58,9 +58,7 @@ def send(fact: ReminderToSend, work: Work) -> SideEffect | None:
     user_id = work.user_id
 
     def run(settings: Settings) -> Delivered:
-        return deliver(
-            task, reminder, due, user_id=user_id, late=fact.late, limits=_limits, settings=settings
-        )
+        return deliver(task, reminder, due, user_id=user_id, late=fact.late, limits=_limits, settings=settings)
 
     def conclude(sent: Delivered, work: Work) -> None:
         found = work.reminder_in_delivery(fact.task_id, fact.reminder_id)

@@ -160,9 +160,7 @@ class LazyRuntime:
 
     def fork_publisher(self) -> None:
         """Publish in a process of its own. To be called while this process has neither threads nor connections."""
-        self._publisher = ForkedPublisher(
-            lambda: self.get().publisher, instead=lambda: self.get().publishing_thread()
-        )
+        self._publisher = ForkedPublisher(lambda: self.get().publisher, instead=lambda: self.get().publishing_thread())
 
     def stop(self) -> None:
         """End the requests that wait, if there is a runtime."""

@@ -25,6 +25,10 @@ NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 DIGEST, OTHER = b"a" * 32, b"b" * 32
 
 
+class Empty(BaseModel):
+    """Data without a field."""
+
+
 @pytest.fixture
 def ada() -> str:
     return f"ada-{uuid4()}"
@@ -536,4 +540,4 @@ def _attempt(store: Store, key: InboxKey, digest: bytes = DIGEST) -> Any:
 
 def _event(user: str) -> Outgoing:
     origin = Origin(function="create-task", user_id=user, correlation_id=str(uuid4()))
-    return outgoing("task.created", BaseModel(), origin=origin, at=NOW, key="1", topic=lambda _: "task-events")
+    return outgoing("task.created", Empty(), origin=origin, at=NOW, key="1", topic=lambda _: "task-events")

@@ -1,4 +1,4 @@
-"""What makes two deliveries the same command: the key of its row in the inbox, and how its first answer is read."""
+"""What makes two deliveries the same command: the key of its inbox row, its digests, and the first answer."""
 
 import hashlib
 import json
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 KEEP_EVENTS = timedelta(days=8)  # a day longer than the topics keep their records
 KEEP_CALLS = timedelta(hours=24)
-_CALLS = "idempotency-key"  # the source of calls, which no event may claim
-_BYTES = 32  # of one digest; a row has that of the body that came, and behind it that of the command, once it is known
+_CALLS = "idempotency-key"  # the source in the keys of calls, which no event may have
+_BYTES = 32  # of one digest; a row has that of the received body, followed by that of the command once it is decoded
 
 
 class Mismatch(TaskmasterError):
-    """The id of a command that was handled already, with another command behind it (422)."""
+    """The id of a command that was handled already came with another command (422)."""
 
 
 def digest(*parts: str | bytes) -> bytes:
-    """What tells one command from another that comes under the same id."""
+    """SHA-256 of the parts, each with its length."""
     hashed = hashlib.sha256()
     for part in parts:
         raw = part.encode() if isinstance(part, str) else part
@@ -41,24 +41,23 @@ def digest(*parts: str | bytes) -> bytes:
 
 
 def digest_of(operation: str, command: Asked, preconditions: Mapping[str, Any] | None = None) -> bytes:
-    """What tells one command from another under one id, whichever door it came by: SHA-256, 32 bytes.
+    """The digest of a command, by either door: SHA-256 of the operation, the validated command and its preconditions.
 
-    Of the operation, the validated command and its preconditions, such as an If-Match that is no field of the command.
-    How they were written does not count: the order of members, whitespace, a moment's offset, a default that was
-    spelled out. Of a merge patch it counts which fields were sent: an absent one stays, null clears (RFC 7396).
+    It does not depend on how they are written: the order of members, whitespace, the offset of a moment, a default that
+    is spelled out. Of a merge patch it includes which fields were sent: an absent one stays, null clears (RFC 7396).
     """
-    said = {
+    content = {
         "operation": operation,
         "command": command.model_dump(),
         "sent": sorted(command.model_fields_set) if command.is_patch else None,
         "preconditions": dict(preconditions or {}),
     }
-    canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), default=_plain)
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain)
     return hashlib.sha256(canonical.encode()).digest()
 
 
 def _plain(value: object) -> Any:
-    """What JSON has no form for, as a text that is another one for another value."""
+    """A value that JSON has no form for, as JSON that differs for different values."""
     match value:
         case SecretStr():
             return value.get_secret_value()
@@ -72,7 +71,7 @@ def _plain(value: object) -> Any:
 
 
 def inbox_key(function: str, user_id: str, source: str, identifier: str) -> InboxKey:
-    """Raises Malformed for what is no key, or none that an index of PostgreSQL can hold (2,704 bytes)."""
+    """The key of a command. Raises Malformed for none, and for one that no index of PostgreSQL holds (2,704 bytes)."""
     if source == _CALLS:
         raise Malformed(f"source {_CALLS} stands for people's calls: use another")
     if not source or not identifier or "\x00" in source + identifier or len((source + identifier).encode()) > 2_000:
@@ -91,7 +90,7 @@ def event_key(function: str, attrs: Mapping[str, str]) -> InboxKey:
 def arrival_key(function: str, attrs: Mapping[str, str]) -> InboxKey:
     """The key under which an attempt is counted before the data is decoded. Raises Malformed.
 
-    Whose a wrapped record is, it says inside; until then its place is its key.
+    The user of a wrapped record is inside the record; until that is decoded, its position is its key.
     """
     if attrs.get("type") == cloudevent.WRAPPED:
         return inbox_key(function, "", attrs.get("source", ""), cloudevent.record_position(attrs))
@@ -100,29 +99,29 @@ def arrival_key(function: str, attrs: Mapping[str, str]) -> InboxKey:
 
 @dataclass(frozen=True)
 class Arrival:
-    """An event at the door of a function: what it says, its key and its digest, each found out once."""
+    """An event that a function has received, its keys and its digests, each computed once."""
 
     function: str
     received: Received
 
     @cached_property
     def attributes(self) -> Mapping[str, str]:
-        """As they came. Raises Malformed."""
+        """The attributes as received. Raises Malformed."""
         return self.received.attributes
 
     @cached_property
     def key(self) -> InboxKey:
-        """Under which an attempt is counted before the data is decoded. Raises Malformed."""
+        """The key under which an attempt is counted before the data is decoded. Raises Malformed."""
         return arrival_key(self.function, self.received.checked)
 
     @cached_property
     def digest(self) -> bytes:
-        """Of the type and the body as they came."""
+        """The digest of the type and the body as received."""
         return came_as(self.attributes, self.received.body)
 
     @cached_property
     def digests(self) -> tuple[bytes, ...]:
-        """The same, and as it was before the type counted: rows of then are kept for eight days."""
+        """The same, and the digest of the body alone, as older versions stored it; a row is kept for eight days."""
         return self.digest, digest(self.received.body)
 
     @property
@@ -137,43 +136,43 @@ class Arrival:
 
 
 def came_as(attrs: Mapping[str, str], body: bytes) -> bytes:
-    """What tells one delivery from another before anything of it is decoded."""
+    """The digest of a delivery before anything of it is decoded."""
     return digest("event", attrs.get("type", ""), body)
 
 
 def of_call(command: bytes) -> bytes:
-    """What a row keeps of a call, which has the digest of its command from the beginning."""
+    """The digest in the row of a call, whose command is decoded before its row is made."""
     return bytes(_BYTES) + command
 
 
-def is_same(receipt: InboxRow, *digests: bytes) -> bool:
-    """Whether a delivery brings the command of a row, by any of its digests: of what came, of the command."""
-    kept = bytes(receipt.digest)
-    return any(kept[at : at + _BYTES] in digests for at in range(0, len(kept), _BYTES))
+def is_same(row: InboxRow, *digests: bytes) -> bool:
+    """Whether a delivery has the command of a row, by any digest of the two: of the received body, of the command."""
+    stored = bytes(row.digest)
+    return any(stored[at : at + _BYTES] in digests for at in range(0, len(stored), _BYTES))
 
 
-def is_understood(receipt: InboxRow) -> bool:
-    """Whether a row has the digest of its command, so that one that was written otherwise can be compared with it.
+def is_understood(row: InboxRow) -> bool:
+    """Whether a row has the digest of its command, so that the same command in other bytes is recognised.
 
-    A row without was never understood, or is older: only what comes just as it came then is the same command.
+    A row without one was never decoded, or is older: only the same bytes are the same command.
     """
-    return len(receipt.digest) > _BYTES
+    return len(row.digest) > _BYTES
 
 
-def first_answer(receipt: InboxRow, *digests: bytes) -> Answer | None:
-    """What was answered to this command before, if it was. Raises Mismatch where it was another command."""
-    if not is_same(receipt, *digests):
+def first_answer(row: InboxRow, *digests: bytes) -> Answer | None:
+    """The answer that this command got before; None where it got none. Raises Mismatch for another command."""
+    if not is_same(row, *digests):
         raise Mismatch("This id was used for another command. Use a new id, or send the same command again.")
-    if receipt.status is None:
+    if row.status is None:
         return None
-    return Answer.recalled(receipt.status, receipt.answer)
+    return Answer.recalled(row.status, row.answer)
 
 
 def parked(why: str) -> Answer:
-    """The answer to an event that was given up and lies with the dead letters: KafkaSource is done with it."""
+    """The answer to an event that went to the dead letters, so that KafkaSource does not deliver it again."""
     return Answer(status=204, reason=why)
 
 
-def was_handled(receipt: InboxRow) -> bool:
+def was_handled(row: InboxRow) -> bool:
     """Whether a command has had its effect, or was refused by a rule, and must not be run again."""
-    return receipt.status is not None and receipt.status < 300 and not (receipt.answer or {}).get("reason")
+    return row.status is not None and row.status < 300 and not (row.answer or {}).get("reason")

@@ -65,18 +65,18 @@ class Invoker:
         origin: Origin,
         *,
         key: InboxKey | None,
-        seal: bytes,
+        digest: bytes,
         preconditions: Preconditions | None = None,
     ) -> Answer:
         """A person's call. With an idempotency key it is handled once and its answer remembered for 24 hours.
 
-        `seal` is the digest of the command. Raises Unavailable, Busy, Mismatch, and HttpRefusal if there is nothing to
+        `digest` is that of the command. Raises Unavailable, Busy, Mismatch, and HttpRefusal if there is nothing to
         hold the preconditions against.
         """
         with self.database.as_user(origin.user_id) as transaction:
             if key is not None:
-                receipt = transaction.count_attempt(key, of_call(seal), KEEP_CALLS)
-                if (first := first_answer(receipt, seal)) is not None:
+                receipt = transaction.count_attempt(key, of_call(digest), KEEP_CALLS)
+                if (first := first_answer(receipt, digest)) is not None:
                     return first
             work = self._work(transaction, origin, preconditions=preconditions)
             try:

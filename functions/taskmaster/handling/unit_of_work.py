@@ -111,7 +111,9 @@ class Work:
             raise not_found(task_id)
         return task
 
-    def list_tasks(self, filters: Mapping[str, Any], *, sort: Sort, beyond: PagePosition | None, limit: int) -> list[Task]:
+    def list_tasks(
+        self, filters: Mapping[str, Any], *, sort: Sort, beyond: PagePosition | None, limit: int
+    ) -> list[Task]:
         """Tasks of this user in an order, not locked: those behind a position."""
         return self._transaction.list_tasks(filters, sort, beyond, limit)
 

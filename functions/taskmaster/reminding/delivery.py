@@ -93,7 +93,6 @@ class _Message(NamedTuple):
             allowed=self.settings.webhook_allow,
         )
 
-
     def _data(self) -> dict[str, object]:
         """The task and the reminder, as a webhook gets them."""
         task = self.task.model_dump(

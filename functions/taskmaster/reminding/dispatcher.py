@@ -22,7 +22,12 @@ TICK = timedelta(minutes=10)  # between two ticks, where no wake-up is scheduled
 START_UP = timedelta(seconds=10)  # from a wake-up to the moment it is for: a start from zero takes up to three
 WARM_UP = timedelta(seconds=5)  # before a moment send-reminder is woken
 _RETRY_AFTER = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds while the database is unavailable, or a wake-up cannot be scheduled
-_RECHECK_AFTER = (0.02, 0.04, 0.08, 0.1)  # seconds while other transactions, or users without room, hold all that is due
+_RECHECK_AFTER = (
+    0.02,
+    0.04,
+    0.08,
+    0.1,
+)  # seconds while other transactions, or users without room, hold all that is due
 _ON_TIME = timedelta(milliseconds=20)
 
 
@@ -130,7 +135,7 @@ class Dispatcher:
         self._sleep_until(min(again, following) if following else again, until)
 
     def _sleep_until(self, moment: datetime, until: float) -> bool:
-        """Whether it is that moment now. Ends earlier for a request, a stop, the end of the run, or a clock set back."""
+        """Whether it is that moment. Ends earlier for a request, a stop, the end of the run, or a clock set back."""
         left = (moment - clock.now()).total_seconds()
         with self._changed:
             while left > 0:

@@ -82,7 +82,7 @@ def networks(allowed: Iterable[str]) -> list[Network]:
 def post(
     url: str, secret: str, message_id: str, payload: Mapping[str, Any], *, deadline: Deadline, allowed: Sequence[str]
 ) -> Outcome:
-    """POST a message under a deadline. `allowed` are networks that it may reach beside the public ones, for a laptop."""
+    """POST a message under a deadline. `allowed` are networks beside the public ones, for a laptop."""
     http_session.load()
     import requests
 

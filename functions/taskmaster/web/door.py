@@ -1,7 +1,7 @@
-"""The doors of a function: a request comes in, an answer goes out, and nothing else escapes.
+"""The decorators that make a handler a function: a request comes in, an answer goes out, no exception leaves.
 
-Two doors, because no header can tell them apart: /events takes CloudEvents from inside the cluster and believes their
-userid; every other path is a person's, whose bearer token says who they are.
+A function has two doors, told apart by path, because no header can prove who calls: /events takes CloudEvents from
+inside the cluster and believes their userid; every other path is for people, whose bearer token names the user.
 """
 
 import logging
@@ -27,7 +27,7 @@ from taskmaster.web.request import Request
 logger = logging.getLogger(__name__)
 
 EVENTS = "/events"
-_LARGEST_LETTER = 10_485_760
+_LARGEST_DEAD_LETTER = 10_485_760
 _NEEDS = ("database_url", "system_database_url", "kafka_bootstrap_servers")
 
 Response = tuple[str, int, dict[str, str]]  # body, status, headers: as Flask takes them, and our own server
@@ -69,7 +69,7 @@ def function(target: str, *operations: Operation) -> Function:
         return invoker.handle_event(by_type, request.headers, body)
 
     served = _served(target, answer, publishes=True)
-    served.operations = operations  # type: ignore[attr-defined]  # what the documents of the pack are made from
+    served.operations = operations  # type: ignore[attr-defined]  # for the OpenAPI and AsyncAPI documents
     return served
 
 
@@ -79,7 +79,7 @@ def tick(handler: Callable[[Runtime], None]) -> Function:
 
 
 def woken_by(*types: str) -> Callable[[Callable[[Runtime], None]], Function]:
-    """The same for a function that these events wake beside a PingSource; what they say is not read."""
+    """The same for a function that these events wake beside a PingSource. Their data is not read."""
 
     def decorate(handler: Callable[[Runtime], None]) -> Function:
         def answer(runtime: Runtime, request: Request, body: bytes) -> Answer:
@@ -94,15 +94,15 @@ def woken_by(*types: str) -> Callable[[Callable[[Runtime], None]], Function]:
 
 
 def dead_letter_sink(handler: Callable[[cloudevent.Outgoing, Runtime], None]) -> Function:
-    """Make a handler a function that is given what could not be handled, as it came."""
+    """Make a handler a function that gets the events that could not be handled, unchanged."""
 
     def answer(runtime: Runtime, request: Request, body: bytes) -> Answer:
         _expect_event(runtime, request)
         handler(cloudevent.Received(request.headers, body).as_letter(), runtime)
         return NO_CONTENT
 
-    # What was too large for its function must not be too large to be kept.
-    return _served(handler.__name__, answer, needs=("kafka_bootstrap_servers",), limit=_LARGEST_LETTER)
+    # An event that was too large for its function must not be too large for the dead letters.
+    return _served(handler.__name__, answer, needs=("kafka_bootstrap_servers",), limit=_LARGEST_DEAD_LETTER)
 
 
 def _served(
@@ -113,8 +113,8 @@ def _served(
     publishes: bool = False,
     limit: int | None = None,
 ) -> Function:
-    """A function as functions-framework wants it: a request of Flask's in, what Flask takes as a response out."""
-    is_served = os.environ.get("FUNCTION_TARGET") == target  # and not only imported: wrong settings end it here
+    """A function as functions-framework calls it: with a request of Flask, for a response as Flask takes it."""
+    is_served = os.environ.get("FUNCTION_TARGET") == target  # else it is only imported; wrong settings end the process
     lazy = LazyRuntime(read(os.environ, needs=needs) if is_served else None)
 
     def serve(flask_request: Any) -> Response:
@@ -141,7 +141,7 @@ def _served(
 
 
 def _answer_to(error: Exception) -> Answer:
-    """What a caller is told when an invocation did not come to an answer of its own."""
+    """The answer where an invocation raised."""
     match error:
         case HttpRefusal():
             return error.answer
@@ -158,9 +158,9 @@ def _answer_to(error: Exception) -> Answer:
 
 
 def _expect_event(runtime: Runtime, request: Request) -> None:
-    """Raises HttpRefusal for what is not from the cluster's inside, or is no event at /events; and KeysUnavailable."""
+    """Raises HttpRefusal unless it is an event at /events from inside the cluster; and KeysUnavailable."""
     if request.path != EVENTS or not _is_believed(runtime, request):
-        # Not 401, which no source tries again: where a source's token is not yet as it should be, nothing gets lost.
+        # Not 401, which no source retries: an event is not lost while the token of its source is not yet valid.
         raise HttpRefusal(problem(404, "Not found", "There is nothing at this path."))
     if request.method != "POST":
         raise HttpRefusal(problem(405, "Method not allowed", "Events are POSTed.", headers={"Allow": "POST"}))
@@ -186,7 +186,7 @@ def _is_believed(runtime: Runtime, request: Request) -> bool:
 
 def _response(answer: Answer) -> Response:
     headers = dict(answer.headers)
-    if answer.status != 304:  # it says nothing of a content that it does not carry (RFC 9110, 15.4.5)
+    if answer.status != 304:  # which describes no content that it does not carry (RFC 9110, 15.4.5)
         headers["Content-Type"] = answer.content_type
     if answer.reason:
         headers["kne-reason"] = answer.reason

@@ -1,7 +1,7 @@
 """The token that Knative's sources send with their events where the cluster has authentication-oidc switched on."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from uuid import uuid4
 
 import pytest

@@ -279,7 +279,9 @@ def test_the_database_is_tried_again_while_the_loop_is_active(
     assert len(due(pack)) == 1
 
 
-def test_at_the_end_of_its_request_the_loop_hands_over(pack: Pack, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_the_end_of_its_request_the_loop_hands_over(
+    pack: Pack, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(dispatcher, "LONGEST_REQUEST", 0.3)
     pack.create(due_at=at(seconds=50))
     before = len(pack.sql("SELECT id FROM outbox WHERE key = 'reminder.armed'"))
