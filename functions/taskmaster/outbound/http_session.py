@@ -1,7 +1,7 @@
-"""HTTP requests to somebody else, each under a deadline: no redirect is followed, and no head of an answer is endless.
+"""HTTP requests to other servers, each under a deadline. No redirect is followed, and the head of an answer is bounded.
 
-requests and urllib3 do the work; what they leave open is closed here. A time-out of theirs starts anew with every byte.
-Of a redirect that is not followed requests reads the whole body, decompressed. http.client reads 100 Continue for ever.
+requests and urllib3 do the work; this module adds what they lack. Their time-outs start again with every byte. Of a
+redirect that is not followed requests reads the whole body, decompressed. http.client reads 100 Continue without end.
 """
 
 import socket
@@ -22,7 +22,7 @@ _loading = threading.Lock()
 
 
 def load() -> None:
-    """Import requests, one thread at a time: its modules import each other, and a second one would find half of one."""
+    """Import requests, one thread at a time: its modules import each other, and another thread may find half of one."""
     with _loading:
         import requests.adapters  # noqa: F401
 

@@ -28,8 +28,8 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 READ_SECONDS = 7.0
-TOTAL_SECONDS = 12.0  # from resolving the name to the head of the answer, however slowly it trickles in
-MOST_WAIT = 3600.0  # seconds that a Retry-After is believed
+TOTAL_SECONDS = 12.0  # from resolving the name to the head of the answer
+MOST_WAIT = 3600.0  # seconds of a Retry-After, at most
 LEAST_WAIT = 1.0
 
 _RETRYABLE = (408, 425, 429)
@@ -89,7 +89,7 @@ def post(
     try:
         address = webhook_address(url)
         headers, body = signed(secret, message_id, int(time.time()), payload)  # real time: a receiver checks it
-    except ValueError as error:  # stored by the rules of another day
+    except ValueError as error:  # stored by an older version
         return failed(f"set this channel anew: its address or secret {error}")
     try:
         with (
@@ -110,7 +110,7 @@ def post(
         return later("no TLS connection that holds", seconds=None)
     except requests.RequestException as error:
         return later(type(error).__name__, seconds=None)
-    except ValueError as error:  # a host that is none, told by whichever library saw it first
+    except ValueError as error:  # no valid host; which library says so depends on its form
         return failed(f"not an address: {type(error).__name__}")
 
 
@@ -119,7 +119,7 @@ def _session(deadline: Deadline, allowed: Sequence[Network]) -> "requests.Sessio
         return deadline.connect(host, port, check=lambda address: _check(address, plain=not tls, allowed=allowed))
 
     session = http_session.session(deadline, connect=connect, ssl_context=http_session.trusting(_authorities))
-    session.trust_env = False  # no proxy and no .netrc speaks for a user's webhook
+    session.trust_env = False  # no proxy and no .netrc for a user's webhook
     return session
 
 
