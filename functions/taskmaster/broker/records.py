@@ -51,7 +51,7 @@ class RecordPosition:
 
 
 def record_at(settings: Settings, position: RecordPosition) -> Any:
-    """The record at a position. Raises NoSuchRecord, kafka's errors, and TimeoutError for a broker that stays silent."""
+    """The record at a position. Raises NoSuchRecord, kafka's errors, and TimeoutError where the broker is silent."""
     from kafka import TopicPartition
 
     with _consumer(settings) as consumer:

@@ -4,8 +4,8 @@ A process fetches when it first needs a key, when its keys are five minutes old,
 but at most every ten seconds, so that tokens with invented key ids cause no fetches. While the issuer is unavailable,
 the process goes on with the keys that it fetched last.
 
-One fetch is under way at a time, in a thread of its own. A request that needs its keys waits for a limited time, counted
-from the start of the fetch and not of the request, so that an issuer that answers byte by byte blocks no threads.
+One fetch is under way at a time, in a thread of its own. A request that needs its keys waits for a limited time,
+counted from the start of the fetch and not of the request, so that an issuer that answers byte by byte blocks no thread.
 """
 
 import logging

@@ -45,7 +45,7 @@ def send(
             if options and not server.has_extn("smtputf8"):
                 return failed("the mail server takes only addresses in ASCII (no SMTPUTF8)")
             server.sendmail(_mailbox(sender), [address], message(address, subject, text, message_id, sender), options)
-            server.putcmd("quit")  # no wait for its answer: the mail is accepted, and a time-out would cause a second one
+            server.putcmd("quit")  # its answer is not read: the mail is accepted, and a time-out would repeat it
         finally:
             server.close()
     except smtplib.SMTPRecipientsRefused as error:
