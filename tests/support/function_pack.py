@@ -206,11 +206,16 @@ class Pack:
         """The function under functions-framework, as `functions-framework --source X.py --target X` serves it."""
         target = function.replace("-", "_")
         if function not in self._clients:
-            app = functions_framework.create_app(target, str(FUNCTIONS / f"{target}.py"))  # type: ignore[no-untyped-call]
-            self._clients[function] = app.test_client()
-            self._modules[function] = sys.modules[target]
+            self.serve(function, FUNCTIONS / f"{target}.py")
         getattr(self._modules[function], target).runtime.use(self.runtime)
         return self._clients[function]
+
+    def serve(self, function: str, source: Path) -> None:
+        """Serve a function from this file."""
+        target = function.replace("-", "_")
+        app = functions_framework.create_app(target, str(source))  # type: ignore[no-untyped-call]
+        self._clients[function] = app.test_client()
+        self._modules[function] = sys.modules[target]
 
     def module(self, function: str) -> ModuleType:
         """The module of a function, as functions-framework has imported it."""

@@ -5,7 +5,7 @@ but at most every ten seconds, so that tokens with invented key ids cause no fet
 the process goes on with the keys that it fetched last.
 
 One fetch is under way at a time, in a thread of its own. A request that needs its keys waits for a limited time,
-counted from the start of the fetch and not of the request, so that an issuer that answers byte by byte blocks no thread.
+counted from the start of the fetch and not of the request: an issuer that answers byte by byte blocks no thread.
 """
 
 import logging
