@@ -1,4 +1,4 @@
-"""complete-task: a task is completed; if it recurs, its event has the next occurrence created."""
+"""complete-task: a task is done; if it recurs, the event brings its next occurrence."""
 
 from taskmaster.domain.task import Task, TaskCommand
 from taskmaster.handling.unit_of_work import Work

@@ -1,4 +1,4 @@
-"""create-task: a task is created; with a recurrence pattern also its series."""
+"""create-task: a task begins; one with a recurrence pattern begins a series."""
 
 from pydantic import Field
 

@@ -1,6 +1,6 @@
-"""delete-task: a task is deleted; with the open occurrence of a series the series ends.
+"""delete-task: a task goes, and with the open occurrence of a series the series ends.
 
-With scope "this" only the occurrence is deleted: the series moves on to its next date.
+With scope "this" only the occurrence goes: the series moves on to its next date.
 """
 
 from pydantic import Field
