@@ -1,15 +1,13 @@
-"""dispatch-due-reminders: at its moment every armed reminder becomes reminder.due; until then this function sleeps.
+"""dispatch-due-reminders: at its moment every armed reminder becomes reminder.due; until then there is no process.
 
-Woken by the alarm it set, and by reminder.armed: where a reminder comes before that, or relay-outbox found one missed.
+It is called by the wake-up that it scheduled, by reminder.armed where a reminder comes before that wake-up, and by
+relay-outbox where a reminder is overdue.
 """
 
-from taskmaster.reminding.dispatcher import Dispatcher
 from taskmaster.runtime import Runtime
 from taskmaster.web.door import woken_by
 
-_dispatcher = Dispatcher()  # of this process; whoever comes while somebody is on duty makes him look again
-
 
 @woken_by("reminder.armed")
-def dispatch_due_reminders(here: Runtime) -> None:
-    _dispatcher.serve(here)
+def dispatch_due_reminders(runtime: Runtime) -> None:
+    runtime.dispatcher.run_until_idle()

@@ -1,7 +1,7 @@
-"""park-dead-letter: an event that its function refused, or never managed, is kept with why it failed.
+"""park-dead-letter: an event that its function refused, or could not handle, is kept with the reason.
 
-The dead letter sink of every KafkaSource. It needs no database, and answers once the broker has the letter. One that
-the broker finds too large with its reason on top is kept without its data, which is still on the topic it came from.
+The dead letter sink of every KafkaSource. It needs no database, and answers once the broker has the dead letter. One
+that is too large for the broker, with its reason, is kept without its data, which is still on the topic it came from.
 """
 
 from taskmaster.broker.producer import TooLarge
@@ -12,9 +12,9 @@ from taskmaster.web.door import dead_letter_sink
 
 
 @dead_letter_sink
-def park_dead_letter(letter: Outgoing, here: Runtime) -> None:
-    topic = here.settings.topic(DEAD_LETTERS)
+def park_dead_letter(dead_letter: Outgoing, runtime: Runtime) -> None:
+    topic = runtime.settings.topic(DEAD_LETTERS)
     try:
-        here.broker.deliver(letter, to=topic)
+        runtime.broker.produce(dead_letter, to=topic)
     except TooLarge:
-        here.broker.deliver(without_data(letter), to=topic)
+        runtime.broker.produce(without_data(dead_letter), to=topic)

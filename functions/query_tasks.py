@@ -14,8 +14,9 @@ class GetTask(Command):
 @handles(http=["GET /", "GET /tasks"])
 def list_tasks(command: ListTasks, work: Work) -> Page:
     """A page of the user's tasks, filtered and in an order."""
-    mark = position_of(command)
-    found = work.tasks(command.filters(now=work.now), sort=command.sort, beyond=mark, limit=command.limit + 1)
+    position = position_of(command)
+    filters = command.filters(now=work.now)
+    found = work.list_tasks(filters, sort=command.sort, beyond=position, limit=command.limit + 1)
     return page(command, found)
 
 

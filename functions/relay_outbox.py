@@ -1,20 +1,18 @@
-"""relay-outbox: what others left undone. Woken by the hour, the one call and the one session of an hour without work.
+"""relay-outbox: every hour it finishes what other functions left. An hour without work is one call and one session.
 
-A reminder that nobody fired wakes the dispatcher, what no function published is published, what is past its time is
-purged.
+It has an overdue reminder dispatched, publishes events that no function published, and purges expired rows.
 """
 
 from taskmaster.broker.outbox import publish
 from taskmaster.database.retention import purge
-from taskmaster.reminding.due import request_overdue_dispatch
 from taskmaster.runtime import Runtime
 from taskmaster.web.door import tick
 
-_PUBLISHING = 30.0  # seconds: others publish too, and however much one user writes, the purge has its turn
+_PUBLISHING = 30.0  # seconds, so that the purge has its turn however much one user writes; others publish too
 
 
 @tick
-def relay_outbox(here: Runtime) -> None:
-    request_overdue_dispatch(here)
-    publish(here.database, here.broker, seconds=_PUBLISHING)
-    purge(here.database)
+def relay_outbox(runtime: Runtime) -> None:
+    runtime.due_reminders.request_overdue_dispatch()
+    publish(runtime.database, runtime.broker, seconds=_PUBLISHING)
+    purge(runtime.database)

@@ -15,7 +15,7 @@ def reopen_task(command: ReopenTask, work: Work) -> Task:
     task = work.task(command.task_id, expecting=command.expected_version)
     if not task.completed:
         return task
-    successor = work.latest_after(task)
+    successor = work.latest_occurrence_after(task)
     # One that lies further ahead follows an occurrence that was completed: withdrawn, it would leave the series there.
     if successor and (successor.is_touched or not successor.follows_directly(task)):
         since = "completed since. Reopen" if successor.completed else "changed since, and is open. Go on with"

@@ -1,7 +1,7 @@
 """schedule-next-recurrence: a completed occurrence of a series is followed by the next one, a skipped one moves on.
 
-The event of a completion only triggers; what holds is the task and its series. So it may come late, twice or in any
-order, and one completion makes one successor.
+The event of a completion only triggers; the task and its series decide. So it may come late, twice or in any order, and
+one completion makes one successor.
 """
 
 from taskmaster.domain.task import Fact, Refused, Task, TaskCommand, TaskId
@@ -24,9 +24,8 @@ def follow_completion(fact: TaskCompleted, work: Work) -> None:
     """A completion is followed by the next occurrence of its series."""
     task = work.find_task(fact.task_id)
     if task and not task.completed and fact.version is None:
-        work.save_task(
-            task.complete(at=work.now), event="task.completed"
-        )  # taken at its word; our own event comes back here
+        # Another program completes the task so. The event that follows comes back here, and makes the successor.
+        work.save_task(task.complete(at=work.now), event="task.completed")
         return
     if task is None or task.completed_at is None:
         return  # deleted or reopened since: this completion does not stand

@@ -1,6 +1,6 @@
-"""send-reminder: a reminder that is due is looked at again, and goes out by the channels of its user.
+"""send-reminder: a reminder that is due is checked again and delivered by the channels of its user.
 
-Quiet hours and a snooze hold it back. What a channel does not take now is due again later, under the same id.
+Quiet hours and a snooze hold it back. Where a channel does not accept it now, it is due again later, under the same id.
 """
 
 from datetime import timedelta
@@ -14,14 +14,17 @@ from taskmaster.domain.task import Fact, TaskId
 from taskmaster.handling.operation import SideEffect
 from taskmaster.handling.unit_of_work import Work
 from taskmaster.reminding import delivery
-from taskmaster.reminding.delivery import Delivered, deliver, seconds_held
+from taskmaster.reminding.delivery import CallLimits, Delivered, deliver
 from taskmaster.settings import Settings
 from taskmaster.web.door import function, handles
 
 ReminderId = Annotated[str, Field(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 
 
-class ReminderDue(Fact):
+_limits = CallLimits()  # of this process, for all its requests
+
+
+class ReminderToSend(Fact):
     task_id: TaskId
     reminder_id: ReminderId
     late: bool = False
@@ -32,7 +35,7 @@ class ReminderSoon(Fact):
 
 
 @handles("reminder.due")
-def send(fact: ReminderDue, work: Work) -> SideEffect | None:
+def send(fact: ReminderToSend, work: Work) -> SideEffect | None:
     found = work.reminder_in_delivery(fact.task_id, fact.reminder_id)
     if found is None:
         return None
@@ -49,18 +52,18 @@ def send(fact: ReminderDue, work: Work) -> SideEffect | None:
         work.save_reminder(reminder.held_back(until=soonest), task)
         return None
     due = {name: channel for name, channel in channels.items() if again[name] <= work.now}
-    if held := seconds_held(due, user_id=work.user_id, age=work.now - reminder.moment):
+    if held := _limits.seconds_held(due, user_id=work.user_id, age=work.now - reminder.moment):
         work.save_reminder(reminder.held_back(until=work.now + timedelta(seconds=held)), task)
         return None
     user_id = work.user_id
 
     def run(settings: Settings) -> Delivered:
-        return deliver(task, reminder, due, user_id=user_id, late=fact.late, settings=settings)
+        return deliver(task, reminder, due, user_id=user_id, late=fact.late, limits=_limits, settings=settings)
 
     def conclude(sent: Delivered, work: Work) -> None:
         found = work.reminder_in_delivery(fact.task_id, fact.reminder_id)
         if found is None:
-            return  # gone while it went out
+            return  # completed, moved or snoozed during the delivery
         task, reminder = found
         reminder, event = after_delivery(reminder, sent.outcomes, now=work.now, channels=_by_name(work))
         work.save_reminder(reminder, task)
@@ -76,9 +79,9 @@ def _by_name(work: Work) -> dict[str, Webhook | Mail]:
 
 
 @handles("reminder.soon")
-def get_ready(fact: ReminderSoon, work: Work) -> None:
-    """Be awake, with everything imported and connected, when the reminder comes."""
-    delivery.get_ready()
+def warm_up(fact: ReminderSoon, work: Work) -> None:
+    """Import and connect before the reminder comes."""
+    delivery.warm_up()
 
 
-send_reminder = function("send_reminder", send, get_ready)
+send_reminder = function("send_reminder", send, warm_up)

@@ -1,6 +1,6 @@
-"""set-preferences: what a user prefers changes as a whole.
+"""set-preferences: the preferences of a user are replaced as a whole.
 
-Reminders at the hour of the day move along, those of a few tasks in a transaction.
+Reminders at the hour of the day move with it, those of a few tasks in one transaction.
 """
 
 from typing import Annotated
@@ -26,10 +26,10 @@ def show_preferences(command: GetPreferences, work: Work) -> ShownPreferences:
 @handles("preferences.set", http=["PUT /", "PUT /preferences"])
 def change_preferences(command: SetPreferences, work: Work) -> ShownPreferences:
     """What the user prefers, as a whole: what is left out takes its default."""
-    kept = work.change_preferences()
-    work.compare(kept.shown())
-    preferences = command.applied_to(kept)
-    if preferences != kept:
+    stored = work.lock_preferences()
+    work.check_preconditions(stored.shown())
+    preferences = command.applied_to(stored)
+    if preferences != stored:
         work.save_preferences(preferences)
     return preferences.shown()
 
@@ -40,8 +40,8 @@ class RemindersMove(Fact):
 
 @handles("reminders.move")
 def move_reminders(fact: RemindersMove, work: Work) -> None:
-    """The reminders of some more tasks follow a new hour of the day."""
-    work.move_some(fact.ticket)
+    """The reminders of a few more tasks move to a new hour of the day."""
+    work.move_reminders(fact.ticket)
 
 
 set_preferences = function("set_preferences", show_preferences, change_preferences, move_reminders)

@@ -1,4 +1,4 @@
-"""snooze-reminder: a task keeps silent until a later moment, and reminds then; or what rings stops ringing."""
+"""snooze-reminder: a task is not reminded of until a later moment; or its reminders in delivery are dismissed."""
 
 from datetime import timedelta
 from zoneinfo import ZoneInfo

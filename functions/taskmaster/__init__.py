@@ -1,4 +1,4 @@
-"""What the operations share: rules, events, the door, the unit of work and its adapters."""
+"""What the operations share: rules, events, the doors, the unit of work, PostgreSQL, Kafka and reminders."""
 
 import zoneinfo
 from importlib.util import find_spec

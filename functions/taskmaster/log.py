@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on standard error, with what ties an invocation together and nothing personal."""
+"""Logs: one JSON object a line on standard error, with the ids of the invocation and no personal data."""
 
 import logging
 import sys
@@ -37,7 +37,7 @@ def configure(level: str) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("waitress", "psycopg.pool", "yoyo"):
         logging.getLogger(noisy).setLevel("WARNING" if level != "DEBUG" else "DEBUG")
-    # What is wrong at the broker is raised and said once a try; its client says it many times a second.
+    # Errors of the broker are raised, and logged once a try; its client logs them many times a second.
     logging.getLogger("kafka").setLevel("CRITICAL" if level != "DEBUG" else "INFO")  # its debug lines quote records
-    logging.getLogger("waitress.queue").setLevel("ERROR")  # a call that waits for a thread is no news
+    logging.getLogger("waitress.queue").setLevel("ERROR")  # it logs every call that waits for a thread
     logging.getLogger("urllib3").setLevel("WARNING")  # its debug lines quote addresses of webhooks

@@ -1,36 +1,100 @@
-"""What one process of a function holds: its settings, the database's connections, the broker and the publisher.
+"""The composition root: what one process of a function holds, made once from its settings and passed on from here.
 
-Made at the first request. Nothing of it exists while a module is imported: the server may fork after that.
+Nothing of it exists while a module is imported, because a server may fork after that.
 """
 
 import atexit
+import os
 from collections.abc import Callable
-from threading import Lock
+from threading import Lock, RLock
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from taskmaster import log, settings
+from taskmaster import log
 from taskmaster.broker.outbox import publish
 from taskmaster.broker.producer import Broker, BrokerUnavailable
 from taskmaster.broker.publisher import ForkedPublisher, Publisher, ThreadPublisher
 from taskmaster.database.session import Busy, Unavailable
 from taskmaster.database.store import Database
+from taskmaster.identity import oidc
+from taskmaster.settings import Settings, read
+
+if TYPE_CHECKING:
+    from taskmaster.reminding.dispatcher import Dispatcher
+    from taskmaster.reminding.due import DueReminders
 
 DRAIN_SECONDS = 20.0
 
+_Part = TypeVar("_Part")
+
+
+class _once(Generic[_Part]):  # noqa: N801, used as a decorator
+    """A part of the runtime that is made when it is first used. All threads get the same one."""
+
+    def __init__(self, make: Callable[[Any], _Part]) -> None:
+        self._make = make
+        self._name = make.__name__
+
+    def __get__(self, runtime: Any, _: type) -> _Part:
+        parts: dict[str, Any] = vars(runtime)  # where Python finds the part from the second time on
+        with runtime.making:
+            if self._name not in parts:
+                parts[self._name] = self._make(runtime)
+            part: _Part = parts[self._name]
+            return part
+
 
 class Runtime:
-    """One process's connections. None is opened before it is used."""
+    """The connections and services of one process. None connects before it is used.
 
-    def __init__(self, configured: settings.Settings, publisher: Publisher | None = None) -> None:
-        self.settings = configured
-        self.database = Database(
-            user_url=configured.database_url.get_secret_value(),
-            system_url=configured.system_database_url.get_secret_value(),
-            pool_size=configured.database_pool_size,
-            timeout=configured.database_timeout,
+    `database`, `broker` and `publisher` take the place of those that the settings describe.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        database: Database | None = None,
+        broker: Broker | None = None,
+        publisher: Publisher | None = None,
+    ) -> None:
+        self.settings = settings
+        self.database = database or Database(
+            user_url=settings.database_url.get_secret_value(),
+            system_url=settings.system_database_url.get_secret_value(),
+            pool_size=settings.database_pool_size,
+            timeout=settings.database_timeout,
         )
-        self.broker = Broker(configured)
+        self.broker = broker or Broker(settings)
         self.publisher = publisher or self.publishing_thread()
-        self._fresh = True
+        self.making = RLock()  # a part may need another one
+        self._is_first_request = True
+
+    @_once
+    def user_tokens(self) -> oidc.Verifier | None:
+        """Verifies the tokens of people; None where nobody can sign in."""
+        return oidc.verifier_of_users(self.settings)
+
+    @_once
+    def event_tokens(self) -> oidc.Verifier | None:
+        """Verifies the tokens that Knative's sources send; None where they send none."""
+        return oidc.verifier_of_events(self.settings)
+
+    @_once
+    def due_reminders(self) -> "DueReminders":
+        """Turns due reminders into events."""
+        from taskmaster.reminding.due import DueReminders
+
+        return DueReminders(self.settings, self.database, self.publisher)
+
+    @_once
+    def dispatcher(self) -> "Dispatcher":
+        """The dispatch loop of this process."""
+        from taskmaster.reminding.dispatcher import Dispatcher
+        from taskmaster.reminding.wakeup import Wakeup
+
+        return Dispatcher(
+            self.due_reminders, Wakeup(self.settings), clock_may_move=bool(self.settings.clock_offset_file)
+        )
 
     def publishing_thread(self) -> Publisher:
         """The publish loop in a thread of this process."""
@@ -38,59 +102,74 @@ class Runtime:
             lambda: publish(self.database, self.broker), later=(BrokerUnavailable, Unavailable, Busy)
         )
 
-    def has_something_to_publish(self, may_have_written: bool) -> bool:
-        """Whether to wake the publisher: after a write, and once after the start for what others left behind."""
-        fresh, self._fresh = self._fresh, False
-        return fresh or may_have_written
+    def publish_after_request(self, *, may_have_written: bool) -> None:
+        """Wake the publisher after a request that may have left events, and after the first one.
+
+        Events of an earlier process may be left in the outbox; the first request of the next process publishes them.
+        """
+        is_first, self._is_first_request = self._is_first_request, False
+        if is_first or may_have_written:
+            self.publisher.wake()
+
+    def stop(self) -> None:
+        """End the requests that wait for a moment, since the process is told to stop."""
+        if "dispatcher" in vars(self):
+            self.dispatcher.stop()
 
     def close(self) -> None:
-        """Publish what is waiting, then let go of everything. For a process that was told to stop."""
+        """Publish what is waiting, then close every connection."""
         self.publisher.drain(DRAIN_SECONDS)
         self.broker.close()
         self.database.close()
 
 
-_making = Lock()
-_made: Runtime | None = None
-_forked: Publisher | None = None
+class LazyRuntime:
+    """The one object of a function module that holds the runtime of the process, made at its first request.
 
+    functions-framework imports a module, may fork its workers then, and calls the function that it found, with a
+    request and nothing else. So the runtime can be made neither at import nor by a caller: the function makes it, and
+    passes it on as an argument. Several threads may call at once.
+    """
 
-def current() -> Runtime:
-    """This process's runtime."""
-    global _made
-    with _making:
-        if _made is None:
-            configured = settings.current()
-            log.configure(configured.log_level)
-            _made = Runtime(configured, _forked)
-            atexit.register(close)
-        return _made
+    def __init__(self, settings: Settings | None = None) -> None:
+        """`settings` are those of the process where it serves this function; else they are read when needed."""
+        self._settings = settings
+        self._making = Lock()
+        self._runtime: Runtime | None = None
+        self._publisher: Publisher | None = None
 
+    @property
+    def settings(self) -> Settings:
+        """The settings of this process, read once. Raises WrongSetting."""
+        if self._settings is None:
+            self._settings = read(os.environ)
+        return self._settings
 
-_leaving: set[Callable[[], None]] = set()
+    def get(self) -> Runtime:
+        """The runtime of this process."""
+        with self._making:
+            if self._runtime is None:
+                log.configure(self.settings.log_level)
+                self._runtime = Runtime(self.settings, publisher=self._publisher)
+                atexit.register(self.close)
+            return self._runtime
 
+    def use(self, runtime: Runtime) -> None:
+        """Serve with a runtime that somebody else made and closes."""
+        self._runtime = runtime
 
-def on_leaving(callback: Callable[[], None]) -> None:
-    """Have something called when the process was told to stop, while its requests still run."""
-    _leaving.add(callback)
+    def fork_publisher(self) -> None:
+        """Publish in a process of its own. To be called while this process has neither threads nor connections."""
+        self._publisher = ForkedPublisher(lambda: self.get().publisher, instead=lambda: self.get().publishing_thread())
 
+    def stop(self) -> None:
+        """End the requests that wait, if there is a runtime."""
+        if self._runtime is not None:
+            self._runtime.stop()
 
-def leave() -> None:
-    """Tell those who wait in a request that the process is to end."""
-    for callback in list(_leaving):
-        callback()
-
-
-def close() -> None:
-    """Let go of this process's runtime, if there is one."""
-    global _made
-    with _making:
-        made, _made = _made, None
-    if made is not None:
-        made.close()
-
-
-def fork_publisher() -> None:
-    """Publish in a process of its own. To be called while this process has neither threads nor connections."""
-    global _forked
-    _forked = ForkedPublisher(lambda: current().publisher, instead=lambda: current().publishing_thread())
+    def close(self) -> None:
+        """Close the runtime, if there is one."""
+        with self._making:
+            runtime, self._runtime = self._runtime, None
+        if runtime is not None:
+            runtime.close()

@@ -1,14 +1,14 @@
-"""Serve a function fast: the very callable that functions-framework serves, on waitress, without importing Flask.
+"""The server of a pod: the callable that functions-framework would serve, on waitress, without importing Flask.
 
 ``python -m taskmaster.serve`` reads FUNCTION_TARGET, FUNCTION_SOURCE and PORT as functions-framework does, and plain
 ``functions-framework --source create_task.py --target create_task`` serves the same function. Three quarters of a
-functions-framework start are Flask's imports, which a function of this pack has no use for; docs/architecture.md has
-the figures. On SIGTERM what has begun is answered and what was committed is published.
+functions-framework start are Flask's imports, which a function of this pack does not use; docs/architecture.md has the
+figures. On SIGTERM the server answers the requests that have begun and publishes the committed events.
 """
 
 import gc
 
-gc.disable()  # nothing that an import makes is garbage
+gc.disable()  # imports make no garbage, and collecting takes time
 
 import importlib.util  # noqa: E402
 import os  # noqa: E402
@@ -32,9 +32,7 @@ def main() -> None:
     port, threads = _number("PORT", 8080, most=65_535), _number("THREADS", THREADS, most=1_000)
     function = _load(os.environ.get("FUNCTION_TARGET", ""))
     limits = _limits(function)
-
-    from taskmaster import runtime
-
+    runtime = function.runtime
     runtime.fork_publisher()  # before there is any thread
 
     from bounded_waitress import create
@@ -47,42 +45,41 @@ def main() -> None:
             host=host,
             port=port,
             threads=threads,
-            clear_untrusted_proxy_headers=False,  # nobody here believes them
+            clear_untrusted_proxy_headers=False,  # no function believes them
         )
     except (OSError, ValueError) as error:
         sys.exit(f"taskmaster cannot start: HOST {host}, PORT {port}: {error}")
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
-    gc.freeze()  # what was imported is never collected, nor looked at
+    gc.freeze()  # the collector never looks at imported modules
     gc.enable()
     try:
         server.run()
     finally:
-        runtime.leave()
+        runtime.stop()
         server.task_dispatcher.shutdown(cancel_pending=False, timeout=DRAIN_SECONDS)
         server.close()
         runtime.close()
 
 
 def _number(name: str, default: int, *, most: int) -> int:
-    """A number of the environment. Ends the process with a sentence for what is none."""
+    """A number of the environment. Ends the process with one sentence where it is not one."""
     text = os.environ.get(name) or str(default)
     if text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most:
         return int(text)
     sys.exit(f"taskmaster cannot start:\n  {name} is wrong: it must be a number from 1 to {most}")
 
 
-def _limits(function: Callable[[Any], Any]) -> "Limits":
-    """What a request to this function may be: never more than the function itself reads."""
+def _limits(function: Any) -> "Limits":
+    """The limits of a request to this function: the server accepts no more than the function reads."""
     from bounded_waitress import Limits
 
-    letter = getattr(function, "largest_body", None)
-    if letter:  # what was too large for its function, and what tells why, must not be too large to be kept
-        return Limits(body=letter, header_bytes=131_072, header_fields=400)
-    return Limits(body=_number("MAX_BODY_BYTES", 262_144, most=10_485_760))
+    if function.largest_body:  # a dead letter: the event that was too large, with the reason in further headers
+        return Limits(body=function.largest_body, header_bytes=131_072, header_fields=400)
+    return Limits(body=function.runtime.settings.max_body_bytes)
 
 
-def _load(target: str) -> Callable[[Any], Any]:
+def _load(target: str) -> Any:
     """The function of that name in the file that FUNCTION_SOURCE names, or in TARGET.py."""
     source = os.path.realpath(os.environ.get("FUNCTION_SOURCE", f"{target}.py"))
     if not target or not os.path.exists(source):
@@ -97,6 +94,8 @@ def _load(target: str) -> Callable[[Any], Any]:
     function = getattr(module, target, None)
     if not isinstance(function, FunctionType):
         sys.exit(f"taskmaster cannot start: {source} has no function {target}.")
+    if not hasattr(function, "runtime"):
+        sys.exit(f"taskmaster cannot start: {target} in {source} is not made by a decorator of taskmaster.web.door.")
     return function
 
 

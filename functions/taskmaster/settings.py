@@ -1,12 +1,13 @@
-"""The environment, read once: every setting a function has, typed, with its default and what it means.
+"""The settings: every environment variable that configures the pack, typed, with its default and what it means.
 
-Secrets are SecretStr, so that no log and no traceback shows one. A wrong value is refused at start by its name.
+A process reads them once, at its start or at its first request, and refuses a wrong value by its name. Secrets are
+SecretStr, so that no log and no traceback shows one. Not here are variables of others: what starts a server
+(FUNCTION_TARGET, HOST, PORT, THREADS: serve.py), proxies and authorities (outbound/http_get.py), and, because business
+time is below the settings, CLOCK_OFFSET_FILE a second time (clock.py).
 """
 
-import os
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -245,9 +246,3 @@ def _issuer_faults(settings: Settings) -> Iterator[str]:
             yield f"{name}_ISSUER is wrong: it must be an https address, unless {name}_JWKS_URL or {name}_JWKS is set"
     if settings.event_oidc_required and not settings.event_oidc_issuer:
         yield "EVENT_OIDC_ISSUER is not set, but EVENT_OIDC_REQUIRED is"
-
-
-@cache
-def current() -> Settings:
-    """The settings of this process."""
-    return read(os.environ)

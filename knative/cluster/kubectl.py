@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 Json = dict[str, Any]
@@ -127,8 +126,3 @@ def _objects(descriptor: int) -> Iterable[Json]:
                 break
             pending = pending[end:]
             yield found
-
-
-def configured_for(kubeconfig: Path) -> dict[str, str]:
-    """The environment of a kubectl that uses this file."""
-    return {**os.environ, "KUBECONFIG": str(kubeconfig)}

@@ -162,7 +162,7 @@ class Made:
         self._remove()
 
     def _remove(self) -> None:
-        # A request on duty may take its whole time-out, and the pod with it.
+        # A request that runs the dispatch loop may take its whole time-out, and the pod with it.
         self._kubectl.run(
             "delete", "namespace", self._kubectl.namespace, "--ignore-not-found", "--timeout=360s", timeout=400
         )

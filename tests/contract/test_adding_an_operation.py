@@ -3,7 +3,6 @@
 from pathlib import Path
 from uuid import uuid4
 
-import functions_framework
 import pytest
 
 from tests.contract.test_two_servers import serving
@@ -39,8 +38,7 @@ def archive(tmp_path: Path, pack: Pack) -> None:
     """The new function, served from a folder of its own as FUNCTION_SOURCE names it."""
     source = tmp_path / "archive_task.py"
     source.write_text(copied())
-    client = functions_framework.create_app("archive_task", str(source)).test_client()  # type: ignore[no-untyped-call]
-    pack._clients["archive-task"] = client
+    pack.serve("archive-task", source)
 
 
 @pytest.mark.usefixtures("archive")

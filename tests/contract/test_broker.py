@@ -79,7 +79,7 @@ def test_a_topic_is_there_for_everybody_once_it_was_made(kafka: Kafka, topic: st
 def test_key_headers_and_value_come_back_byte_by_byte(kafka: Kafka, broker: Broker, topic: str) -> None:
     headers = {"ce_specversion": "1.0", "ce_id": "é ☃", "content-type": "application/json"}
     value = bytes(range(256))
-    broker.deliver(Outgoing(key="ключ", topics=(topic,), headers=headers, value=value), to=topic)
+    broker.produce(Outgoing(key="ключ", topics=(topic,), headers=headers, value=value), to=topic)
     [record] = records(kafka, topic, 1)
     assert record.key.decode() == "ключ"
     assert {name: text.decode() for name, text in record.headers} == headers
@@ -93,7 +93,7 @@ def test_key_headers_and_value_come_back_byte_by_byte(kafka: Kafka, broker: Brok
 def test_what_no_kafkasource_could_send_is_put_on_no_topic(broker: Broker, topic: str, value: str) -> None:
     """A row of an older version may hold it: it stays in the outbox, and the log says so."""
     with pytest.raises(Unsendable, match="its header ce_correlationid holds U\\+00"):
-        broker.deliver(Outgoing(key="k", topics=(topic,), headers={"ce_correlationid": value}, value=b""), to=topic)
+        broker.produce(Outgoing(key="k", topics=(topic,), headers={"ce_correlationid": value}, value=b""), to=topic)
 
 
 def test_records_of_one_key_are_on_one_partition_in_the_order_they_were_sent(

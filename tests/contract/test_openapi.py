@@ -158,12 +158,9 @@ def test_the_examples_of_refusals_are_what_is_said(pack: Pack) -> None:
 
 
 def test_the_example_of_an_outage_is_what_is_said(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
-    from taskmaster import runtime, settings
-
     monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
     monkeypatch.setenv("DATABASE_TIMEOUT", "0.2")
-    runtime.close()
-    settings.current.cache_clear()
+    pack.restart()
     answer = called(pack, OPERATIONS["getTask"], task_id=7)
     assert (answer.status_code, answer.json) == (503, problem(503))
     assert int(answer.headers["Retry-After"]) > 0

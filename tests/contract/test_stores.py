@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from pydantic import BaseModel
 
 from taskmaster.database.inbox_rows import InboxKey, InboxRow
 from taskmaster.database.store import Database
@@ -23,6 +24,10 @@ Store = FakeStore | Database
 
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 DIGEST, OTHER = b"a" * 32, b"b" * 32
+
+
+class Empty(BaseModel):
+    """Data without a field."""
 
 
 @pytest.fixture
@@ -581,4 +586,4 @@ def _attempt(store: Store, key: InboxKey, digest: bytes = DIGEST) -> Any:
 
 def _event(user: str) -> Outgoing:
     origin = Origin(function="create-task", user_id=user, correlation_id=str(uuid4()))
-    return outgoing("task.created", b"{}", origin=origin, at=NOW, key="1", topics=("task-events",))
+    return outgoing("task.created", Empty(), origin=origin, at=NOW, key="1", topic=lambda _: "task-events")

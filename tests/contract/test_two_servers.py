@@ -33,11 +33,12 @@ LONGEST_START = 30.0  # seconds
 
 def command(server: str, target: str, source: Path, port: int) -> tuple[list[str | Path], dict[str, str]]:
     """How a server is started, and what it wants in its environment."""
+    ours = {"PYTHONPATH": str(FUNCTIONS)}  # of this checkout, and not of the one that the environment was made for
     if server == "functions-framework":
-        here = Path(sys.executable).parent / "functions-framework"
-        return [here, "--source", source, "--target", target, "--host", "127.0.0.1", "--port", str(port)], {}
-    there = {"FUNCTION_TARGET": target, "FUNCTION_SOURCE": str(source), "HOST": "127.0.0.1", "PORT": str(port)}
-    return [sys.executable, "-m", "taskmaster.serve"], {**there, "PYTHONPATH": str(FUNCTIONS)}
+        program = Path(sys.executable).parent / "functions-framework"
+        return [program, "--source", source, "--target", target, "--host", "127.0.0.1", "--port", str(port)], ours
+    settings = {"FUNCTION_TARGET": target, "FUNCTION_SOURCE": str(source), "HOST": "127.0.0.1", "PORT": str(port)}
+    return [sys.executable, "-m", "taskmaster.serve"], {**settings, **ours}
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from taskmaster import clock, runtime
-from taskmaster.reminding import due as due_reminders
+from taskmaster import clock
 from tests.stateful.model import Series, TodoList
 from tests.support.fake_store import FakeStore, Tables
 from tests.support.function_pack import Event, Json, Pack
@@ -203,7 +202,7 @@ class Operations(RuleBasedStateMachine):
     @rule()
     def dispatch(self) -> None:
         now = self.clock.time
-        while due_reminders.fire(runtime.current(), now=now):
+        while self.pack.runtime.due_reminders.dispatch(now=now):
             pass
         self.model.fired(now)
 

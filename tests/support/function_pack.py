@@ -1,11 +1,15 @@
 """The pack of functions as a test sees it: call one, send it an event, deliver what it left, look at what happened."""
 
 import json
+import os
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from uuid import uuid4
 
@@ -15,7 +19,8 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from taskmaster import runtime, settings
+from taskmaster import settings
+from taskmaster.runtime import Runtime
 from tests.programs.specifications import published
 from tests.support import tokens
 from tests.support.fake_store import FakeStore
@@ -53,14 +58,20 @@ class SilentPublisher:
 
 @dataclass
 class Pack:
-    """Functions of one process on one database, spoken to as one user who has it for himself."""
+    """Functions of one process on one database, spoken to as one user who has it for himself.
+
+    They share one runtime, made from the environment when it is first needed, whose publisher publishes nothing.
+    """
 
     user: str
     owner_url: str
     clock_file: Path
     store: FakeStore | None = None  # instead of PostgreSQL
     _clients: dict[str, FlaskClient] = field(default_factory=dict)
+    _modules: dict[str, ModuleType] = field(default_factory=dict)
     _delivered: set[int] = field(default_factory=set)
+    _runtime: Runtime | None = None
+    _making: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     @contextmanager
@@ -70,9 +81,6 @@ class Pack:
             monkeypatch.setenv(name, value)
         clock_file = Path(environment.get("CLOCK_OFFSET_FILE") or f"/tmp/{uuid4()}")
         monkeypatch.setattr("taskmaster.clock._OFFSET_FILE", str(clock_file))
-        settings.current.cache_clear()
-        runtime.close()
-        monkeypatch.setattr(runtime, "_forked", SilentPublisher())
         served = cls(
             user=user,
             owner_url=environment["MIGRATION_DATABASE_URL"],
@@ -81,8 +89,7 @@ class Pack:
         try:
             yield served
         finally:
-            runtime.close()
-            settings.current.cache_clear()
+            served.restart()
             served._hold_events()
             with psycopg.connect(environment["MIGRATION_DATABASE_URL"], autocommit=True) as connection:
                 connection.execute("DELETE FROM reminder WHERE user_id = %s", (user,))
@@ -100,20 +107,34 @@ class Pack:
         }
         for name, value in nowhere.items():
             monkeypatch.setenv(name, value)
-        settings.current.cache_clear()
-        runtime.close()
-        monkeypatch.setattr(runtime, "_forked", SilentPublisher())
-        monkeypatch.setattr(runtime, "Database", lambda **_: store)
+        served = cls(
+            user="ada",
+            owner_url="",
+            clock_file=Path("/nonexistent"),
+            store=store,
+        )
         try:
-            yield cls(
-                user="ada",
-                owner_url="",
-                clock_file=Path("/nonexistent"),
-                store=store,
-            )
+            yield served
         finally:
+            served.restart()
+
+    # The process ------------------------------------------------------------------------------------------------
+
+    @property
+    def runtime(self) -> Runtime:
+        """What all functions hold, by the environment of when it was first needed."""
+        with self._making:
+            if self._runtime is None:
+                database: Any = self.store  # None: PostgreSQL
+                self._runtime = Runtime(settings.read(os.environ), database=database, publisher=SilentPublisher())
+            return self._runtime
+
+    def restart(self) -> None:
+        """Let go of every connection, and read the environment anew when a function is called again."""
+        with self._making:
+            runtime, self._runtime = self._runtime, None
+        if runtime is not None:
             runtime.close()
-            settings.current.cache_clear()
 
     # Asking -----------------------------------------------------------------------------------------------------
 
@@ -183,11 +204,23 @@ class Pack:
 
     def client(self, function: str) -> FlaskClient:
         """The function under functions-framework, as `functions-framework --source X.py --target X` serves it."""
+        target = function.replace("-", "_")
         if function not in self._clients:
-            target = function.replace("-", "_")
-            app = functions_framework.create_app(target, str(FUNCTIONS / f"{target}.py"))  # type: ignore[no-untyped-call]
-            self._clients[function] = app.test_client()
+            self.serve(function, FUNCTIONS / f"{target}.py")
+        getattr(self._modules[function], target).runtime.use(self.runtime)
         return self._clients[function]
+
+    def serve(self, function: str, source: Path) -> None:
+        """Serve a function from this file."""
+        target = function.replace("-", "_")
+        app = functions_framework.create_app(target, str(source))  # type: ignore[no-untyped-call]
+        self._clients[function] = app.test_client()
+        self._modules[function] = sys.modules[target]
+
+    def module(self, function: str) -> ModuleType:
+        """The module of a function, as functions-framework has imported it."""
+        self.client(function)
+        return self._modules[function]
 
     # The common operations, by HTTP ------------------------------------------------------------------------------
 

@@ -63,12 +63,12 @@ environ = {
     "CONTENT_LENGTH": str(len(body)), "wsgi.input": io.BytesIO(body), "HTTP_HOST": "localhost",
     "HTTP_AUTHORIZATION": "Bearer " + sys.argv[1],
 }
-application = serve._application(serve._load("create_task"))
-from taskmaster import runtime
+function = serve._load("create_task")
+application = serve._application(function)
 class Nobody:
     def wake(self): answered.append(sorted(set(sys.modules) - before))
     def drain(self, timeout): pass
-runtime._forked = Nobody()
+function.runtime._publisher = Nobody()
 answer = b"".join(application(environ, lambda status, headers: answered.append(status)))
 print(json.dumps(answered))
 """

@@ -1,6 +1,6 @@
-"""Who may do what on the broker: the principals of docs/kafka.md with their ACLs, and the commands that give them.
+"""The ACLs of the broker: the principals of docs/kafka.md with what each may do, and the commands that grant it.
 
-No ACL is here that nothing needs. READ, WRITE and DELETE include DESCRIBE, and ALTER_CONFIGS includes DESCRIBE_CONFIGS,
+Every ACL here is needed. READ, WRITE and DELETE include DESCRIBE, and ALTER_CONFIGS includes DESCRIBE_CONFIGS,
 on Apache Kafka and on Redpanda alike.
 """
 

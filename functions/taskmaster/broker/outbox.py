@@ -1,9 +1,9 @@
 """Publishing: every committed event goes to its topics at least once, those of one task in commit order.
 
 Every publisher runs the same loop: claim the oldest row of each key, hold those row locks until the broker
-acknowledges, delete what was acknowledged, commit. Whoever dies half-way leaves its rows to the next. A row that cannot
-be sent holds up its own key, and nobody else's. Users take
-turns: however many rows one has, a round has others' too.
+acknowledges, delete what was acknowledged, commit. Where one dies half-way, the next one publishes its rows. A row that
+cannot be sent blocks its own key alone. Users take turns: each round has rows of several users, however many rows one
+of them has.
 """
 
 import logging
@@ -17,27 +17,27 @@ from taskmaster.database.system_transaction import Claimed
 log = logging.getLogger(__name__)
 
 BATCH = 500
-_DELAYED = 5.0  # seconds that an event has waited for: worth a line in the log, since somebody was away
-_FOLLOWED = 0.1  # seconds in which only keys that were just published go on, until the others have their turn
+_DELAYED = 5.0  # seconds that an event has waited for; above it a line is logged, since a part was unavailable
+_FOLLOWED = 0.1  # seconds in which only the keys that were just published go on, before the others have their turn
 
 
 def publish(database: Database, broker: Broker, *, seconds: float = math.inf) -> int:
-    """Publish until nothing is left to claim, or for so many seconds, and say how many events went out.
+    """Publish until nothing is left to claim, or for so many seconds. How many events were published.
 
-    Raises BrokerUnavailable when the broker did not answer, Unavailable when the database did not. What cannot be sent
-    as it is stays in the outbox, is left out of this run and logged.
+    Raises BrokerUnavailable when the broker did not answer, Unavailable when the database did not. An event that cannot
+    be sent stays in the outbox, is left out of this run and logged.
     """
     if not broker.is_connected:
         with database.as_system() as transaction:
             if transaction.is_outbox_empty():
                 return 0
-        broker.connect()  # while no row is in these hands: it takes a moment, and others are connected already
+        broker.connect()  # before rows are locked: it takes a moment, and other publishers may be connected
     published = 0
     ends_at = time.monotonic() + seconds
     oldest = 0.0
     failed: dict[int, Exception] = {}
-    keys: list[str] = []  # of what has just been published
-    others_at = 0.0  # monotonic seconds, when somebody else is to have a turn
+    keys: list[str] = []  # of the events that were just published
+    others_at = 0.0  # monotonic seconds when the other keys have their turn
     while True:
         with database.as_system() as transaction:
             rows = transaction.claim_successors(keys) if keys and time.monotonic() < others_at else []

@@ -1,6 +1,6 @@
-"""Kafka: the producer's settings for Redpanda Cloud, Confluent, Strimzi and plain brokers, and one acknowledged send.
+"""The Kafka producer: its settings for Redpanda Cloud, Confluent, Strimzi and plain brokers, and acknowledged sends.
 
-kafka is imported when the first event is published, which is after the first answer: it costs more than all else here.
+kafka is imported when the first event is published, which is after the first answer: no other import takes as long.
 """
 
 import threading
@@ -55,7 +55,7 @@ def connection_settings(settings: Settings) -> dict[str, Any]:
 
 
 class Broker:
-    """A producer that is made when first used, and made anew after the broker was away. Threads may share it."""
+    """A producer, made when first used, and again after the broker was unavailable. Threads may share it."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -71,7 +71,7 @@ class Broker:
         """Have a producer that knows a broker. Raises BrokerUnavailable."""
         self._connected()
 
-    def deliver(self, event: Outgoing, *, to: str) -> None:
+    def produce(self, event: Outgoing, *, to: str) -> None:
         """Send one event to a topic and wait for the acknowledgement. Raises BrokerUnavailable or Unsendable."""
         _, failed = self.send([(0, (to, event.key, event.headers, event.value))])
         if failed:
@@ -154,8 +154,8 @@ class Broker:
 
     def _send(self, topic: str, key: str, headers: Mapping[str, str], value: bytes) -> Any:
         for name, text in headers.items():
-            if said := flaw(text):  # on a topic it would hold up everything behind it, for hours
-                raise Unsendable(f"its header {name} {said}")
+            if reason := flaw(text):  # on a topic it would block all records after it, for hours
+                raise Unsendable(f"its header {name} {reason}")
         try:
             return self._connected().send(
                 topic,
@@ -204,7 +204,7 @@ def _no_topic(topic: str) -> Unsendable:
 
 
 def _classified(error: Exception) -> Exception:
-    """Whether to wait for the broker or to look at the record."""
+    """The error as BrokerUnavailable, to try again, or as Unsendable, where the record is at fault."""
     from kafka import errors
 
     final = (

@@ -1,7 +1,7 @@
-"""Who runs the publish loop behind a function's answers: a forked process, or a thread where nobody forked one.
+"""What runs the publish loop after a function's answers: a forked process, or a thread where none was forked.
 
-Publishing costs as much of the interpreter as handling does, so in its own process it holds up no answer. That process
-is forked before there are threads, connections or Kafka's client, sleeps until the first commit, and ends with its
+Publishing costs as much of the interpreter as handling does, so in its own process it delays no answer. That process is
+forked before there are threads, connections or Kafka's client. It sleeps until the first commit, and ends with its
 parent.
 """
 
@@ -17,31 +17,31 @@ from typing import Protocol
 log = logging.getLogger(__name__)
 
 _GATHER_SECONDS = 0.005  # a burst shares one claim
-_RETRY_AFTER = (0.2, 0.5, 1, 2, 5, 10)  # seconds between tries while the broker or the database is away
+_RETRY_AFTER = (0.2, 0.5, 1, 2, 5, 10)  # seconds between tries while the broker or the database is unavailable
 
 
 class Publisher(Protocol):
-    """Somebody who publishes when woken."""
+    """Publishes the outbox when woken."""
 
     def wake(self) -> None:
         """There may be something to publish. Returns at once."""
 
     def drain(self, timeout: float) -> None:
-        """Publish what was woken for, then end; at most so many seconds. What is left stays in the outbox."""
+        """Publish once more if woken since, then end; within so many seconds. What is left stays in the outbox."""
 
 
 class ThreadPublisher:
     """The loop in a thread, started when first woken. `publish` raises what `later` names when it must wait.
 
-    Where the interpreter ends before Kafka's client has begun its own thread (Python 3.12 and later let none begin
-    then), what is left is for the next function that starts.
+    Where the interpreter ends before Kafka's client has started its own thread (Python 3.12 and later start none then),
+    the next function that starts publishes what is left.
     """
 
     def __init__(self, publish: Callable[[], object], *, later: tuple[type[Exception], ...]) -> None:
         self._publish = publish
         self._later = later
         self._work = threading.Event()
-        self._leaving = threading.Event()
+        self._is_stopping = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -54,7 +54,7 @@ class ThreadPublisher:
                     self._thread.start()
 
     def drain(self, timeout: float) -> None:
-        self._leaving.set()
+        self._is_stopping.set()
         self._work.set()
         if self._thread is not None:
             self._thread.join(timeout)
@@ -62,7 +62,7 @@ class ThreadPublisher:
     def _run(self) -> None:
         failures = 0
         while self._work.wait():
-            if not self._leaving.is_set():
+            if not self._is_stopping.is_set():
                 time.sleep(_GATHER_SECONDS)
             self._work.clear()
             try:
@@ -70,26 +70,26 @@ class ThreadPublisher:
                 failures = 0
             except self._later as error:
                 log.warning("publishing waits: %s", error)
-                if not self._leaving.is_set():
-                    self._leaving.wait(_RETRY_AFTER[min(failures, len(_RETRY_AFTER) - 1)])
+                if not self._is_stopping.is_set():
+                    self._is_stopping.wait(_RETRY_AFTER[min(failures, len(_RETRY_AFTER) - 1)])
                     failures += 1
                     self._work.set()
                     continue
             except Exception:
                 log.exception("publishing failed; the events stay in the outbox")
-            if self._leaving.is_set():
+            if self._is_stopping.is_set():
                 return
 
 
 class ForkedPublisher:
-    """The loop in a child, woken by a byte on a pipe. When the child dies, `instead` takes over, with all it left."""
+    """The loop in a child process, woken by a byte on a pipe. When the child dies, that of `instead` goes on."""
 
     def __init__(self, child: Callable[[], Publisher], *, instead: Callable[[], Publisher]) -> None:
         """Fork. `child` makes the publisher in the child, when it is first woken."""
         reader, self._writer = os.pipe()
         self._instead = instead
         self._successor: Publisher | None = None
-        self._leaving = False
+        self._is_stopping = False
         self._pid = os.fork()
         if self._pid == 0:
             os.close(self._writer)
@@ -101,7 +101,7 @@ class ForkedPublisher:
 
     def wake(self) -> None:
         if self._successor is None:
-            # A full pipe holds wakes enough. A broken one has no reader: whoever succeeds it begins by publishing.
+            # A full pipe has a wake for the child already. A broken one has no reader: its successor publishes at once.
             with contextlib.suppress(BlockingIOError, BrokenPipeError):
                 os.write(self._writer, b".")
         else:
@@ -109,24 +109,24 @@ class ForkedPublisher:
 
     def drain(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
-        self._leaving = True
+        self._is_stopping = True
         os.close(self._writer)  # the child reads the end of the file, finishes and ends
         self._watcher.join(timeout)
         if self._successor is not None:
             self._successor.drain(max(0.1, deadline - time.monotonic()))
 
     def _succeed(self) -> None:
-        """Wait for the child's end. One that nobody asked for may have come with wakes unread and work half done."""
+        """Wait for the child's end. After an unexpected one, wakes may be unread and events unpublished."""
         os.waitpid(self._pid, 0)
-        if not self._leaving:
+        if not self._is_stopping:
             log.warning("the publisher's process is gone; a thread goes on")
             self._successor = self._instead()
             self._successor.wake()
 
 
 def _be_the_child(reader: int, make: Callable[[], Publisher]) -> None:
-    """Sleep until woken, publish, and leave when the parent's end of the pipe closes. Never returns."""
-    # A pod's processes are told to stop together; when this one does is the parent's decision.
+    """Sleep until woken, publish, and end when the parent's end of the pipe closes. Never returns."""
+    # All processes of a pod get SIGTERM at once; this one ends when its parent does.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     publisher = None
@@ -134,7 +134,7 @@ def _be_the_child(reader: int, make: Callable[[], Publisher]) -> None:
         while os.read(reader, 65_536):
             publisher = publisher or make()
             publisher.wake()
-            time.sleep(_GATHER_SECONDS)  # and one read takes the wakes of a burst
+            time.sleep(_GATHER_SECONDS)  # so that one read takes the wakes of a burst
         if publisher is not None:
             publisher.drain(60)
     finally:

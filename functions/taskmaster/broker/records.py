@@ -1,7 +1,7 @@
-"""One record of a topic, and the place of a consumer group before it: for one that can never be delivered.
+"""One record of a topic, and the committed offset of a consumer group: to skip a record that can never be delivered.
 
-A KafkaSource that meets a record which HTTP cannot carry stands still before it for hours. Only a group without members
-can be moved on: while its consumers run the broker refuses, or they go on from where they are, and nothing is skipped.
+A record that HTTP cannot carry blocks its KafkaSource for hours. The offset of a group can be set only while it has no
+members: else the broker refuses, or the consumers go on from their own position, and nothing is skipped.
 """
 
 import re
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from kafka import KafkaAdminClient, KafkaConsumer
 
 
-# What its HTTP client refuses: every control character but the tab, and a line break that is no folding.
+# What the HTTP client of KafkaSource refuses: control characters but the tab, and line breaks that are no folding.
 _UNSENDABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n[ \t])|\n(?![ \t])")
 
 
 class NoSuchRecord(TaskmasterError):
-    """There is none at this place. The text says where there are some."""
+    """There is no record at this position. The text says which offsets there are."""
 
 
 class NotSkipped(TaskmasterError):
-    """The group was not moved. The text says why, and what to do."""
+    """The offset of the group was not set. The text says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a record lies, as it is written: TOPIC/PARTITION/OFFSET."""
+class RecordPosition:
+    """The position of a record, written as TOPIC/PARTITION/OFFSET."""
 
     topic: str
     partition: int
@@ -50,28 +50,30 @@ class Place:
         return f"{self.topic}/{self.partition}/{self.offset}"
 
 
-def record_at(settings: Settings, place: Place) -> Any:
-    """The record at a place. Raises NoSuchRecord, kafka's errors, and TimeoutError for a broker that stays silent."""
+def record_at(settings: Settings, position: RecordPosition) -> Any:
+    """The record at a position. Raises NoSuchRecord, kafka's errors, and TimeoutError where the broker is silent."""
     from kafka import TopicPartition
 
     with _consumer(settings) as consumer:
-        partition = TopicPartition(place.topic, place.partition)
-        if place.partition not in (consumer.partitions_for_topic(place.topic) or ()):
-            raise NoSuchRecord(f"there is no partition {place.partition} of a topic {place.topic}, or none to be seen")
+        partition = TopicPartition(position.topic, position.partition)
+        if position.partition not in (consumer.partitions_for_topic(position.topic) or ()):
+            raise NoSuchRecord(
+                f"there is no partition {position.partition} of a topic {position.topic}, or none to be seen"
+            )
         consumer.assign([partition])
         first, end = consumer.beginning_offsets([partition])[partition], consumer.end_offsets([partition])[partition]
-        if not first <= place.offset < end:
-            raise NoSuchRecord(f"{place.topic}/{place.partition} has the offsets from {first} to {end - 1}")
-        consumer.seek(partition, place.offset)
+        if not first <= position.offset < end:
+            raise NoSuchRecord(f"{position.topic}/{position.partition} has the offsets from {first} to {end - 1}")
+        consumer.seek(partition, position.offset)
         for records in consumer.poll(timeout_ms=int(settings.kafka_request_timeout * 1000), max_records=1).values():
-            if records[0].offset == place.offset:
+            if records[0].offset == position.offset:
                 return records[0]
-            raise NoSuchRecord(f"the next record behind {place} is at offset {records[0].offset}")
+            raise NoSuchRecord(f"the next record behind {position} is at offset {records[0].offset}")
         raise TimeoutError("the broker handed over no record")
 
 
-def stands_before(settings: Settings, group: str) -> dict[Place, int]:
-    """The place that a group goes on from in each partition that has more for it, and how many records there are.
+def next_records(settings: Settings, group: str) -> dict[RecordPosition, int]:
+    """The next record of a group in each partition that has more for it, and how many records that are.
 
     Raises kafka's errors.
     """
@@ -79,15 +81,15 @@ def stands_before(settings: Settings, group: str) -> dict[Place, int]:
         known = {each: at.offset for each, at in admin.list_group_offsets([group])[group].items() if at.offset >= 0}
         ends = consumer.end_offsets(list(known)) if known else {}
         firsts = consumer.beginning_offsets(list(known)) if known else {}
-    places = {each: max(offset, firsts[each]) for each, offset in known.items()}
+    offsets = {each: max(offset, firsts[each]) for each, offset in known.items()}
     return {
-        Place(each.topic, each.partition, offset): ends[each] - offset
-        for each, offset in sorted(places.items())
+        RecordPosition(each.topic, each.partition, offset): ends[each] - offset
+        for each, offset in sorted(offsets.items())
         if ends[each] > offset
     }
 
 
-def verdict(record: Any) -> str:
+def obstacle(record: Any) -> str:
     """Why a KafkaSource can never send a record, as a sentence; '' where it can.
 
     Of a CloudEvent in binary mode it sends the attributes; of anything else every header, and the key.
@@ -101,12 +103,12 @@ def verdict(record: Any) -> str:
     return ""
 
 
-def skip(settings: Settings, group: str, place: Place) -> None:
-    """Let a group go on behind the record it stands before. Raises NotSkipped and kafka's errors."""
+def skip(settings: Settings, group: str, position: RecordPosition) -> None:
+    """Set the offset of a group behind its next record. Raises NotSkipped and kafka's errors."""
     from kafka import OffsetAndMetadata, TopicPartition
     from kafka.errors import KafkaError
 
-    partition = TopicPartition(place.topic, place.partition)
+    partition = TopicPartition(position.topic, position.partition)
     with _admin(settings) as admin:
         states = {each["group_id"]: each.get("group_state") for each in admin.list_groups()}
         if states.get(group) not in ("Empty", "Dead", "Unknown", None):  # not every broker says
@@ -115,13 +117,13 @@ def skip(settings: Settings, group: str, place: Place) -> None:
             )
         known = admin.list_group_offsets([group])[group].get(partition)
         stands = known.offset if known is not None and known.offset >= 0 else None
-        if stands != place.offset:
+        if stands != position.offset:
             raise NotSkipped(
-                f"{group} stands before {place.topic}/{place.partition}/{stands}, not before {place}"
+                f"{group} stands before {position.topic}/{position.partition}/{stands}, not before {position}"
                 if stands is not None
-                else f"{group} has committed nothing in {place.topic}/{place.partition}"
+                else f"{group} has committed nothing in {position.topic}/{position.partition}"
             )
-        moved = admin.alter_group_offsets(group, {partition: OffsetAndMetadata(place.offset + 1, "", -1)})
+        moved = admin.alter_group_offsets(group, {partition: OffsetAndMetadata(position.offset + 1, "", -1)})
         error: type[KafkaError] | None = next(iter(moved.values()), None)
         if error is not None and getattr(error, "errno", 0) != 0:
             raise NotSkipped(f"the broker refused to move {group}: {error.__name__}; is its KafkaSource stopped?")

@@ -1,4 +1,4 @@
-"""The topics: what the pack needs on the broker, what is there, and what would have to change."""
+"""The topics that the pack needs: which the broker has, and how these differ from what they should be."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from taskmaster.broker.producer import connection_settings
 from taskmaster.events import routes
 from taskmaster.settings import Settings
 
-RETENTION_MS = 7 * 24 * 3600 * 1000  # a day less than the inbox remembers: a replay of all there is has no effect
+RETENTION_MS = 7 * 24 * 3600 * 1000  # a day less than inbox rows are kept: a replay of all records has no effect
 _RETENTION = "retention.ms"
 _CLEANUP = "cleanup.policy"
 _KEPT_7_DAYS = {_RETENTION: str(RETENTION_MS), _CLEANUP: "delete"}
@@ -28,7 +28,7 @@ class TopicDescription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One difference between a topic as it is and as it should be, and the mend: "created", or "set" to something.
+    """One difference between a topic as it is and as it should be, and its remedy, which `action` carries out.
 
     `action` is None where only a person may act.
     """
@@ -38,7 +38,8 @@ class Change:
     mend: str = ""
     action: Literal["create", "retention"] | None = None
 
-    def told(self, *, is_done: bool) -> str:
+    def described(self, *, is_done: bool) -> str:
+        """The difference in one line, as done or as it would be done."""
         mend = self.mend if is_done or not self.mend else f"would be {self.mend}"
         return ": ".join(part for part in (self.topic, self.fault, mend) if part)
 
@@ -71,13 +72,13 @@ def differences(names: Iterable[str], existing: Mapping[str, TopicDescription], 
     return changes
 
 
-def untold(existing: Mapping[str, TopicDescription]) -> int:
-    """Of how many topics the broker does not say how long it keeps records."""
+def count_of_unknown_retention(existing: Mapping[str, TopicDescription]) -> int:
+    """The number of topics of which the broker does not say how long it keeps records."""
     return sum(topic.retention_ms is None for topic in existing.values())
 
 
 class Admin:
-    """The broker's side of it, through Kafka's admin protocol. Raises kafka's errors when the broker refuses."""
+    """The topics of a broker, by Kafka's admin protocol. Raises kafka's errors when the broker refuses."""
 
     def __init__(self, settings: Settings) -> None:
         from kafka import KafkaAdminClient
@@ -103,7 +104,7 @@ class Admin:
         self._client.create_topics(dict.fromkeys(names, options), wait_for_metadata=True)
 
     def set_retention(self, names: Iterable[str]) -> None:
-        """Set it where the broker lets us. Raises for what it refused, which the client only tells."""
+        """Set retention and cleanup policy. Raises KafkaError with what the broker refused."""
         from kafka.errors import KafkaError
 
         asked = [self._resource(name, _KEPT_7_DAYS) for name in names]

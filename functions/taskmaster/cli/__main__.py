@@ -65,7 +65,7 @@ def topics(dry_run: bool, partitions: int, replication: int) -> None:
     """Create the topics, or check those that are there. With --dry-run exit code 2 says that something would change."""
     from kafka.errors import KafkaError
 
-    from taskmaster.broker.topics import Admin, differences, untold, wanted
+    from taskmaster.broker.topics import Admin, count_of_unknown_retention, differences, wanted
 
     settings = configured("kafka_bootstrap_servers")
     names = wanted(settings)
@@ -85,10 +85,10 @@ def topics(dry_run: bool, partitions: int, replication: int) -> None:
     except (KafkaError, OSError) as error:
         fail(f"the broker at {', '.join(settings.kafka_bootstrap_servers)} refused: {first_line(error)}")
     for change in changes:
-        click.echo(change.told(is_done=not dry_run))
+        click.echo(change.described(is_done=not dry_run))
     if not changes:
         click.echo(f"all {len(names)} topics are as they should be")
-    if count := untold(existing):
+    if count := count_of_unknown_retention(existing):
         click.echo(f"how long {count} of them keep records the broker does not say: it has to be less than 8 days")
     if dry_run and any(change.action for change in changes):
         sys.exit(2)

@@ -1,4 +1,4 @@
-"""What every command of the command line does alike: read settings, bound its waiting, fail in one sentence."""
+"""What all commands share: reading settings, a deadline, failing with one sentence."""
 
 import logging
 import os
@@ -42,7 +42,7 @@ def configured(*needs: str) -> settings.Settings:
     """The settings of the environment. Ends the command when one that it needs is missing."""
     found = settings.read(os.environ, needs=needs)
     log.configure("WARNING")
-    logging.getLogger("kafka").setLevel("CRITICAL")  # what matters of it is raised, and said in one sentence
+    logging.getLogger("kafka").setLevel("CRITICAL")  # its errors are raised, and shown in one sentence
     return found
 
 
@@ -73,5 +73,5 @@ def first_line(error: Exception) -> str:
 
 
 def printable(text: str) -> str:
-    """What a terminal may be given of what others wrote: no control characters, no line breaks."""
+    """A text of others as a terminal may show it: without control characters and line breaks."""
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)

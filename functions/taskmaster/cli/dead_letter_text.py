@@ -1,4 +1,4 @@
-"""A dead letter as text: a row of a table, a page, a line of JSON. What others wrote cannot steer the terminal."""
+"""A dead letter as text: a row of a table, a page, a line of JSON. No value sends control characters to a terminal."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,9 +12,9 @@ _COLUMNS = ("letter", "parked_at", "function", "type", "user", "task_id", "state
 
 
 def summary(letter: DeadLetter, state: State | None) -> dict[str, Any]:
-    """What a list says of a letter; `state` is None where nobody could be asked."""
+    """The fields that a list shows; `state` is None where no database could be asked."""
     return {
-        "letter": letter.place,
+        "letter": letter.position,
         "parked_at": letter.parked_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
         "function": letter.function,
         "id": letter.id,
@@ -30,7 +30,7 @@ def summary(letter: DeadLetter, state: State | None) -> dict[str, Any]:
 
 
 def everything(letter: DeadLetter, state: State | None) -> dict[str, Any]:
-    """All that there is to say, for a program."""
+    """Every field, for a program."""
     answer, is_cut = letter.answer
     data, is_json = _data(letter)
     return {
@@ -54,10 +54,10 @@ def table(rows: Sequence[Mapping[str, Any]], *, width: int | None) -> Iterator[s
 
 
 def page(letter: DeadLetter, state: State | None, *, shown: int) -> str:
-    """All that there is to say, for a person; of the data so many characters."""
+    """Every field, for a person, with the first `shown` characters of the data."""
     answer, is_cut = letter.answer
     facts: dict[str, Any] = {
-        "letter": letter.place,
+        "letter": letter.position,
         "parked": summary(letter, state)["parked_at"],
         "state": state.value if state else "not known",
         "function": letter.function or "not said",
@@ -82,7 +82,7 @@ def page(letter: DeadLetter, state: State | None, *, shown: int) -> str:
 
 
 def _data(letter: DeadLetter) -> tuple[str, bool]:
-    """The data as text, and whether it is JSON (and then in good shape)."""
+    """The data as text, and whether it is JSON, which is indented then."""
     try:
         return json.dumps(json.loads(letter.value), indent=2, ensure_ascii=False), True
     except (ValueError, RecursionError):
@@ -90,5 +90,5 @@ def _data(letter: DeadLetter) -> tuple[str, bool]:
 
 
 def name_of(letter: DeadLetter) -> str:
-    """A letter in a sentence."""
-    return f"{letter.place} {printable(letter.type)} {printable(letter.id)}"
+    """A dead letter in a sentence: its position, type and id."""
+    return f"{letter.position} {printable(letter.type)} {printable(letter.id)}"

@@ -1,4 +1,4 @@
-"""``taskmaster dead-letters``: what could not be handled, why, and back to its function once that is mended."""
+"""``taskmaster dead-letters``: list, show and replay the events that could not be handled."""
 
 import json
 import shutil
@@ -58,8 +58,8 @@ def list_letters(names: tuple[str, ...], as_json: bool, **filters: Any) -> None:
     settings = console.configured("kafka_bootstrap_servers")
     with _topic(settings) as topic:
         letters = _chosen(topic, Filter(names=names, **filters))
-    became = _became(settings, letters)
-    rows = [summary(letter, state) for letter, state in zip(letters, became, strict=True)]
+    found = _states(settings, letters)
+    rows = [summary(letter, state) for letter, state in zip(letters, found, strict=True)]
     if as_json:
         for row in rows:
             click.echo(json.dumps(row))
@@ -81,7 +81,7 @@ def show_letter(name: str, full: bool, as_json: bool) -> None:
         letters = _chosen(topic, Filter(names=[name]))
     if not letters:
         fail(f"there is no dead letter {printable(name)}: taskmaster dead-letters list shows those that are there")
-    for number, (letter, state) in enumerate(zip(letters, _became(settings, letters), strict=True)):
+    for number, (letter, state) in enumerate(zip(letters, _states(settings, letters), strict=True)):
         if as_json:
             click.echo(json.dumps(everything(letter, state)))
         else:
@@ -105,7 +105,7 @@ def replay_letters(names: tuple[str, ...], all_of_them: bool, again: bool, dry_r
     settings = console.configured("kafka_bootstrap_servers", "system_database_url")
     with _topic(settings) as topic:
         letters = _chosen(topic, Filter(names=names, **filters))
-    if missing := [name for name in names if not any(name in (letter.place, letter.id) for letter in letters)]:
+    if missing := [name for name in names if not any(name in (letter.position, letter.id) for letter in letters)]:
         fail(f"there is no dead letter {printable(', '.join(missing))} of these; nothing was replayed")
     gone: set[Any] = set()  # events that went back: one that has several letters goes once
     stuck = 0
@@ -157,7 +157,7 @@ def _publish(database: Database, settings: Settings) -> None:
         broker.close()
 
 
-# Where they are -------------------------------------------------------------------------------------------------------
+# Connections --------------------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -211,12 +211,12 @@ def _database(settings: Settings) -> Iterator[Database]:
 
 
 def _chosen(topic: DeadLetterTopic, wanted: Filter) -> list[DeadLetter]:
-    """The letters that are meant, oldest first."""
+    """The selected dead letters, oldest first."""
     return sorted(filter(wanted.takes, topic.read()), key=lambda letter: letter.parked_at)
 
 
-def _became(settings: Settings, letters: Sequence[DeadLetter]) -> list[State | None]:
-    """What became of each, as far as there is a database to ask."""
+def _states(settings: Settings, letters: Sequence[DeadLetter]) -> list[State | None]:
+    """The state of each; None where no database is configured."""
     if not settings.system_database_url.get_secret_value():
         click.echo("SYSTEM_DATABASE_URL is not set: what became of them is not known", err=True)
         return [None] * len(letters)

@@ -1,4 +1,4 @@
-"""A key pair of one's own in place of an identity provider: the public half is a setting, the private half signs.
+"""A key pair in place of an identity provider: the public half is a setting, the private half signs.
 
 ECDSA on P-256, algorithm ES256 (RFC 7518, 3.4); a key's id is its thumbprint (RFC 7638).
 """

@@ -1,4 +1,4 @@
-"""``taskmaster records``: the record that a KafkaSource stands before, and on behind it where it can never be sent."""
+"""``taskmaster records``: show the record that blocks a KafkaSource, and skip it where it can never be sent."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from taskmaster.broker.records import NoSuchRecord, NotSkipped, Place, record_at, skip, stands_before, verdict
+from taskmaster.broker.records import NoSuchRecord, NotSkipped, RecordPosition, next_records, obstacle, record_at, skip
 from taskmaster.cli import console
 from taskmaster.cli.console import fail, printable
 from taskmaster.settings import Settings
@@ -15,12 +15,12 @@ _SECONDS = 60
 _SHOWN = 2_000  # characters of a value
 
 
-class _Place(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5 alone
+class _Position(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5 alone
     name = "place"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Place:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> RecordPosition:
         try:
-            return value if isinstance(value, Place) else Place.parse(value)
+            return value if isinstance(value, RecordPosition) else RecordPosition.parse(value)
         except ValueError:
             self.fail(f"{value!r} is no place of a record: TOPIC/PARTITION/OFFSET, such as complete-task/0/17")
 
@@ -40,24 +40,25 @@ def show_next(group: str) -> None:
     settings = console.configured("kafka_bootstrap_servers")
     with _asking(settings):
         waiting = [
-            (place, count, record_at(settings, place)) for place, count in stands_before(settings, group).items()
+            (position, count, record_at(settings, position))
+            for position, count in next_records(settings, group).items()
         ]
-    for place, count, record in waiting:
-        click.echo(f"{place}: {count} to go, this one is {verdict(record) or 'sendable'}")
+    for position, count, record in waiting:
+        click.echo(f"{position}: {count} to go, this one is {obstacle(record) or 'sendable'}")
     if not waiting:
         click.echo(f"{printable(group)} has nothing more to read, or has committed nothing yet")
 
 
 @records.command("show")
-@click.argument("place", type=_Place())
+@click.argument("position", metavar="PLACE", type=_Position())
 @click.option("--full", is_flag=True, help=f"All of the value, beyond {_SHOWN} characters too.")
-def show_record(place: Place, full: bool) -> None:
+def show_record(position: RecordPosition, full: bool) -> None:
     """The record at PLACE, which is TOPIC/PARTITION/OFFSET: its key, its headers, its value."""
     settings = console.configured("kafka_bootstrap_servers")
     with _asking(settings):
-        record = record_at(settings, place)
-    click.echo(f"record       {printable(str(place))}")
-    click.echo(f"delivery     {verdict(record) or 'a KafkaSource can send it'}")
+        record = record_at(settings, position)
+    click.echo(f"record       {printable(str(position))}")
+    click.echo(f"delivery     {obstacle(record) or 'a KafkaSource can send it'}")
     click.echo(f"key          {_text(record.key)}")
     for name, value in record.headers:
         click.echo(f"  {printable(name):<20} {_text(value)}")
@@ -70,8 +71,8 @@ def show_record(place: Place, full: bool) -> None:
 
 @records.command("skip")
 @click.argument("group")
-@click.argument("place", type=_Place())
-def skip_record(group: str, place: Place) -> None:
+@click.argument("position", metavar="PLACE", type=_Position())
+def skip_record(group: str, position: RecordPosition) -> None:
     """Let GROUP go on behind the record at PLACE, before which it stands. Its KafkaSource must be stopped meanwhile.
 
     The record is in nobody's hands then: look at it before (records show). Not safe to repeat for another place, but
@@ -80,10 +81,10 @@ def skip_record(group: str, place: Place) -> None:
     settings = console.configured("kafka_bootstrap_servers")
     with _asking(settings):
         try:
-            skip(settings, group, place)
+            skip(settings, group, position)
         except NotSkipped as error:
             fail(printable(str(error)))
-    click.echo(f"{printable(group)} goes on behind {printable(str(place))}")
+    click.echo(f"{printable(group)} goes on behind {printable(str(position))}")
 
 
 @contextmanager
@@ -104,7 +105,7 @@ def _asking(settings: Settings) -> Iterator[None]:
 
 
 def _text(value: bytes | None) -> str:
-    """Bytes as a line: what is no text, and what would steer the terminal, escaped."""
+    """Bytes as one line; control characters and what is no UTF-8 are escaped."""
     if value is None:
         return "none"
     text = value.decode("utf-8", "backslashreplace")

@@ -1,6 +1,6 @@
-"""A dead letter: what a record on the topic dead-letters says, which event it is, and how that goes back as it was.
+"""A dead letter: what a record on the topic dead-letters says, which event it is, and that event for its mailbox.
 
-Pure. Nothing here raises for what a record holds: whatever could not be handled ends on that topic.
+Without I/O. Whatever a record holds, reading it raises nothing: every event that could not be handled is on that topic.
 """
 
 import base64
@@ -19,16 +19,16 @@ from taskmaster.events.outgoing import ENCODED, UNDECODED
 from taskmaster.events.routes import mailbox_of
 from taskmaster.handling.idempotency import arrival_key, came_as, digest, event_key, is_same
 
-# What KafkaSource and park-dead-letter add to an event that failed; where the event had one of its own, it is gone.
+# Attributes that KafkaSource and park-dead-letter add to an event that failed; they replace those of the same name.
 _ERROR = {
     "knativeerrordest": "destination",
     "knativeerrorcode": "code",
     "knativeerrordata": "answer",
     "reason": "reason",
 }
-_PLACE = ("knativekafkapartition", "knativekafkaoffset")  # in its mailbox: a record that goes back has another
+_POSITION = ("knativekafkapartition", "knativekafkaoffset")  # in its mailbox; a replayed record has another one
 _KEPT_OF_AN_ANSWER = 1024  # bytes, by KafkaSource
-_REPLAYED = "replay-dead-letter"  # whose rows in the inbox say which letters were replayed
+_REPLAYED = "replay-dead-letter"  # the function in the inbox rows that say which dead letters were replayed
 
 
 class ConsumerRecord(Protocol):
@@ -53,12 +53,12 @@ class DeadLetter:
     """One record of the topic.
 
     `type`, `id`, `user_id` and `task_id` are those of the event that its producer meant: of a wrapped record, those
-    inside. `attributes` are those of the event as its function got it, without where it lay and why it failed.
+    inside. `attributes` are those that its function received, without its position and the reason of its failure.
     """
 
-    place: str  # partition/offset on dead-letters
+    position: str  # partition/offset on dead-letters
     parked_at: datetime  # real time, UTC
-    function: str  # that did not manage; '' where the record does not say
+    function: str  # that failed; '' where the record does not say
     attributes: dict[str, str]
     content_type: str
     value: bytes
@@ -68,8 +68,8 @@ class DeadLetter:
     user_id: str
     task_id: int | None
     keys: tuple[InboxKey, ...]  # its rows in the inbox, if it has an identity: that of the event is the last
-    undecoded: tuple[str, ...]  # attributes that came as no percent-encoded UTF-8, as they came
-    marker: InboxKey  # the row that says that this letter was replayed
+    undecoded: tuple[str, ...]  # attributes that are no percent-encoded UTF-8 and are kept as received
+    marker: InboxKey  # of the row that says that this dead letter was replayed
 
     @classmethod
     def read(cls, record: ConsumerRecord) -> Self:
@@ -82,13 +82,13 @@ class DeadLetter:
         undecoded = tuple(filter(None, every.pop(UNDECODED, "").split(",")))
         content_type = every.pop("content-type")
         value = record.value or b""
-        attributes = {name: text for name, text in every.items() if name not in (*_ERROR, *_PLACE)}
+        attributes = {name: text for name, text in every.items() if name not in (*_ERROR, *_POSITION)}
         error = {said: every[name] for name, said in _ERROR.items() if name in every}
         function = _function(error.get("destination", ""))
         meant, data = _meant(attributes, content_type, value)
-        place = f"{record.partition}/{record.offset}"
+        position = f"{record.partition}/{record.offset}"
         return cls(
-            place=place,
+            position=position,
             parked_at=datetime.fromtimestamp(min(max(record.timestamp, 0), _LAST_MS) / 1000, UTC),
             function=function,
             attributes=attributes,
@@ -101,35 +101,35 @@ class DeadLetter:
             task_id=_task_id(data),
             keys=() if undecoded else _keys(function, attributes, meant),
             undecoded=undecoded,
-            marker=InboxKey(_REPLAYED, "", record.topic, f"{place}@{record.timestamp}"),
+            marker=InboxKey(_REPLAYED, "", record.topic, f"{position}@{record.timestamp}"),
         )
 
     @property
     def event(self) -> InboxKey | None:
-        """What makes two letters the same event; None for what has no identity, such as an event without a user."""
+        """The key of the event; None for an event that has no identity, such as one without a user."""
         return self.keys[-1] if self.keys else None
 
     @property
     def identity(self) -> InboxKey | str:
-        """The same for all letters of one event."""
-        return self.event or self.place
+        """The same for all dead letters of one event."""
+        return self.event or self.position
 
     @property
     def code(self) -> int | None:
-        """The status that its function answered last; None where it did not answer, or gave it up itself."""
+        """The status of the function's last answer; None where there was none, or the function sent it here itself."""
         text = self.error.get("code", "")
         return int(text) if text.isdecimal() else None
 
     @property
     def reason(self) -> str:
         """Why it failed, in one sentence."""
-        if said := self.error.get("reason") or _detail(self.answer[0]):
-            return said
+        if reason := self.error.get("reason") or _detail(self.answer[0]):
+            return reason
         return f"status {self.code}" if self.code else "no answer"
 
     @property
     def answer(self) -> tuple[str, bool]:
-        """The body of the answer that failed it, and whether KafkaSource cut it (it keeps 1,024 bytes)."""
+        """The body of the answer, and whether KafkaSource cut it (it keeps 1,024 bytes)."""
         try:
             raw = base64.b64decode(self.error.get("answer", ""), validate=True)
         except (binascii.Error, ValueError):
@@ -138,12 +138,12 @@ class DeadLetter:
 
     @property
     def mailbox(self) -> str:
-        """The topic, by our name for it, whose records wake its function."""
+        """The topic, by the pack's own name for it, whose records wake its function."""
         return mailbox_of(self.function)
 
     @property
     def obstacle(self) -> str:
-        """Why it cannot be replayed as it was; '' where it can."""
+        """Why it cannot be replayed unchanged; '' where it can."""
         if not self.function:
             return "it does not say which function failed, so there is no telling its topic"
         if self.attributes.get("specversion") and cloudevent.media_type({"content-type": self.content_type}) == (
@@ -153,21 +153,21 @@ class DeadLetter:
         if self.undecoded:
             return f"attribute {self.undecoded[0]} is not percent-encoded UTF-8: correct it and produce it anew"
         for name, value in {**self.attributes, "content-type": self.content_type}.items():
-            if said := header_values.obstacle(value):
-                return f"attribute {name} {said}: correct it and produce it anew"
+            if flaw := header_values.obstacle(value):
+                return f"attribute {name} {flaw}: correct it and produce it anew"
         return ""
 
     def is_of(self, row: InboxRow) -> bool:
-        """Whether a row of the inbox is about this letter's command. Of a structured event it has other bytes."""
+        """Whether an inbox row has the command of this dead letter. That of a structured event has other bytes."""
         if "specversion" not in self.attributes:
             return True
         return is_same(row, came_as(self.attributes, self.value), digest(self.value))
 
     def original_event(self, *, topic: str) -> Outgoing:
-        """The event for its mailbox, with the id, source, type, user, time, key and data that its function got.
+        """The event for its mailbox, with the id, source, type, user, time, key and data that its function received.
 
-        A wrapped record goes as the event that KafkaSource made of it, place and time included: as a plain record it
-        would be wrapped anew, under another id, and be another command. Only where there is no `obstacle`.
+        A wrapped record is replayed as the event that KafkaSource made of it, position and time included: a plain
+        record would be wrapped again, with another id, and be another command. Only where there is no `obstacle`.
         """
         headers = {f"ce_{name}": value for name, value in self.attributes.items()}
         if self.content_type:
@@ -180,7 +180,7 @@ _LAST_MS = 253_402_300_799_000  # the last second of the year 9999
 
 
 def _function(destination: str) -> str:
-    """Of http://NAME.NAMESPACE.svc.cluster.local/events, as KafkaSource says it; or NAME, as a function itself does."""
+    """The NAME in http://NAME.NAMESPACE.svc.cluster.local/events, which KafkaSource writes; a function writes NAME."""
     try:
         host = urlsplit(destination).hostname or "" if "://" in destination else destination
     except ValueError:
@@ -189,7 +189,7 @@ def _function(destination: str) -> str:
 
 
 def _meant(attributes: dict[str, str], content_type: str, value: bytes) -> tuple[dict[str, str], Any]:
-    """The attributes and the data of the event that its producer meant; where it cannot be decoded, as it lies here."""
+    """The attributes and the data of the event that its producer meant; where it cannot be decoded, as received."""
     headers = {f"ce-{name}": header_values.sent(text) for name, text in attributes.items()}
     try:
         event = cloudevent.decode(headers | ({"content-type": content_type} if content_type else {}), value)

@@ -1,7 +1,7 @@
-"""Dead letters: the topic read from its oldest record to where it ended when asked, and a letter's event put back.
+"""Dead letters: the topic read from its oldest record to its end at the call, and an event put back into its mailbox.
 
-Whether a letter was replayed, the inbox remembers as it does for any command: in a row of its own, for longer than the
-topic keeps the letter. That row, the failed attempts forgotten and the event in the outbox are one transaction.
+An inbox row of its own says that a dead letter was replayed, for longer than the topic keeps the dead letter. One
+transaction writes that row, deletes the failed attempts, and puts the event into the outbox.
 """
 
 import enum
@@ -20,12 +20,12 @@ from taskmaster.settings import Settings
 
 
 class State(enum.Enum):
-    """What became of a letter."""
+    """The state of a dead letter."""
 
     WAITING = "waiting"
-    REPLAYED = "replayed"  # and its event not handled since, or failed again: then it has another letter
+    REPLAYED = "replayed"  # its event is not handled yet, or failed again and has another dead letter
     HANDLED = "handled"  # its event had its effect, or was refused by a rule
-    TAKEN = "id taken"  # another command was handled under its id, so that this one never can be
+    TAKEN = "id taken"  # another command was handled under its id, so that this one cannot be
 
 
 class NoSuchTopic(TaskmasterError):
@@ -34,9 +34,9 @@ class NoSuchTopic(TaskmasterError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which letters are meant; what is None or empty leaves none out. Times are those of parking: since <= t < until.
+    """Which dead letters are selected; a field that is None or empty selects all. Of parked_at: since <= t < until.
 
-    A name is the place of a letter (PARTITION/OFFSET) or the id of its event.
+    A name is the position of a dead letter (PARTITION/OFFSET) or the id of its event.
     """
 
     names: Collection[str] = ()
@@ -49,7 +49,7 @@ class Filter:
 
     def takes(self, letter: DeadLetter) -> bool:
         return (
-            (not self.names or letter.place in self.names or letter.id in self.names)
+            (not self.names or letter.position in self.names or letter.id in self.names)
             and self.task_id in (None, letter.task_id)
             and self.type in (None, letter.type)
             and self.user in (None, letter.user_id)
@@ -60,7 +60,7 @@ class Filter:
 
 
 class DeadLetterTopic:
-    """A topic of dead letters, read without a consumer group: nothing of the reading stays on the broker."""
+    """A topic of dead letters, read without a consumer group, so that no offset is committed."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         """Connect. Raises kafka's errors, and NoSuchTopic."""
@@ -82,7 +82,7 @@ class DeadLetterTopic:
         self._partitions = [TopicPartition(name, number) for number in self._consumer.partitions_for_topic(name)]
 
     def read(self) -> Iterator[DeadLetter]:
-        """Every letter that is there now, in the order of each partition.
+        """Every dead letter that is there now, in the order of each partition.
 
         Raises kafka's errors, and TimeoutError when the broker stays silent for as long as one request may take.
         """
@@ -106,7 +106,7 @@ class DeadLetterTopic:
 
 
 def states(database: Database, letters: Iterable[DeadLetter]) -> list[State]:
-    """What became of each. Raises Unavailable or Busy."""
+    """The state of each. Raises Unavailable or Busy."""
     asked = list(letters)
     with database.as_system() as transaction:
         rows = transaction.read_inbox([key for letter in asked for key in (letter.marker, letter.event) if key])
@@ -114,11 +114,11 @@ def states(database: Database, letters: Iterable[DeadLetter]) -> list[State]:
 
 
 def replay(database: Database, letter: DeadLetter, *, topic: str, again: bool = False, send: bool = True) -> State:
-    """Put the event of a letter into the outbox, for its mailbox `topic`, and let its attempts begin anew.
+    """Put the event of a dead letter into the outbox, for its mailbox `topic`, and reset its attempts.
 
-    Says what had become of it: only a WAITING one is replayed, unless `again`. What was handled already is never run
-    again: sent again, it gets its first answer. Without `send` it is only marked, because its event is on its way
-    by another letter. Raises Unavailable, and Busy while it is being handled.
+    Returns the state that it had: only a WAITING one is replayed, unless `again`. A handled event never has its effect
+    again: when replayed, it gets its first answer. Without `send` the dead letter is only marked, because its event is
+    replayed by another one. Raises Unavailable, and Busy while the event is being handled.
     """
     with database.as_system() as transaction:
         row = transaction.lock_inbox(letter.event) if letter.event else None

@@ -3,14 +3,16 @@
 An event that a KafkaSource could not pass on unchanged is refused here: see header_values.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+
+from pydantic import BaseModel
 
 from taskmaster import rfc3339
 from taskmaster.events import header_values
 from taskmaster.events.ids import new_id
-from taskmaster.events.routes import DEAD_LETTERS
+from taskmaster.events.routes import DEAD_LETTERS, topics_of
 
 JSON = "application/json"
 OURS = "/taskmaster/"  # the prefix of the source of every event of the pack
@@ -42,18 +44,21 @@ class Origin:
 
 def outgoing(
     event_type: str,
-    data: bytes,
+    data: BaseModel,
     *,
     origin: Origin,
     at: datetime,
     key: str,
-    topics: tuple[str, ...],
+    topic: Callable[[str], str] = str,
+    recurs: bool = False,
     subject: str | None = None,
 ) -> Outgoing:
-    """A new event in Kafka's binary mode. `data` is JSON; `at` is business time.
+    """A new event in Kafka's binary mode, for the topics of its type. Every event of the pack is made here.
 
-    Raises CannotTravel for values that a KafkaSource could not pass on unchanged. Callers have refused them before.
+    `at` is business time, `topic` gives the name that a topic has on this broker, `recurs` says whether it is about a
+    task that recurs. Raises CannotTravel for what a KafkaSource could not pass on unchanged: every door refuses it.
     """
+    topics = tuple(dict.fromkeys(map(topic, topics_of(event_type, recurs=recurs))))  # two may share a name
     headers = {
         "ce_specversion": "1.0",
         "ce_id": new_id(),
@@ -71,7 +76,7 @@ def outgoing(
     if origin.traceparent:
         headers["ce_traceparent"] = origin.traceparent
     header_values.check(headers.items())
-    return Outgoing(key=key, topics=topics, headers=headers, value=data)
+    return Outgoing(key=key, topics=topics, headers=headers, value=data.model_dump_json().encode())
 
 
 def dead_letter(attrs: Mapping[str, str], content_type: str, body: bytes, **why: str) -> Outgoing:

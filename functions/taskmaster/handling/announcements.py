@@ -1,4 +1,4 @@
-"""Data of events about the work of the pack itself: reminders to dispatch or to move, a command that was refused."""
+"""Data of the events about the pack's own work: reminders to dispatch, reminders to move, a refused command."""
 
 from datetime import datetime
 

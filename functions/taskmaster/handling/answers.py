@@ -1,4 +1,4 @@
-"""What a caller gets, before it is put into HTTP: an answer, or problem details (RFC 9457) that say what to do."""
+"""Answers to a caller, before they are written as HTTP: a result, or problem details (RFC 9457) that say what to do."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -25,7 +25,7 @@ class Answer:
     reason: str = ""
 
     def remembered(self) -> dict[str, Any]:
-        """What the inbox keeps of it, beside the status, for those who ask again."""
+        """What the inbox stores beside the status, to answer a repeat."""
         return {
             "body": self.body,
             "headers": self.headers,
@@ -54,7 +54,7 @@ def of(result: FrozenModel | None, *, status: int = 200) -> Answer:
 
 
 def conditional(answer: Answer, preconditions: Preconditions) -> Answer:
-    """What a GET or HEAD gets that was asked on conditions (RFC 9110, 13.2.2), with the ETag to ask by again."""
+    """The answer to a conditional GET or HEAD (RFC 9110, 13.2.2), with an ETag."""
     if answer.status != 200:
         return answer
     tag = answer.headers.get("ETag") or f'"{tag_of(answer.body)}"'
@@ -69,7 +69,7 @@ def conditional(answer: Answer, preconditions: Preconditions) -> Answer:
 
 
 def problem(status: int, title: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any) -> Answer:
-    """Problem details. `detail` is shown to the caller: no internals, no secrets, nothing of what was sent."""
+    """Problem details. `detail` is shown to the caller: no internals, no secrets, no values that were sent."""
     body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail, **more})
     return Answer(
         status=status,
@@ -90,20 +90,20 @@ def invalid(error: ValidationError, command: type[Command]) -> Answer:
     return problem(422, "Not a valid command", detail, errors=faults)
 
 
-def not_in_query(name: str, said: str) -> Answer:
-    """422 for a query parameter that a call does not take, or not so."""
+def not_in_query(name: str, detail: str) -> Answer:
+    """422 for a query parameter that a call does not take, or not in this form."""
     return problem(
-        422, "Not a valid command", f"{name[:64]}: {said}", errors=[{"pointer": _pointer((name,)), "detail": said}]
+        422, "Not a valid command", f"{name[:64]}: {detail}", errors=[{"pointer": _pointer((name,)), "detail": detail}]
     )
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:
-    """The field, and the place in its list; behind them only names of our own types may come."""
+    """The field and the index in its list. Further parts are left out: they are names of types of the pack."""
     parts = [str(part)[:64] for part in (*location[:1], *(part for part in location[1:] if isinstance(part, int)))]
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
 
 
-def _sentence(kind: str, said: str, command: type[Command]) -> str:
+def _sentence(kind: str, message: str, command: type[Command]) -> str:
     match kind:
         case "extra_forbidden":
             return f"there is no such field; there are {', '.join(command.model_fields)}"
@@ -111,17 +111,17 @@ def _sentence(kind: str, said: str, command: type[Command]) -> str:
             return "is required"
         case "model_type":
             return "must be a JSON object"
-    return said.removeprefix("Value error, ")
+    return message.removeprefix("Value error, ")
 
 
 def _one_line(text: str) -> str:
-    """What a header can carry: printable ASCII, and not too much of it."""
+    """The text as a header can carry it: printable ASCII, of limited length."""
     shown = text.encode("ascii", "replace").decode()
     return "".join(each if each.isprintable() else " " for each in shown[:_LONGEST_REASON])
 
 
 class HttpRefusal(TaskmasterError):
-    """A request that goes no further; the answer says why."""
+    """A request that is refused; the answer says why."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.reason)

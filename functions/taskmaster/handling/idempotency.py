@@ -50,13 +50,13 @@ def digest_of(operation: str, command: Asked, preconditions: Mapping[str, Any] |
     The form does not count: the order of members, whitespace, a timestamp's offset, a default that was spelled out. Of
     a merge patch it counts which fields were sent: an absent one stays, null clears (RFC 7396).
     """
-    said = {
+    content = {
         "operation": operation,
         "command": command.model_dump(),
         "sent": sorted(command.model_fields_set) if command.is_patch else None,
         "preconditions": dict(preconditions or {}),
     }
-    canonical = json.dumps(said, sort_keys=True, separators=(",", ":"), default=_plain)
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), default=_plain)
     return hashlib.sha256(canonical.encode()).digest()
 
 

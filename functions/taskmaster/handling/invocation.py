@@ -84,7 +84,7 @@ class Invoker:
                 work = self._work(transaction, origin, preconditions=preconditions)
                 try:
                     answer = answers.of(operation.handler(command, work), status=operation.status)
-                    if preconditions and not work.compared:
+                    if preconditions and not work.preconditions_checked:
                         raise HttpRefusal(_NO_VERSION)
                 except Refused as refusal:
                     work.discard()

@@ -1,4 +1,4 @@
-"""What an operation is: the commands it takes, where they come from, and the rule that handles them."""
+"""What an operation is: the command it takes, the routes and event types that carry it, and its handler."""
 
 import inspect
 import re
@@ -15,7 +15,7 @@ class Operation:
     """One thing that can be asked of the pack."""
 
     name: str
-    handler: Callable[[Any, Any], Any]  # (command, work) -> a record to answer with, or None
+    handler: Callable[[Any, Any], Any]  # (command, work) -> the record to answer with, or None
     command: type[Command]
     types: tuple[str, ...]  # the event types that carry its command
     http: tuple["Route", ...]
@@ -24,12 +24,12 @@ class Operation:
     def takes_several(self, name: str) -> bool:
         """Whether a field of the command may be given several times in a query."""
         field = self.command.model_fields.get(name)
-        return field is None or get_origin(field.annotation) is list  # of one that is not there, something else is said
+        return field is None or get_origin(field.annotation) is list  # an unknown field is refused later
 
     def understand(self, data: Any, *, wrapped: bool = False) -> Any:
-        """The command in the data of an event. Raises ValidationError, and Malformed for none where it would do harm.
+        """The command in the data of an event. Raises ValidationError, and Malformed for a command without data.
 
-        An original envelope (`wrapped`) carries the whole task: fields of one that are not asked for go.
+        An original envelope (`wrapped`) carries the whole task: its fields that the command does not have are ignored.
         """
         if data is None:
             command = self.command.model_validate({})
@@ -46,8 +46,8 @@ class Operation:
 class SideEffect:
     """What a handler of an event returns when its effect lies outside of the database, such as a webhook.
 
-    `run` is called after the handler's transaction has committed; then `conclude(what it returned, work)` in another.
-    A crash in between repeats it all: at least once.
+    `run` is called after the handler's transaction has committed; then `conclude(result of run, work)` in another
+    transaction. After a crash in between both are repeated: the effect happens at least once.
     """
 
     run: Callable[[Any], Any]  # given the settings
@@ -70,7 +70,7 @@ class Route:
 
     @property
     def takes_events(self) -> bool:
-        """Whether a CloudEvent may be POSTed there by a person: to a path that names nothing, since the event does."""
+        """Whether a person may POST a CloudEvent there: its path names no task, since the event does."""
         return self.method == "POST" and "{" not in self.path
 
     def match(self, path: str) -> Mapping[str, str] | None:
@@ -81,7 +81,7 @@ class Route:
 def described(
     handler: Callable[[Any, Any], Any], *, types: tuple[str, ...], http: tuple[str, ...], status: int
 ) -> Operation:
-    """An operation by its handler, whose first parameter's annotation is the command."""
+    """The operation of a handler. The annotation of the handler's first parameter is the command."""
     first = next(iter(inspect.signature(handler, eval_str=True).parameters.values()))
     return Operation(
         name=handler.__name__.replace("_", "-"),

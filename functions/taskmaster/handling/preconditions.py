@@ -1,7 +1,7 @@
-"""Conditional requests (RFC 9110, 13): which entity tags a call names, and whether what is there satisfies it.
+"""Conditional requests (RFC 9110, 13): which entity tags a call names, and whether the current one satisfies it.
 
-An entity tag here is the text between the quotes: the version of a task, a digest of what is shown otherwise. All that
-the pack gives are strong. It gives no Last-Modified, so that dates (If-Unmodified-Since) are not looked at (13.1.4).
+An entity tag here is the text between the quotes: the version of a task, or a digest of another representation. Every
+tag of the pack is strong. The pack sends no Last-Modified, so it ignores If-Unmodified-Since (13.1.4).
 """
 
 import hashlib
@@ -15,7 +15,7 @@ _BETWEEN = re.compile(r"[ \t]*,[ \t,]*")
 
 
 def tag_of(shown: str) -> str:
-    """A strong entity tag, without its quotes, of what has no version: a digest of how it is shown."""
+    """A strong entity tag, without its quotes, of a representation that has no version: its digest."""
     return hashlib.sha256(shown.encode()).hexdigest()[:32]
 
 
@@ -50,20 +50,20 @@ class EntityTags:
             between = _BETWEEN.match(rest)
             rest = rest[between.end() :] if between else "no list"
 
-    def said(self) -> list[str]:
+    def listed(self) -> list[str]:
         return ["*"] if self.any else sorted([f'"{tag}"' for tag in self.strong] + [f'W/"{tag}"' for tag in self.weak])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preconditions:
-    """False where there are none."""
+    """The preconditions of one request. Falsy where it has none."""
 
     if_match: EntityTags | None = None
     if_none_match: EntityTags | None = None
 
     @classmethod
     def of(cls, headers: Mapping[str, str]) -> Self:
-        """Those of a request. Raises Unparsable."""
+        """The preconditions in the headers of a request. Raises Unparsable."""
         given = {name: headers[name.lower()] for name in ("If-Match", "If-None-Match") if name.lower() in headers}
         return cls(**{name.lower().replace("-", "_"): EntityTags.parse(name, text) for name, text in given.items()})
 
@@ -71,7 +71,7 @@ class Preconditions:
         return self.if_match is not None or self.if_none_match is not None
 
     def failed(self, tag: str) -> str | None:
-        """The header that is false for what is there with this tag, in the order of RFC 9110, 13.2.2."""
+        """The header that is false for the current tag, in the order of RFC 9110, 13.2.2; else None."""
         if self.if_match and not (self.if_match.any or tag in self.if_match.strong):  # strong: W/ never matches
             return "If-Match"
         none = self.if_none_match
@@ -79,11 +79,11 @@ class Preconditions:
             return "If-None-Match"
         return None
 
-    def said(self) -> dict[str, Any]:
-        """What tells a command with these from one with others. If-Match: * asks nothing that a command does not."""
+    def canonical(self) -> dict[str, Any]:
+        """What the digest of a command includes of them. Not If-Match: *, which every command requires anyway."""
         found = {}
         if self.if_match and not self.if_match.any:
-            found["if_match"] = self.if_match.said()
+            found["if_match"] = self.if_match.listed()
         if self.if_none_match:
-            found["if_none_match"] = self.if_none_match.said()
+            found["if_none_match"] = self.if_none_match.listed()
         return found

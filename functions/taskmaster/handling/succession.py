@@ -1,4 +1,4 @@
-"""Succession: what follows the open occurrence of a series once it is done with, or skipped."""
+"""Succession: what follows the open occurrence of a series once it is completed or skipped."""
 
 from datetime import datetime
 
@@ -8,7 +8,7 @@ from taskmaster.handling.unit_of_work import Work
 
 
 def follow(task: Task, series: Series, work: Work, *, completed_at: datetime) -> Task | None:
-    """Make the successor of a completed head, or end the series and say so where no date is left."""
+    """Make the successor of a completed head. Where no date is left, end the series and emit task.recurring.ended."""
     following = series.next(task.due, done_at=completed_at)
     if following is None:
         work.save_series(series.ended(at=work.now))
@@ -21,9 +21,9 @@ def follow(task: Task, series: Series, work: Work, *, completed_at: datetime) ->
 
 
 def skip(task: Task, series: Series, work: Work) -> Task | None:
-    """Move the open occurrence on to the next date of its rule; where none is left it goes, and the series ends.
+    """Move the open occurrence to the next date of its rule. Where none is left, delete it and end the series.
 
-    It is as a successor would have come: what was changed for the skipped one alone is gone.
+    The moved task is as a successor would be: what was changed for the skipped occurrence alone is not taken over.
     """
     # Counted from the completion, a skipped one counts as done on its date, or now if that is later.
     following = series.next(task.due, done_at=max(work.now, series.done_on(task.due)) if task.due else work.now)

@@ -1,6 +1,6 @@
-"""The unit of work an operation is given: what it may read, and what it leaves behind in one transaction.
+"""The unit of work of an operation: what it reads, and what it writes in one transaction.
 
-Writes are kept until the operation has returned: one that refuses half-way leaves nothing.
+Writes are queued until the operation has returned: one that refuses half-way writes nothing.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,22 +13,23 @@ from taskmaster.domain.preferences import Preferences
 from taskmaster.domain.reminder_rows import ReminderRow
 from taskmaster.domain.series import Series
 from taskmaster.domain.task import FrozenModel, Refused, Task, not_found, precondition_failed, version_conflict
-from taskmaster.events import routes
 from taskmaster.events.cloudevent import Origin, Outgoing, outgoing
 from taskmaster.events.ids import new_id
 from taskmaster.handling.announcements import Moving, Rejection, ReminderArmed
 from taskmaster.handling.preconditions import Preconditions, tag_of
 from taskmaster.handling.transaction import Transaction
 
-_LONGEST_WAY = timedelta(hours=24)  # of a command whose reminders still ring; later ones would be stale
-_MOVED_AT_ONCE = 20  # tasks, with up to 50 reminders each, of one transaction
+_LONGEST_TRANSIT = timedelta(hours=24)  # of a command; a reminder that it arms for an earlier moment would be stale
+_MOVED_AT_ONCE = 20  # tasks of one transaction, with up to 50 reminders each
 
 
 class Work:
     """One invocation on behalf of one user. `now` is business time, the same throughout.
 
-    `asked_at` is when it was asked for, where that was earlier: a reminder whose moment passed while a command waited
-    for the database is not lost.
+    Reading a task, a series or a reminder locks it, but for `read_...` and `list_tasks`. `add_...` inserts, `save_...`
+    updates and `delete_...` deletes, after the operation has returned; for a task also the event and the reminders.
+    `asked_at` is when the command was sent, where that was earlier than `now`: a reminder whose moment passed while the
+    command waited for the database is not lost.
     """
 
     def __init__(
@@ -42,14 +43,14 @@ class Work:
         preconditions: Preconditions | None = None,
     ) -> None:
         self.now = now
-        self.compared = False  # whether the preconditions were looked at
+        self.preconditions_checked = False
         self._preconditions = preconditions
-        self._asked_at = min(max(asked_at or now, now - _LONGEST_WAY), now)
+        self._asked_at = min(max(asked_at or now, now - _LONGEST_TRANSIT), now)
         self._transaction = transaction
         self._origin = origin
         self._topic = topic
         self._writes: list[Callable[[], None]] = []
-        self._locked: dict[int, Task] = {}  # as they were: what rings is written anew only where it changes
+        self._locked: dict[int, Task] = {}  # as they were: reminders are written only where their moments change
         self._armed: tuple[datetime, Task] | None = None  # the earliest reminder that this work armed
         self._preferences: Preferences | None = None
         self._preferences_are_held = False
@@ -70,12 +71,12 @@ class Work:
             raise not_found(task_id)
         if expecting is not None and task.version != expecting:
             raise version_conflict(task, expecting)
-        self.compare(task)
+        self.check_preconditions(task)
         return task
 
-    def compare(self, shown: FrozenModel) -> None:
-        """Hold the call's preconditions against what it is about, as it is shown. Refused: 412 if one is false."""
-        self.compared = True
+    def check_preconditions(self, shown: FrozenModel) -> None:
+        """Check the preconditions of the call against what it changes, as it is shown. Refused: 412 if one is false."""
+        self.preconditions_checked = True
         if not self._preconditions:
             return
         tag = str(shown.version) if isinstance(shown, Task) else tag_of(shown.model_dump_json())
@@ -93,7 +94,7 @@ class Work:
         """The series of a task that is locked already, locked."""
         return self._transaction.lock_series(task.series_id) if task.series_id else None
 
-    def latest_after(self, task: Task) -> Task | None:
+    def latest_occurrence_after(self, task: Task) -> Task | None:
         """The latest occurrence of its series that came after this one, locked, or None."""
         if task.series_id is None or task.occurrence is None:
             return None
@@ -110,39 +111,39 @@ class Work:
             raise not_found(task_id)
         return task
 
-    def tasks(self, filters: Mapping[str, Any], *, sort: Sort, beyond: PagePosition | None, limit: int) -> list[Task]:
-        """Tasks of this user in an order, those beyond a mark."""
+    def list_tasks(
+        self, filters: Mapping[str, Any], *, sort: Sort, beyond: PagePosition | None, limit: int
+    ) -> list[Task]:
+        """Tasks of this user in an order, not locked: those behind a position."""
         return self._transaction.list_tasks(filters, sort, beyond, limit)
 
     @property
     def preferences(self) -> Preferences:
         """What this user prefers."""
         if self._preferences is None:
-            # Held where that is safe and saves another look: whoever holds them must lock no task after it.
+            # Locked (shared) where that is safe and saves a second query: no task may be locked after them.
             self._preferences_are_held = not self._locked
             self._preferences = self._transaction.read_preferences(hold=self._preferences_are_held)
         return self._preferences
 
     def _day_hour(self, task: Task) -> str:
-        """The hour at which a task that is due on a day reminds: it does not change before this work has committed."""
+        """The hour at which a task that is due on a day reminds. It does not change before this transaction commits."""
         if not reminders.needs_day_hour(task):
             return ""
         if not self._preferences_are_held:
             self._preferences, self._preferences_are_held = self._transaction.read_preferences(hold=True), True
         return self.preferences.day_hour
 
-    def change_preferences(self) -> Preferences:
-        """The same, while nobody else arms reminders by them. No task may be locked before."""
+    def lock_preferences(self) -> Preferences:
+        """What this user prefers, locked: no other transaction arms reminders by it. No task may be locked before."""
         self._preferences, self._preferences_are_held = self._transaction.change_preferences(), True
         return self._preferences
 
     def save_preferences(self, preferences: Preferences) -> None:
-        """Keep what the user now prefers; where the hour of the day changed, its reminders move after this."""
+        """Save what the user prefers. Where the hour of the day has changed, an event moves the reminders."""
         was, self._preferences = self.preferences, preferences
         self._writes.append(lambda: self._transaction.save_preferences(preferences))
-        self._queue_event(
-            "preferences.updated", preferences.announced().model_dump_json().encode(), key=self._origin.user_id
-        )
+        self._queue_event("preferences.updated", preferences.announced(), key=self._origin.user_id)
         if preferences.day_hour != was.day_hour:
             ticket = new_id()
             event = self._move_event(ticket)
@@ -150,26 +151,26 @@ class Work:
                 lambda: self._transaction.begin_move(event, ticket, asked_at=self._asked_at, day=self._first_day())
             )
 
-    def move_some(self, ticket: str) -> None:
-        """Have the reminders of some more tasks follow the hour of the day, and leave word for those that are left.
+    def move_reminders(self, ticket: str) -> None:
+        """Move the reminders of a few more tasks to a new hour of the day, and emit an event for those that are left.
 
-        A transaction for a few tasks: none of the user's is held for long, however many there are. The event only
-        triggers, the row of the move counts; another ticket than the row has does nothing.
+        No task is locked for long, however many the user has. The event only triggers: the row of the move says how far
+        it is, and an event with another ticket than that row does nothing.
         """
         before = self._transaction.read_move(ticket)
         if before is None:
             return
         day = self._first_day(before.asked_at)
         tasks = self._transaction.lock_tasks_to_move(before.after_task, day, _MOVED_AT_ONCE)
-        # Tasks first, then preferences, as whoever changes a task does it; from here on the hour does not change.
+        # Tasks first, then preferences: the order of every transaction that changes a task. Now the hour stays.
         self._preferences, self._preferences_are_held = self._transaction.read_preferences(hold=True), True
         move = self._transaction.read_move(ticket)
         if move is None:
             return
-        self._asked_at = max(min(move.asked_at, self.now), self.now - _LONGEST_WAY)
+        self._asked_at = max(min(move.asked_at, self.now), self.now - _LONGEST_TRANSIT)
         for task in tasks:
-            self.arm_reminders(task)
-        if move != before:  # another hour was set meanwhile: begun again
+            self._arm_reminders(task)
+        if move != before:  # another hour was set meanwhile, and the move began again
             self._emit_move(ticket)
         elif len(tasks) < _MOVED_AT_ONCE:
             self._writes.append(lambda: self._transaction.end_move(ticket))
@@ -178,7 +179,7 @@ class Work:
             self._emit_move(ticket)
 
     def _first_day(self, moment: datetime | None = None) -> date:
-        """Due on which day a task may still remind at an hour of that day, in any zone."""
+        """The earliest due day of which a reminder, in any zone, may still lie ahead of a moment."""
         return ((moment or self._asked_at) - timedelta(days=2)).date()
 
     def _emit_move(self, ticket: str) -> None:
@@ -186,12 +187,11 @@ class Work:
         self._writes.append(lambda: self._transaction.insert_outbox(event))
 
     def _move_event(self, ticket: str) -> Outgoing:
-        data = Moving(ticket=ticket).model_dump_json().encode()
-        return self._event("reminders.move", data, key=self._origin.user_id)
+        return self._event("reminders.move", Moving(ticket=ticket), key=self._origin.user_id)
 
     def add_task(self, task: Task, *, event: str = "task.created") -> Task:
         self._writes.append(lambda: self._transaction.insert_task(task))
-        self.arm_reminders(task, new=True)
+        self._arm_reminders(task, new=True)
         self.emit(event, task)
         return task
 
@@ -199,22 +199,22 @@ class Work:
         self._writes.append(lambda: self._transaction.update_task(task))
         was = self._locked.get(task.task_id)
         if was is None or reminders.depends_on(was) != reminders.depends_on(task):
-            self.arm_reminders(task)
+            self._arm_reminders(task)
         self.emit(event, task)
         return task
 
-    def arm_reminders(self, task: Task, *, new: bool = False) -> None:
-        """Arm the reminders of a task, and disarm those that it had and has no more. Passed moments do not ring."""
+    def _arm_reminders(self, task: Task, *, new: bool = False) -> None:
+        """Insert the reminders of a task that lie ahead, and delete those that it no longer has."""
         moments = reminders.moments(task, day_hour=self._day_hour(task))
         ahead = [moment for moment in moments if moment > self._asked_at]
         if not new:
             self._writes.append(lambda: self._transaction.drop_reminders(task, moments))
         if ahead:
             self._writes.append(lambda: self._transaction.insert_reminders(task, ahead))
-            self.note_armed(task, ahead[0])
+            self._note_armed(task, ahead[0])
 
     def reminder_in_delivery(self, task_id: int, reminder_id: str) -> tuple[Task, ReminderRow] | None:
-        """An open task and its reminder that rings, locked; None where it was completed, moved or snoozed since."""
+        """An open task and its reminder in delivery; None where it was completed, moved or snoozed since."""
         task, reminder, self._preferences = self._transaction.lock_reminder(task_id, reminder_id)
         if task is None or task.completed or reminder is None or not reminder.is_in_delivery:
             return None
@@ -223,16 +223,16 @@ class Work:
     def save_reminder(self, reminder: ReminderRow, task: Task) -> None:
         self._writes.append(lambda: self._transaction.update_reminder(reminder))
         if reminder.fired_at is None:
-            self.note_armed(task, reminder.due_at)
+            self._note_armed(task, reminder.due_at)
 
     def dismiss_reminders(self, task: Task) -> None:
-        """Drop what rings, is held back or is to be tried again; what is still to come stays."""
+        """Delete the reminders in delivery, held back or to be tried again. Those whose moment lies ahead stay."""
         hour = self._day_hour(task)
         ahead = [moment for moment in reminders.moments(task, day_hour=hour) if moment > self.now]
         self._writes.append(lambda: self._transaction.drop_reminders(task, ahead))
 
-    def note_armed(self, task: Task, moment: datetime) -> None:
-        """Tell the dispatcher of a reminder, at the commit and unless it will look by then."""
+    def _note_armed(self, task: Task, moment: datetime) -> None:
+        """Have `flush` emit reminder.armed for the earliest moment, unless the dispatcher wakes before it."""
         if self._armed is None or moment < self._armed[0]:
             self._armed = moment, task
 
@@ -250,14 +250,14 @@ class Work:
         """An event about a task, published after the commit to the topics of its route."""
         self._queue_event(
             event_type,
-            (data or about).model_dump_json().encode(),
+            data or about,
             key=about.partition_key,
             subject=f"tasks/{about.task_id}",
             recurs=about.recurrence_pattern is not None,
         )
 
     def reject(self, command_type: str, command_id: str, refusal: Refused) -> None:
-        """Nothing of this work stays but the word that the command was refused, and why."""
+        """Discard all writes, and emit task.command.rejected with the reason."""
         self.discard()
         rejection = Rejection(
             command=command_type,
@@ -266,16 +266,15 @@ class Work:
             title=refusal.title,
             detail=refusal.detail,
         )
-        self._queue_event("task.command.rejected", rejection.model_dump_json().encode(), key=self._origin.user_id)
+        self._queue_event("task.command.rejected", rejection, key=self._origin.user_id)
 
     def flush(self) -> bool:
-        """Write what the operation left, in its order. Whether there was anything."""
+        """Write what was queued, in its order. Whether there was anything."""
         for write in self._writes:
             write()
         if self._armed:
             moment, task = self._armed
-            data = ReminderArmed(moment=moment).model_dump_json().encode()
-            event = self._event("reminder.armed", data, key=task.partition_key)
+            event = self._event("reminder.armed", ReminderArmed(moment=moment), key=task.partition_key)
             self._transaction.insert_outbox_unless_awaited(event, moment, self.now)
         return bool(self._writes)
 
@@ -284,13 +283,21 @@ class Work:
         self._armed = None
 
     def _queue_event(
-        self, event_type: str, data: bytes, *, key: str, subject: str | None = None, recurs: bool = False
+        self, event_type: str, data: FrozenModel, *, key: str, subject: str | None = None, recurs: bool = False
     ) -> None:
         event = self._event(event_type, data, key=key, subject=subject, recurs=recurs)
         self._writes.append(lambda: self._transaction.insert_outbox(event))
 
     def _event(
-        self, event_type: str, data: bytes, *, key: str, subject: str | None = None, recurs: bool = False
+        self, event_type: str, data: FrozenModel, *, key: str, subject: str | None = None, recurs: bool = False
     ) -> Outgoing:
-        topics = tuple(dict.fromkeys(map(self._topic, routes.topics_of(event_type, recurs=recurs))))
-        return outgoing(event_type, data, origin=self._origin, at=self.now, key=key, topics=topics, subject=subject)
+        return outgoing(
+            event_type,
+            data,
+            origin=self._origin,
+            at=self.now,
+            key=key,
+            topic=self._topic,
+            recurs=recurs,
+            subject=subject,
+        )

@@ -1,4 +1,4 @@
-"""Who is calling: a bearer token says it for people, `userid` only on /events, where nobody but the cluster calls.
+"""Who is calling: the bearer token of a person; `userid` of an event on /events, which only the cluster can reach.
 
 A token is a JSON Web Token of the issuer that OIDC_ISSUER names, on a cluster and on a laptop alike.
 """
@@ -16,9 +16,9 @@ USER_ID_LIMIT = 128
 
 
 class NotSignedIn(TaskmasterError):
-    """No bearer token, or one that does not hold (401). The text says what to do, never why a signature failed.
+    """No bearer token, or an invalid one (401). The text says what to do, never why a signature failed.
 
-    `challenge` is the header WWW-Authenticate (RFC 6750, 3): with an error only where a token was sent.
+    `challenge` is the header WWW-Authenticate (RFC 6750, 3), with an error only where a token was sent.
     """
 
     def __init__(self, detail: str, *, error: str = "") -> None:
@@ -27,15 +27,15 @@ class NotSignedIn(TaskmasterError):
         self.challenge = f'Bearer realm="taskmaster"{described}'
 
 
-def caller(authorization: str | None, *, issuer: Verifier | None) -> str:
-    """The user id that a bearer token speaks for (RFC 6750). Raises NotSignedIn and KeysUnavailable."""
-    if issuer is None:
+def caller(authorization: str | None, *, tokens: Verifier | None) -> str:
+    """The user id of a bearer token (RFC 6750). Raises NotSignedIn and KeysUnavailable."""
+    if tokens is None:
         raise NotSignedIn("Nobody can sign in yet: the operator has to set OIDC_ISSUER and OIDC_AUDIENCE.")
     token = _bearer(authorization)
     if not token:
         raise NotSignedIn("Send the header 'Authorization: Bearer TOKEN'.")
     try:
-        return _rightful(issuer.user_of(token, now=time.time()))
+        return _checked_claim(tokens.user_of(token, now=time.time()))
     except Rejected as error:
         raise NotSignedIn(str(error), error="invalid_token") from None
 
@@ -45,22 +45,22 @@ def sends_events(
     authorization: str | None,
     *,
     also_trusted: tuple[str, ...] = (),
-    issuer: Verifier | None = None,
+    tokens: Verifier | None = None,
     subjects: tuple[str, ...] = (),
     required: bool = False,
 ) -> bool:
-    """Whether an event's userid is believed: it comes under an internal host, or with a token of the cluster's.
+    """Whether an event's userid is believed: it comes under an internal host, or with a token of the cluster.
 
-    With `required` only the token counts. `subjects` are those that a token may speak for, all if there are none; a *
-    at the end of one stands for whatever follows. Raises KeysUnavailable.
+    With `required` only the token counts. `subjects` are the subjects that a token may have, any if there are none; a *
+    at the end of one stands for any text. Raises KeysUnavailable.
     """
     if not required and is_internal(host, also_trusted=also_trusted):
         return True
     token = _bearer(authorization)
-    if issuer is None or not token:
+    if tokens is None or not token:
         return False
     try:
-        subject = issuer.user_of(token, now=time.time())
+        subject = tokens.user_of(token, now=time.time())
     except Rejected as error:
         logger.warning("an event was turned away: %s", error)
         return False
@@ -71,23 +71,23 @@ def sends_events(
 
 
 def is_user_id(user_id: str) -> bool:
-    """The one rule, wherever a user id comes from: what arrives unchanged as a header, and is nobody else's then.
+    """Whether a text may be a user id, from a token and from an event: it arrives unchanged as a header.
 
-    ASCII, because KafkaSource hands over whatever is beyond Latin-1 as question marks: two users would be one. And no
-    blank at either end, because HTTP trims it: one user would be two.
+    ASCII, because KafkaSource writes characters beyond Latin-1 as question marks: two users would become one. No blank
+    at either end, because HTTP trims it: one user would become two.
     """
-    is_written = user_id.isascii() and user_id.isprintable() and user_id == user_id.strip(" ")
-    return is_written and 0 < len(user_id) <= USER_ID_LIMIT
+    is_carried = user_id.isascii() and user_id.isprintable() and user_id == user_id.strip(" ")
+    return is_carried and 0 < len(user_id) <= USER_ID_LIMIT
 
 
 def checked_user_id(user_id: str) -> str:
-    """The user id itself. Raises ValueError for what is none."""
+    """The user id itself. Raises ValueError where it is none."""
     if not is_user_id(user_id):
         raise ValueError(f"a user id has 1 to {USER_ID_LIMIT} printable ASCII characters, and no blank at its ends")
     return user_id
 
 
-def _rightful(user_id: str) -> str:
+def _checked_claim(user_id: str) -> str:
     try:
         return checked_user_id(user_id)
     except ValueError as error:

@@ -1,11 +1,11 @@
-"""The public keys of whoever signs tokens (JSON Web Key Set, RFC 7517): given in a setting, or fetched now and then.
+"""The public keys of an issuer of tokens (JSON Web Key Set, RFC 7517): in a setting, or fetched by HTTP.
 
-A process fetches when it first needs a key, when what it has is five minutes old, and when a token names a key that it
-does not know; but never more often than every ten seconds, so that tokens with made-up key ids make nobody fetch.
-While the issuer is away, the keys that it gave last go on being used.
+A process fetches when it first needs a key, when its keys are five minutes old, and when a token names an unknown key;
+but at most every ten seconds, so that tokens with invented key ids cause no fetches. While the issuer is unavailable,
+the process goes on with the keys that it fetched last.
 
-One fetch is under way at a time, in a thread of its own. Whoever needs its keys waits for a moment, counted from the
-start of the fetch and not from their own call, so that an issuer that answers byte by byte holds nobody's threads.
+One fetch is under way at a time, in a thread of its own. A request that needs its keys waits for a limited time,
+counted from the start of the fetch and not of the request: an issuer that answers byte by byte blocks no thread.
 """
 
 import logging
@@ -25,10 +25,10 @@ from taskmaster.trusted_hosts import may_serve_keys
 logger = logging.getLogger(__name__)
 
 FRESH_SECONDS = 300.0
-PAUSE_SECONDS = 10.0  # between two fetches, whoever asks
-FIRST_PAUSE_SECONDS = 2.0  # the same while there are no keys at all, and everybody waits for them
-PATIENCE_SECONDS = 3.0  # of whoever needs a fetch that is under way, from its start: a cold pod is slow itself
-SHORT_PATIENCE_SECONDS = 0.3  # the same after a fetch that failed: the next one may be as slow, and ends as badly
+PAUSE_SECONDS = 10.0  # between two fetches
+FIRST_PAUSE_SECONDS = 2.0  # the same while there are no keys at all
+PATIENCE_SECONDS = 3.0  # that a request waits for a fetch, from the start of the fetch: a cold pod is slow itself
+SHORT_PATIENCE_SECONDS = 0.3  # the same after a fetch that failed: the next one may be as slow, and fail too
 TOTAL_SECONDS = 5.0  # of one fetch, discovery included, however slowly an answer trickles in
 _LARGEST = 524_288
 
@@ -36,14 +36,14 @@ Document = Mapping[str, Any]
 
 
 class KeysUnavailable(TaskmasterError):
-    """Nobody can say whether a token holds, since its issuer's keys cannot be had right now. Try again later."""
+    """A token cannot be verified now, because the keys of its issuer are not available. Try again later."""
 
 
 class KeySet:
     """The keys as they were published at one moment."""
 
     def __init__(self, document: Document) -> None:
-        """Raises ValueError for what is no key set."""
+        """Raises ValueError where it is no key set."""
         listed = document.get("keys")
         if not isinstance(listed, list):
             raise ValueError("a JWK set has a list of keys")
@@ -69,12 +69,12 @@ def _verifies(key: Mapping[str, Any]) -> bool:
 
 
 class Keys(Protocol):
-    """Where the keys come from. Both raise KeysUnavailable."""
+    """A source of keys. Both methods raise KeysUnavailable."""
 
     def current(self) -> KeySet: ...
 
     def newer_than(self, known: KeySet) -> KeySet:
-        """The keys after another look, for a token whose key is not among the known ones; or `known` again."""
+        """The keys after another fetch, for a token whose key is not among the known ones; or `known` again."""
         ...
 
 
@@ -96,7 +96,7 @@ class PublishedKeys:
 
     def __init__(self, fetch: Callable[[], Document]) -> None:
         self._fetch = fetch
-        self._choosing = Lock()  # whether to fetch: held for no longer than that takes
+        self._choosing = Lock()  # held while a thread decides whether to fetch
         self._fetching = Lock()  # held by the one fetch that is under way
         self._ended = Event()
         self._begun = 0.0
@@ -110,7 +110,7 @@ class PublishedKeys:
         if held is not None and time.monotonic() < self._fresh_until:
             return held
         began = self._begin(held)
-        if held is None or began:  # whoever has keys and finds a fetch under way does not wait for it
+        if held is None or began:  # a request that has keys does not wait for the fetch of another one
             self._await()
         if self._held is None:
             raise KeysUnavailable("the issuer's keys cannot be had")
@@ -148,7 +148,7 @@ class PublishedKeys:
     def _renew(self, ended: Event) -> None:
         try:
             fetched = KeySet(self._fetch())
-        except Exception as error:  # of the network, of what is no JSON or no key set: whatever it is, it has failed
+        except Exception as error:  # of the network, or a body that is no JSON or no key set
             self._failed = True
             logger.warning("the keys of a token issuer cannot be had: %s", type(error).__name__)
         else:

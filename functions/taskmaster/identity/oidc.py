@@ -1,11 +1,10 @@
 """Bearer tokens of an OpenID Connect issuer: JSON Web Tokens (RFC 7519), verified with the issuer's public keys.
 
-What is checked is what RFC 8725 asks for: one issuer, one audience, asymmetric algorithms alone, a key of the kind that
-the algorithm takes, an end. What verifies a signature is imported when a process sees its first token.
+The checks are those of RFC 8725: one issuer, one audience, asymmetric algorithms alone, a key of the kind that the
+algorithm takes, an expiry. The library that verifies a signature is imported with the first token of a process.
 """
 
 import logging
-from functools import lru_cache
 from hashlib import sha256
 from threading import Lock
 from typing import Any, NamedTuple
@@ -25,7 +24,7 @@ _TYPES = ("", "jwt", "at+jwt", "application/at+jwt")
 
 
 class Rejected(TaskmasterError):
-    """A token that does not hold. The text is for the caller, and says why only where the signature was right.
+    """An invalid token. The text is for the caller, and gives the reason only where the signature was valid.
 
     `reason` is for the log.
     """
@@ -36,11 +35,11 @@ class Rejected(TaskmasterError):
 
 
 class UnknownKey(Rejected):
-    """The key that signed it is none of those at hand."""
+    """The token is signed by none of the known keys."""
 
 
 class Issuer(NamedTuple):
-    """Whose tokens are taken, for whom they must be, and the keys: given, at an address, or where the issuer says."""
+    """An issuer, the audience of its tokens, and its keys: in a setting, at a URL, or found by discovery."""
 
     name: str
     audience: str
@@ -50,8 +49,8 @@ class Issuer(NamedTuple):
     kubernetes_api: str
 
 
-class _Held(NamedTuple):
-    """A token that held, and by which keys. `ends` is in seconds since 1970."""
+class _Verified(NamedTuple):
+    """A valid token, and the keys that verified it. `ends` is in seconds since 1970."""
 
     keys: KeySet
     user: str
@@ -59,16 +58,16 @@ class _Held(NamedTuple):
 
 
 class Verifier:
-    """Verifies the tokens of one issuer, each once for as long as it holds and the keys stay the same."""
+    """Verifies the tokens of one issuer, each once while it is valid and the keys stay the same. Threads share it."""
 
     def __init__(self, issuer: Issuer) -> None:
         self._issuer = issuer
         self._keys = _keys_of(issuer)
-        self._remembered: dict[bytes, _Held] = {}  # by the token's digest; what is rejected is not remembered
+        self._remembered: dict[bytes, _Verified] = {}  # by the token's digest; rejected tokens are not kept
         self._remembering = Lock()
 
     def user_of(self, token: str, *, now: float) -> str:
-        """Whom a token speaks for, at this moment in seconds since 1970. Raises Rejected and KeysUnavailable."""
+        """The user of a token, at this moment in seconds since 1970. Raises Rejected and KeysUnavailable."""
         try:
             return self._user_of(token, now)
         except Rejected as error:
@@ -94,13 +93,13 @@ class Verifier:
             raise Rejected("This token has expired.")
         return held.user
 
-    def _remember(self, digest: bytes, held: _Held) -> None:
+    def _remember(self, digest: bytes, held: _Verified) -> None:
         with self._remembering:
             self._remembered[digest] = held
             if len(self._remembered) > _REMEMBERED:
                 del self._remembered[next(iter(self._remembered))]
 
-    def _verified(self, token: str, keys: KeySet, now: float) -> _Held:
+    def _verified(self, token: str, keys: KeySet, now: float) -> _Verified:
         """Raises Rejected, or UnknownKey where newer keys might verify it."""
         try:
             signed = jws.parsed(token)
@@ -114,7 +113,7 @@ class Verifier:
         user = claims[self._issuer.user_claim]
         if not isinstance(user, str):
             raise Rejected(f"The claim {self._issuer.user_claim} of this token is no text.")
-        return _Held(keys, user, claims["exp"])
+        return _Verified(keys, user, claims["exp"])
 
     def _check_signature(self, signed: jws.Signed, keys: KeySet) -> None:
         for key in keys.matching(signed.key_id, signed.algorithm):
@@ -129,7 +128,7 @@ class Verifier:
         raise UnknownKey(reason="no key of the issuer's signed it")
 
     def _check(self, claims: dict[str, Any], now: float) -> None:
-        """What RFC 7519, 4.1, and RFC 8725, 3, have a recipient check, once the signature is right. Raises Rejected."""
+        """The checks of a recipient by RFC 7519, 4.1, and RFC 8725, 3, after that of the signature. Raises Rejected."""
         for name in ("exp", "iss", "aud", self._issuer.user_claim):
             if claims.get(name) is None:
                 raise Rejected(f"This token has no claim {name}.")
@@ -150,38 +149,32 @@ class Verifier:
             raise Rejected("This token is for another audience.")
 
 
-@lru_cache(maxsize=8)
-def verifier(issuer: Issuer) -> Verifier:
-    """The verifier of this process for an issuer: its keys and what it remembers are shared by all threads."""
-    return Verifier(issuer)
-
-
-def of_people(configured: Settings) -> Verifier | None:
-    """Who signs in people: OIDC_ISSUER, where there is one."""
-    return _configured(
-        configured.oidc_issuer,
-        configured.oidc_audience,
-        configured.oidc_user_claim,
-        configured.oidc_jwks,
-        configured.oidc_jwks_url,
-        configured.kubernetes_api_url,
+def verifier_of_users(settings: Settings) -> Verifier | None:
+    """For the tokens of people, by OIDC_ISSUER; None where that is not set."""
+    return _verifier(
+        settings.oidc_issuer,
+        settings.oidc_audience,
+        settings.oidc_user_claim,
+        settings.oidc_jwks,
+        settings.oidc_jwks_url,
+        settings.kubernetes_api_url,
     )
 
 
-def of_events(configured: Settings) -> Verifier | None:
-    """Who vouches for what sends events: EVENT_OIDC_ISSUER, where there is one, which is the cluster."""
-    return _configured(
-        configured.event_oidc_issuer,
-        configured.event_oidc_audience,
+def verifier_of_events(settings: Settings) -> Verifier | None:
+    """For the tokens of Knative's sources, by EVENT_OIDC_ISSUER, which is the cluster; None where that is not set."""
+    return _verifier(
+        settings.event_oidc_issuer,
+        settings.event_oidc_audience,
         "sub",
-        configured.event_oidc_jwks,
-        configured.event_oidc_jwks_url,
-        configured.kubernetes_api_url,
+        settings.event_oidc_jwks,
+        settings.event_oidc_jwks_url,
+        settings.kubernetes_api_url,
     )
 
 
-def _configured(*issuer: str) -> Verifier | None:
-    return verifier(Issuer(*issuer)) if issuer[0] else None
+def _verifier(*issuer: str) -> Verifier | None:
+    return Verifier(Issuer(*issuer)) if issuer[0] else None
 
 
 def _keys_of(issuer: Issuer) -> Keys:
@@ -194,5 +187,5 @@ def _keys_of(issuer: Issuer) -> Keys:
 
 
 def _is_moment(claim: Any) -> bool:
-    """A NumericDate (RFC 7519, 2) of the next thirty million years; nothing that only compares like one."""
+    """Whether it is a NumericDate (RFC 7519, 2) of the next thirty million years. True and NaN are none."""
     return isinstance(claim, int | float) and not isinstance(claim, bool) and -1e15 < claim < 1e15

@@ -1,1 +1,1 @@
-"""Requests to somebody else, each under a deadline that another thread enforces. Start at `deadline.within`."""
+"""Requests to other servers, each under a deadline that another thread enforces. Start at `deadline.within`."""

@@ -1,9 +1,9 @@
-"""A deadline over whatever a call to somebody else does: resolving a name, connecting, TLS, reading byte by byte.
+"""A deadline over all that a call to another server does: resolving a name, connecting, TLS, reading byte by byte.
 
-A socket's own time-out starts anew with every byte, and nothing ends a name server's silence. So a call works in a
-thread of its own, and whoever wants its result waits for so many seconds and no longer. Then the connections of the
-call are shut down by duplicates of their descriptors: TLS takes a socket over and leaves the first object empty, but
-the connection underneath stays one, and a shutdown ends it for every descriptor (shutdown(2)).
+A socket's own time-out starts again with every byte, and no time-out ends the wait for a silent name server. So a call
+works in a thread of its own, and its caller waits for so many seconds and no longer. Then the connections of the call
+are shut down by duplicates of their descriptors: TLS takes a socket over and leaves the first object empty, but the
+connection underneath is the same, and a shutdown ends it for every descriptor (shutdown(2)).
 """
 
 import contextvars
@@ -23,7 +23,7 @@ class DeadlineExceeded(TimeoutError):
 
 
 class TooMuch(OSError):
-    """More bytes than any honest answer has."""
+    """More bytes than a valid answer has."""
 
 
 class Deadline:
@@ -44,7 +44,7 @@ class Deadline:
         return left
 
     def watch(self, connection: socket.socket) -> None:
-        """End this connection too when it is over, whatever wraps it by then. Raises DeadlineExceeded when it is."""
+        """Shut this connection down at the deadline, whatever wraps it. Raises DeadlineExceeded when it is over."""
         own = connection.dup()
         with self._lock:
             if not self._over:
@@ -94,7 +94,7 @@ class Deadline:
 
 
 class Call(Generic[_T]):
-    """A call that works in a thread of its own, from now on."""
+    """A call that works in a thread of its own, which starts at once."""
 
     def __init__(self, seconds: float, work: Callable[[Deadline], _T], *, at_end: Callable[[], None]) -> None:
         self._seconds = seconds
@@ -102,14 +102,14 @@ class Call(Generic[_T]):
         self._ended = Event()
         self._result: _T | None = None
         self._error: BaseException | None = None
-        context = contextvars.copy_context()  # what ties log lines together
+        context = contextvars.copy_context()  # the ids in log lines
         # A daemon: where a name server keeps it beyond its deadline, it does not keep the process.
         self._thread = Thread(target=context.run, args=(self._run, work, at_end), name="call", daemon=True)
         self._begun = time.monotonic()
         self._thread.start()
 
     def result(self) -> _T:
-        """What came of it. Raises what it raised, and DeadlineExceeded at the end of its time, if not before."""
+        """The result of the call. Raises what the call raised, and DeadlineExceeded at its deadline at the latest."""
         if not self._ended.wait(max(self._seconds - (time.monotonic() - self._begun), 0.0)):
             self._deadline.end()
             raise DeadlineExceeded("it took too long")
@@ -133,12 +133,12 @@ class Call(Generic[_T]):
 
 
 def begin(seconds: float, work: Callable[[Deadline], _T], *, at_end: Callable[[], None] = lambda: None) -> Call[_T]:
-    """Begin a call that may take so many seconds. `at_end` is called when it has really ended, be it later."""
+    """Begin a call that may take so many seconds. `at_end` is called when its thread ends, which may be later."""
     return Call(seconds, work, at_end=at_end)
 
 
 def within(seconds: float, work: Callable[[Deadline], _T]) -> _T:
-    """What `work` returns, after so many seconds at most. Raises what it raises, and DeadlineExceeded."""
+    """The result of `work`, after so many seconds at most. Raises what it raises, and DeadlineExceeded."""
     return begin(seconds, work).result()
 
 
@@ -147,7 +147,7 @@ class Readable(Protocol):
 
 
 class Bounded:
-    """Lines of an answer, up to so many bytes of them. `readline` raises TooMuch behind that."""
+    """Lines of an answer, up to so many bytes of them. `readline` raises TooMuch after that."""
 
     def __init__(self, lines: Readable, most: int) -> None:
         self._lines = lines

@@ -1,4 +1,4 @@
-"""An HTTP answer whose head has an end: http.client itself reads 100 Continue for as long as it comes."""
+"""An HTTP answer whose head is bounded: http.client itself reads 100 Continue without end."""
 
 import http.client
 from typing import Any, cast

@@ -1,7 +1,7 @@
-"""One GET by a deadline, with the standard library alone: the first token of a process waits for it.
+"""One GET under a deadline, with the standard library alone, because the first token of a process waits for it.
 
-requests does the same, and imports eighty modules for it. As there, `https_proxy` and `no_proxy` of the environment are
-heeded, and REQUESTS_CA_BUNDLE is trusted in place of the public authorities. Redirects are not followed.
+requests does the same, and imports eighty modules for it. As in requests, `https_proxy` and `no_proxy` of the
+environment count, and REQUESTS_CA_BUNDLE is trusted in place of the public authorities. Redirects are not followed.
 """
 
 import os

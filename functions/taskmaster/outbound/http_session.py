@@ -1,7 +1,7 @@
-"""HTTP requests to somebody else, each under a deadline: no redirect is followed, and no head of an answer is endless.
+"""HTTP requests to other servers, each under a deadline. No redirect is followed, and the head of an answer is bounded.
 
-requests and urllib3 do the work; what they leave open is closed here. A time-out of theirs starts anew with every byte.
-Of a redirect that is not followed requests reads the whole body, decompressed. http.client reads 100 Continue for ever.
+requests and urllib3 do the work; this module adds what they lack. Their time-outs start again with every byte. Of a
+redirect that is not followed requests reads the whole body, decompressed. http.client reads 100 Continue without end.
 """
 
 import socket
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from taskmaster.outbound.deadline import Deadline, TooMuch
+from taskmaster.outbound.deadline import Deadline
 
 if TYPE_CHECKING:
     import requests
@@ -22,7 +22,7 @@ _loading = threading.Lock()
 
 
 def load() -> None:
-    """Import requests, one thread at a time: its modules import each other, and a second one would find half of one."""
+    """Import requests, one thread at a time: its modules import each other, and another thread may find half of one."""
     with _loading:
         import requests.adapters  # noqa: F401
 
@@ -114,13 +114,3 @@ def trusting(authorities: str = "") -> ssl.SSLContext:
     context = create_urllib3_context()
     context.load_verify_locations(authorities or DEFAULT_CA_BUNDLE_PATH)
     return context
-
-
-def body_of(answer: "requests.Response", *, most: int) -> bytes:
-    """The body of a streamed answer. Raises TooMuch where it has more than `most` bytes, decompressed."""
-    body = bytearray()
-    for piece in answer.iter_content(65_536):
-        body += piece
-        if len(body) > most:
-            raise TooMuch("the answer is too long")
-    return bytes(body)

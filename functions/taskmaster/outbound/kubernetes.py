@@ -19,13 +19,13 @@ def namespace() -> str:
 
 
 def headers() -> dict[str, str]:
-    """Who is asking: the service account's token, read anew since it changes; nothing where there is none."""
+    """The header with the service account's token, read each time since it is rotated; none where there is none."""
     token = _read("token")
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def trusted() -> ssl.SSLContext | None:
-    """What trusts the cluster's own authority, for requests to the API; None where there is none: the public ones.
+    """A context that trusts the cluster's own authority, for requests to the API; None where there is none.
 
     Many clusters' authorities have no key usage or key identifier, which Python insists on from 3.13 (RFC 5280,
     VERIFY_X509_STRICT) and Kubernetes' own clients do not: names, signatures and dates are verified as ever.

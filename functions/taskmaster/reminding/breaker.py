@@ -1,8 +1,8 @@
-"""A breaker: what is slow again and again is called by fewer threads, then by one, and then only now and then.
+"""A circuit breaker: a receiver that is slow several times is called by fewer threads, then by one, then after pauses.
 
-One slow answer says nothing: this process may have waited for its processor. Nor do many that were slow at the same
-time, which count as one, and what was slow but answered is never given a pause. What is refused is told when to come
-again, each a while behind the other, so that those who wait do not come all at once.
+One slow answer does not count: this process may have waited for its processor. Calls that were slow at the same time
+count as one, and a receiver that is slow but answers is never paused. A refused call gets a time to try again, each one
+a little after the one before, so that the waiting calls do not all come at once.
 """
 
 import random
@@ -25,12 +25,12 @@ _GUESS_SECONDS = 1.0  # that a call takes, before one has ended
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of one key. Seconds are monotonic."""
+    """The state of one key. Seconds are monotonic."""
 
     under_way: list[tuple[float, str]] = field(default_factory=list)  # since when, and for whom
-    slow: int = 0  # in a row; those for one and the same count once where somebody is named
+    slow: int = 0  # in a row; several for the same user count once
     slow_for: set[str] = field(default_factory=set)
-    in_vain: int = 0  # of these, those since one was answered
+    in_vain: int = 0  # of these, since the last good answer
     noted: float = 0.0  # when the last of them was counted
     until: float = 0.0  # that counts
     not_before: float = 0.0  # the end of a pause
@@ -39,10 +39,10 @@ class _Known:
 
 
 class Breaker:
-    """Of one process. A key is whatever is to be told apart: a host, a user, a channel of a user."""
+    """Of one process. A key is a host, a user, or a channel of a user."""
 
     def __init__(self, *, most: int = MOST_AT_ONCE, watches: bool = True) -> None:
-        """`watches` is whether slow calls count: without it there is the limit alone."""
+        """`watches` says whether slow calls count: without it only the limit counts."""
         self._most = most
         self._watches = watches
         self._lock = Lock()
@@ -51,7 +51,7 @@ class Breaker:
     def enter(self, key: str, *, by: str = "") -> bool:
         """Whether a call may begin now; if so, `leave` must follow.
 
-        `by` is for whom: a host is in trouble when it is slow for several, since one alone may have asked it to be.
+        `by` is the user: a host counts as slow when it is slow for several users, since one may own a slow receiver.
         """
         with self._lock:
             if not self._has_room(key):
@@ -60,7 +60,7 @@ class Breaker:
             return True
 
     def leave(self, key: str, *, slow: bool | None, in_vain: bool = True, by: str = "") -> None:
-        """A call has ended; None says that it was not made after all. `in_vain`: a slow one had no good answer."""
+        """A call has ended; `slow` is None where it was not made. `in_vain`: it had no good answer."""
         with self._lock:
             now = time.monotonic()
             known = self._known[key]
@@ -82,17 +82,17 @@ class Breaker:
             return self._has_room(key)
 
     def seconds_until(self, key: str) -> float:
-        """When to come again, for one that was refused: each call of this gives a later place in the queue."""
+        """Seconds after which a refused call may try again. Each caller gets a later moment than the one before."""
         with self._lock:
             now = time.monotonic()
             known = self._known.setdefault(key, _Known())
-            place = max(now + SOONEST_SECONDS, known.not_before, known.queue)
+            moment = max(now + SOONEST_SECONDS, known.not_before, known.queue)
             takes = max([known.took or _GUESS_SECONDS, *(now - since for since, _ in known.under_way)])
             pace = max(takes / self._allowed(known, now), _PACE_SECONDS)
-            known.queue = min(place + pace, now + LATEST_SECONDS)
-            if place >= now + LATEST_SECONDS / 2:
+            known.queue = min(moment + pace, now + LATEST_SECONDS)
+            if moment >= now + LATEST_SECONDS / 2:
                 return random.uniform(LATEST_SECONDS / 2, LATEST_SECONDS)
-            return place - now
+            return moment - now
 
     def _has_room(self, key: str) -> bool:
         known, now = self._known.get(key), time.monotonic()
@@ -118,13 +118,13 @@ class Breaker:
             known.slow_for.add(by)
             known.noted = now
         first, longest = PAUSE_SECONDS
-        further = known.in_vain - HOPELESS_IN_A_ROW
-        pause = min(first * 2.0 ** min(further, 10), longest) if further >= 0 else 0.0
+        beyond = known.in_vain - HOPELESS_IN_A_ROW
+        pause = min(first * 2.0 ** min(beyond, 10), longest) if beyond >= 0 else 0.0
         known.not_before = now + pause
         known.until = now + max(2 * pause, REMEMBERED_SECONDS)
 
     def _forget(self, now: float) -> None:
-        """What is known of nobody any more, once in a while."""
+        """Drop the keys whose state no longer matters, where there are many."""
         if len(self._known) > 1000:
             self._known = {
                 key: known

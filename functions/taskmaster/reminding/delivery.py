@@ -1,8 +1,8 @@
-"""Delivery: one reminder to the channels of its user, side by side. Outside any transaction.
+"""Delivery of one reminder to the channels of its user, in parallel and outside of any transaction.
 
-Each channel is a call in a thread of its own, under a deadline, and comes to an outcome of its own whatever happens to
-the others. What one user, one channel and one host may have under way at once is bounded: what is above comes again
-later, as a row that is due then, so that a slow receiver holds up nobody but whoever chose it.
+Each channel is a call in a thread of its own, under a deadline, with an outcome of its own. One user, one channel and
+one host have a limited number of calls at once. A call above a limit is not made: its reminder is due again later, as a
+row, so that a slow receiver delays only the reminders that go to it.
 """
 
 import logging
@@ -28,23 +28,19 @@ from taskmaster.settings import Settings
 log = logging.getLogger(__name__)
 
 MOST_OF_A_USER = 10  # calls at once, where a KafkaSource has 50 events under way and a pod 64 threads
-LONGEST_HELD = timedelta(hours=12)  # beyond REMINDER_STALE_HOURS: then what was held back again and again has failed
-_FULL_SECONDS = 5.0
-
-_users = Breaker(most=MOST_OF_A_USER, watches=False)
-_channels = Breaker(most=MOST_OF_A_USER)  # of one user each: trouble with one is none with another
-_hosts = Breaker()
+LONGEST_HELD = timedelta(hours=12)  # beyond REMINDER_STALE_HOURS; a reminder that is held back for longer has failed
+_NO_THREAD_SECONDS = 5.0  # until a call is tried again for which the process has no thread
 
 
 class Delivered(NamedTuple):
-    """What came of it by channel, and when the first one was called, in business time."""
+    """The outcome of each channel, and when the first one was called, in business time."""
 
     called_at: datetime
     outcomes: Mapping[str, Outcome]
 
 
 class _Message(NamedTuple):
-    """What is sent, by whichever channel."""
+    """A reminder as it is sent, by any channel."""
 
     task: Task
     reminder: ReminderRow
@@ -52,8 +48,8 @@ class _Message(NamedTuple):
     late: bool
     settings: Settings
 
-    def begin(self, channel: Webhook | Mail, place: "_Place") -> Call[Outcome] | None:
-        """Begin the call of a channel, which has its place already. None where the process has no thread left."""
+    def begin(self, channel: Webhook | Mail, slot: "_Slot") -> Call[Outcome] | None:
+        """Begin the call of a channel, for which `slot` is taken. None where the process has no thread left."""
         since = time.monotonic()
         answered = False
 
@@ -66,13 +62,14 @@ class _Message(NamedTuple):
             answered = outcome.outcome == "delivered"
             return outcome
 
-        def leave() -> None:  # when its thread has ended, which a silent name server may keep beyond the deadline
-            place.leave(slow=time.monotonic() - since > SLOW_SECONDS, in_vain=not answered)
+        def release() -> None:  # when its thread has ended, which a silent name server may keep beyond the deadline
+            slot.release(slow=time.monotonic() - since > SLOW_SECONDS, in_vain=not answered)
 
+        total = mail.TOTAL_SECONDS if isinstance(channel, Mail) else webhook.TOTAL_SECONDS
         try:
-            return begin(mail.TOTAL_SECONDS if isinstance(channel, Mail) else webhook.TOTAL_SECONDS, work, at_end=leave)
-        except RuntimeError:  # no thread is to be had: nothing was called
-            place.leave(slow=None, in_vain=False)
+            return begin(total, work, at_end=release)
+        except RuntimeError:  # no thread can be started: nothing was called
+            slot.release(slow=None, in_vain=False)
             return None
 
     def _by_mail(self, channel: Mail, deadline: Deadline) -> Outcome:
@@ -87,51 +84,86 @@ class _Message(NamedTuple):
         )
 
     def _by_webhook(self, channel: Webhook, deadline: Deadline) -> Outcome:
-        told = _told(self.task, self.reminder, self.late)
         return webhook.post(
             channel.url,
             channel.secret or "",
             self.reminder.reminder_id,
-            {"type": "reminder.due", "timestamp": self.called_at.isoformat(), "data": told},
+            {"type": "reminder.due", "timestamp": self.called_at.isoformat(), "data": self._data()},
             deadline=deadline,
             allowed=self.settings.webhook_allow,
         )
 
+    def _data(self) -> dict[str, object]:
+        """The task and the reminder, as a webhook gets them."""
+        task = self.task.model_dump(
+            mode="json",
+            include={"task_id", "title", "description", "priority", "tags", "due_at", "due_on", "time_zone"},
+        )
+        reminder = self.reminder
+        return {
+            **task,
+            "reminder_id": reminder.reminder_id,
+            "remind_at": reminder.moment.isoformat(),
+            "late": self.late,
+        }
 
-class _Place(NamedTuple):
-    """What a call counts against."""
 
-    user: str
-    channel: str
-    host: str
+class CallLimits:
+    """How many calls one user, one channel of a user and one host have at once. Of one process."""
 
-    @property
-    def gates(self) -> tuple[tuple[Breaker, str, str], ...]:
-        return (_users, self.user, ""), (_channels, self.channel, ""), (_hosts, self.host, self.user)
+    def __init__(self) -> None:
+        self.users = Breaker(most=MOST_OF_A_USER, watches=False)
+        self.channels = Breaker(most=MOST_OF_A_USER)  # of one user each: a slow one does not count for another user
+        self.hosts = Breaker()
 
-    def enter(self) -> float | None:
-        """None if the call may begin, and `leave` must follow; else the seconds after which to come again."""
-        entered: list[tuple[Breaker, str, str]] = []
-        for breaker, key, by in self.gates:
+    def seconds_held(self, channels: Mapping[str, Webhook | Mail], *, user_id: str, age: timedelta) -> float:
+        """How long a reminder of this age is held back where none of its channels may be called now; else 0."""
+        slots = [self.slot(user_id, channel) for channel in channels.values()]
+        if age > LONGEST_HELD or any(slot.is_free for slot in slots):
+            return 0.0
+        return min((slot.seconds_until_free() for slot in slots), default=0.0)
+
+    def slot(self, user_id: str, channel: Webhook | Mail) -> "_Slot":
+        """The slot that a call of this channel takes."""
+        if isinstance(channel, Mail):
+            host = "the mail server"
+        else:
+            try:
+                host = webhook_address(channel.url).host
+            except ValueError:
+                host = "nowhere"
+        counts = (self.users, user_id, ""), (self.channels, f"{user_id}\n{host}", ""), (self.hosts, host, user_id)
+        return _Slot(counts)
+
+
+class _Slot(NamedTuple):
+    """What one call counts against: breakers, each with a key and whom the call is for."""
+
+    counts: tuple[tuple[Breaker, str, str], ...]
+
+    def take(self) -> float | None:
+        """None if the call may begin, and `release` must follow; else the seconds after which to try again."""
+        taken: list[tuple[Breaker, str, str]] = []
+        for breaker, key, by in self.counts:
             if not breaker.enter(key, by=by):
-                for other, its_key, its_by in entered:
+                for other, its_key, its_by in taken:
                     other.leave(its_key, slow=None, by=its_by)
                 return breaker.seconds_until(key)
-            entered.append((breaker, key, by))
+            taken.append((breaker, key, by))
         return None
 
-    def leave(self, *, slow: bool | None, in_vain: bool) -> None:
-        for breaker, key, by in self.gates:
+    def release(self, *, slow: bool | None, in_vain: bool) -> None:
+        for breaker, key, by in self.counts:
             breaker.leave(key, slow=slow, in_vain=in_vain, by=by)
 
     @property
-    def has_room(self) -> bool:
+    def is_free(self) -> bool:
         """Whether a call might begin."""
-        return all(breaker.has_room(key) for breaker, key, _ in self.gates)
+        return all(breaker.has_room(key) for breaker, key, _ in self.counts)
 
     def seconds_until_free(self) -> float:
-        """The seconds after which to come again, where a call may not begin."""
-        full = [(breaker, key) for breaker, key, _ in self.gates if not breaker.has_room(key)]
+        """The seconds after which to try again, where a call may not begin."""
+        full = [(breaker, key) for breaker, key, _ in self.counts if not breaker.has_room(key)]
         return max((breaker.seconds_until(key) for breaker, key in full), default=0.0)
 
 
@@ -142,39 +174,33 @@ def deliver(
     *,
     user_id: str,
     late: bool,
+    limits: CallLimits,
     settings: Settings,
 ) -> Delivered:
-    """Send a reminder by these channels, named as their outcomes will be. Never raises for what a channel does."""
+    """Deliver a reminder by these channels, named as their outcomes will be. Never raises for what a channel does."""
     called_at = clock.now()
-    given_up = called_at - reminder.moment > timedelta(hours=settings.reminder_stale_hours) + LONGEST_HELD
+    is_held_too_long = called_at - reminder.moment > timedelta(hours=settings.reminder_stale_hours) + LONGEST_HELD
     message = _Message(task, reminder, called_at, late, settings)
     outcomes: dict[str, Outcome] = {}
     calls: dict[str, Call[Outcome]] = {}
     for name, channel in channels.items():
-        place = _place(user_id, channel)
-        wait = place.enter()
+        slot = limits.slot(user_id, channel)
+        wait = slot.take()
         if wait is None:
-            if call := message.begin(channel, place):
+            if call := message.begin(channel, slot):
                 calls[name] = call
                 continue
-            wait = _FULL_SECONDS
-        if given_up:
+            wait = _NO_THREAD_SECONDS
+        if is_held_too_long:
             outcomes[name] = failed("held back for too long: its receiver is too slow, or too much is due at once")
         else:
             outcomes[name] = held_back("held back: too much is under way", seconds=wait)
     return Delivered(called_at, {name: outcomes.get(name) or _outcome(calls[name]) for name in channels})
 
 
-def get_ready() -> None:
-    """Do what the first call would do before it is made."""
+def warm_up() -> None:
+    """Import now what the first call of a channel imports."""
     http_session.trusting()  # imports requests as well
-
-
-def seconds_held(channels: Mapping[str, Webhook | Mail], *, user_id: str, age: timedelta) -> float:
-    """How long a reminder of this age is held back, where none of its channels may be called now; 0 where one may."""
-    if age > LONGEST_HELD or any(_place(user_id, channel).has_room for channel in channels.values()):
-        return 0.0
-    return min((_place(user_id, channel).seconds_until_free() for channel in channels.values()), default=0.0)
 
 
 def text(task: Task, *, late: bool) -> str:
@@ -200,21 +226,3 @@ def _outcome(call: Call[Outcome]) -> Outcome:
         at = traceback.extract_tb(error.__traceback__)[-1]
         log.error("a channel failed: %s at %s:%s", type(error).__name__, at.filename, at.lineno)  # its text may quote
         return failed(f"it cannot be sent: {type(error).__name__}")
-
-
-def _place(user_id: str, channel: Webhook | Mail) -> _Place:
-    if isinstance(channel, Mail):
-        host = "the mail server"
-    else:
-        try:
-            host = webhook_address(channel.url).host
-        except ValueError:
-            host = "nowhere"
-    return _Place(user_id, f"{user_id}\n{host}", host)
-
-
-def _told(task: Task, reminder: ReminderRow, late: bool) -> dict[str, object]:
-    told = task.model_dump(
-        mode="json", include={"task_id", "title", "description", "priority", "tags", "due_at", "due_on", "time_zone"}
-    )
-    return {**told, "reminder_id": reminder.reminder_id, "remind_at": reminder.moment.isoformat(), "late": late}

@@ -1,138 +1,147 @@
-"""The dispatcher: one request of a process fires due reminders, waits for those due soon, sets the alarm for others.
+"""The dispatch loop: it dispatches due reminders, waits for those due soon, and schedules a wake-up for later ones.
 
-Nothing is claimed ahead and nothing is leased. Two on duty at once fire every reminder once between them, and one that
-dies is called again by whoever called it.
+A reminder is not claimed ahead of its moment, and nothing is leased. Two processes that dispatch at once dispatch every
+reminder once between them. Where one dies, its event is delivered again, or the next wake-up finds what is due.
 """
 
 import logging
-import os
 import time
 from datetime import datetime, timedelta
 from threading import Condition
 
-from taskmaster import clock, runtime
+from taskmaster import clock
 from taskmaster.database.session import Busy, Unavailable
-from taskmaster.reminding import due
-from taskmaster.reminding.wakeup import Alarm, AlarmNotSet
-from taskmaster.runtime import Runtime
+from taskmaster.reminding.due import DueReminders
+from taskmaster.reminding.wakeup import Wakeup, WakeupNotScheduled
 
 log = logging.getLogger(__name__)
 
-LONGEST = 240.0  # seconds that one request stays on duty, below the Service's timeoutSeconds
-NEAR = timedelta(seconds=60)  # what is worth waiting for
-TICK = timedelta(minutes=10)  # between two ticks where there is no alarm
-EARLY = timedelta(seconds=10)  # before a moment the alarm rings: a start from zero takes up to three
+LONGEST_REQUEST = 240.0  # seconds that the loop runs in one request, below the Service's timeoutSeconds
+SOON = timedelta(seconds=60)  # the loop waits for a reminder that is due within this
+TICK = timedelta(minutes=10)  # between two ticks, where no wake-up is scheduled
+START_UP = timedelta(seconds=10)  # from a wake-up to the moment it is for: a start from zero takes up to three
 WARM_UP = timedelta(seconds=5)  # before a moment send-reminder is woken
-_RETRY_AFTER = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds while the database is away, or the alarm cannot be set
-_HELD = (0.02, 0.04, 0.08, 0.1)  # seconds between looks while all that is due waits: for other hands, or for room
-_SLICE = 0.2 if os.environ.get("CLOCK_OFFSET_FILE") else 30.0  # seconds until a moved clock, or a suspend, is noticed
+_RETRY_AFTER = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds while the database is unavailable, or a wake-up cannot be scheduled
+_RECHECK_AFTER = (
+    0.02,
+    0.04,
+    0.08,
+    0.1,
+)  # seconds while other transactions, or users without room, hold all that is due
+_ON_TIME = timedelta(milliseconds=20)
 
 
 class Dispatcher:
-    """Of one process. `serve` is called by every request; one of them is on duty, the others only make it look."""
+    """One per process, with one active loop: a request that comes meanwhile makes the loop check again, and returns."""
 
-    def __init__(self) -> None:
+    def __init__(self, due_reminders: DueReminders, wakeup: Wakeup, *, clock_may_move: bool = False) -> None:
+        self.longest_sleep = 0.2 if clock_may_move else 30.0  # seconds until a moved clock, or a suspend, is noticed
+        self._due_reminders = due_reminders
+        self._wakeup = wakeup
         self._changed = Condition()
-        self._on_duty = False
-        self._news = False
-        self._leaving = False
-        self._looks = 0  # since everything that was due could be had
-        self._warm_until = 0.0  # monotonic seconds: send-reminder was busy or woken
+        self._is_active = False
+        self._is_requested = False
+        self._is_stopping = False
+        self._rechecks = 0  # in a row, that found nothing to dispatch of what is due
+        self._warm_until = 0.0  # monotonic seconds until which send-reminder has a process
 
-    def serve(self, here: Runtime) -> None:
-        """Be on duty until nothing is near. Raises Unavailable or Busy when the database stayed away all the time."""
-        runtime.on_leaving(self.leave)
+    def run_until_idle(self) -> None:
+        """Run the loop until no reminder is due soon. Returns at once where the loop is active already.
+
+        Raises Unavailable or Busy when the database was unavailable all the time.
+        """
         with self._changed:
-            self._news = True
+            self._is_requested = True
             self._changed.notify_all()
-            if self._on_duty:
+            if self._is_active:
                 return
-            self._on_duty = True
+            self._is_active = True
         try:
-            while self._has_news():
-                self._keep(here, until=time.monotonic() + LONGEST)
+            while self._continues():
+                self._run(until=time.monotonic() + LONGEST_REQUEST)
         except BaseException:
-            self._on_duty = False
+            self._is_active = False
             raise
 
-    def leave(self) -> None:
-        """The process is to end: hand over."""
+    def stop(self) -> None:
+        """End the loop, since the process is to end; the event that it leaves starts the loop of another process."""
         with self._changed:
-            self._leaving = True
+            self._is_stopping = True
             self._changed.notify_all()
 
-    def _has_news(self) -> bool:
-        """Whether to look (again). Where not, duty has ended in the same breath, so that no news is lost."""
+    def _continues(self) -> bool:
+        """Whether the loop was requested (again). If not, it ends under the same lock, so that no request is missed."""
         with self._changed:
-            self._on_duty = self._news and not self._leaving
-            return self._on_duty
+            self._is_active = self._is_requested and not self._is_stopping
+            return self._is_active
 
-    def _keep(self, here: Runtime, *, until: float) -> None:
-        alarm = Alarm(here.settings)
+    def _run(self, *, until: float) -> None:
         failures = 0
         while True:
-            self._news = False
+            self._is_requested = False
             try:
-                if self._round(here, alarm, until):
+                if self._dispatch(until):
                     return
                 failures = 0
-            except (Unavailable, Busy, AlarmNotSet) as error:
-                log.warning("on duty, trying again: %s", error)
-                if time.monotonic() > until and not isinstance(error, AlarmNotSet):
+            except (Unavailable, Busy, WakeupNotScheduled) as error:
+                log.warning("dispatching waits: %s", error)
+                if time.monotonic() > until and not isinstance(error, WakeupNotScheduled):
                     raise
                 self._pause(_RETRY_AFTER[min(failures, len(_RETRY_AFTER) - 1)])
                 failures += 1
-            if self._leaving or time.monotonic() > until:
-                due.request_dispatch(here)
+            if self._is_stopping or time.monotonic() > until:
+                self._due_reminders.request_dispatch()
                 return
 
-    def _round(self, here: Runtime, alarm: Alarm, until: float) -> bool:
-        """Fire what is due and look after what comes next. Whether there is nothing left to stay for."""
-        if due.fire(here, now=clock.now()):
+    def _dispatch(self, until: float) -> bool:
+        """Dispatch a batch of what is due; where there is none, wait or schedule. Whether the loop is idle then."""
+        if self._due_reminders.dispatch(now=clock.now()):
             self._warm_until = time.monotonic() + WARM_UP.total_seconds()
             return False
         now = clock.now()
-        coming = due.schedule_next_wakeup(here, by=None if alarm.is_used else now + TICK)
-        if coming and coming <= now + (NEAR if alarm.is_used else TICK):
-            self._await(here, coming, until)
+        wakeups = self._wakeup.is_enabled
+        following = self._due_reminders.schedule_next_wakeup(by=None if wakeups else now + TICK)
+        if following and following <= now + (SOON if wakeups else TICK):
+            self._wait_for(following, until)
             return False
-        if not alarm.is_used:
+        if not wakeups:
             return True
-        if coming:
-            alarm.ring(at=coming - EARLY)
+        if following:
+            self._wakeup.schedule(following - START_UP)
         else:
-            alarm.rest()
-        return due.scheduled_wakeup(here) == coming  # else somebody else has set it meanwhile, to another moment
+            self._wakeup.cancel()
+        # If it differs, another transaction has scheduled another moment meanwhile.
+        return self._due_reminders.scheduled_wakeup() == following
 
-    def _await(self, here: Runtime, moment: datetime, until: float) -> None:
-        """Wait for a moment of business time, and wake send-reminder shortly before."""
+    def _wait_for(self, moment: datetime, until: float) -> None:
+        """Wait for a moment of business time, and wake send-reminder shortly before it."""
         if self._sleep_until(moment - WARM_UP, until) and time.monotonic() > self._warm_until:
-            due.warm_up_delivery(here)
+            self._due_reminders.warm_up_delivery()
             self._warm_until = time.monotonic() + 2 * WARM_UP.total_seconds()
         if moment > clock.now():
-            self._looks = 0
-        if self._sleep_until(moment, until) and clock.now() - moment > timedelta(milliseconds=20):
-            self._wait_for_room(here, until)
+            self._rechecks = 0
+        if self._sleep_until(moment, until) and clock.now() - moment > _ON_TIME:
+            self._wait_to_recheck(until)
 
-    def _wait_for_room(self, here: Runtime, until: float) -> None:
-        """All that is due is in other hands, or of users who have enough under way: a moment, not a storm.
+    def _wait_to_recheck(self, until: float) -> None:
+        """Pause, since all that is due is locked elsewhere, or is of users with too many reminders in delivery.
 
-        What others have due meanwhile is not held up by that: it is looked for at its moment.
+        The pause ends early when another reminder is due.
         """
         now = clock.now()
-        again = now + timedelta(seconds=_HELD[min(self._looks, len(_HELD) - 1)])
-        self._looks += 1
-        coming = due.next_moment(here, after=now)
-        self._sleep_until(min(again, coming) if coming else again, until)
+        again = now + timedelta(seconds=_RECHECK_AFTER[min(self._rechecks, len(_RECHECK_AFTER) - 1)])
+        self._rechecks += 1
+        following = self._due_reminders.next_moment(after=now)
+        self._sleep_until(min(again, following) if following else again, until)
 
     def _sleep_until(self, moment: datetime, until: float) -> bool:
-        """Whether it is that moment. Ends earlier for news, at the end of the duty, or when time was moved back."""
+        """Whether it is that moment. Ends earlier for a request, a stop, the end of the run, or a clock set back."""
         left = (moment - clock.now()).total_seconds()
         with self._changed:
             while left > 0:
-                if self._news or self._leaving or time.monotonic() > until:
+                if self._is_requested or self._is_stopping or time.monotonic() > until:
                     return False
-                self._changed.wait(min(left, _SLICE))
+                self._changed.wait(min(left, self.longest_sleep))
                 was, left = left, (moment - clock.now()).total_seconds()
                 if left > was + 1:
                     return False
@@ -140,5 +149,5 @@ class Dispatcher:
 
     def _pause(self, seconds: float) -> None:
         with self._changed:
-            if not self._leaving:
+            if not self._is_stopping:
                 self._changed.wait(seconds)

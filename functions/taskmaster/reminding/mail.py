@@ -1,7 +1,7 @@
 """One mail by SMTP (RFC 5321), by the server that SMTP_URL names. A message keeps its Message-ID over all tries.
 
-What a user wrote is never parsed as a header or a command: the address is checked once more, the subject is one line
-that no mail program decodes to another, and the body is encoded.
+Text of a user is never parsed as a header or a command: the address is checked once more, the subject is one line that
+no mail program decodes to another text, and the body is encoded.
 """
 
 import socket
@@ -16,40 +16,27 @@ from urllib.parse import unquote, urlsplit
 
 from taskmaster.domain.channels import mail_address
 from taskmaster.domain.outcome import DELIVERED, Outcome, failed, later
-from taskmaster.outbound.deadline import Bounded, Deadline, DeadlineExceeded, within
+from taskmaster.outbound.deadline import Bounded, Deadline
 
 if TYPE_CHECKING:
     import smtplib
 
-TOTAL_SECONDS = 20.0  # from resolving the server's name to its word that it has the mail
-_STEP_SECONDS = 10.0  # for a server that says nothing
-_MOST_SAID = 65_536  # bytes of what a server says, before and behind STARTTLS each
-
-
-def deliver(address: str, subject: str, text: str, message_id: str, *, smtp_url: str, sender: str) -> Outcome:
-    """Send a mail and wait for what comes of it, TOTAL_SECONDS at most."""
-    try:
-        return within(
-            TOTAL_SECONDS,
-            lambda deadline: send(
-                address, subject, text, message_id, smtp_url=smtp_url, sender=sender, deadline=deadline
-            ),
-        )
-    except DeadlineExceeded:
-        return later("no answer in time", seconds=None)
+TOTAL_SECONDS = 20.0  # from resolving the server's name to its confirmation of the mail
+_STEP_SECONDS = 10.0  # for one answer of the server
+_MOST_ANSWERS = 65_536  # bytes of all answers of a server, before and after STARTTLS each
 
 
 def send(
     address: str, subject: str, text: str, message_id: str, *, smtp_url: str, sender: str, deadline: Deadline
 ) -> Outcome:
-    """Send a mail; what came of it. `smtp_url`: smtp://user:password@host:587 (STARTTLS where offered) or smtps://."""
+    """Send a mail under a deadline. `smtp_url`: smtp://user:password@host:587 (STARTTLS where offered) or smtps://."""
     import smtplib
 
     if not smtp_url or not sender:
         return failed("no mail is sent here: SMTP_URL and MAIL_FROM are not set")
     try:
         address = mail_address(address)
-    except ValueError as error:  # stored by the rules of another day
+    except ValueError as error:  # stored by an older version
         return failed(f"set this channel anew: its address {error}")
     try:
         server = _connected(smtp_url, deadline)
@@ -58,7 +45,7 @@ def send(
             if options and not server.has_extn("smtputf8"):
                 return failed("the mail server takes only addresses in ASCII (no SMTPUTF8)")
             server.sendmail(_mailbox(sender), [address], message(address, subject, text, message_id, sender), options)
-            server.putcmd("quit")  # the mail is in its hands: how slowly it says goodbye makes no second mail
+            server.putcmd("quit")  # its answer is not read: the mail is accepted, and a time-out would repeat it
         finally:
             server.close()
     except smtplib.SMTPRecipientsRefused as error:
@@ -82,13 +69,13 @@ def message(address: str, subject: str, text: str, message_id: str, sender: str)
     mail["Subject"] = cast(Any, _subject(subject))
     mail["Date"] = formatdate()
     mail["Message-ID"] = f"<{message_id}@{_mailbox(sender).rpartition('@')[2]}>"
-    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no holiday notes, please
-    # An address is no text that may be encoded (RFC 2047, 5); beyond ASCII it is what it is (RFC 6532, 3.2).
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no automatic replies
+    # An address must not be encoded (RFC 2047, 5); beyond ASCII it is UTF-8 (RFC 6532, 3.2).
     return f"To: {address}\r\n".encode() + mail.as_bytes(policy=compat32.clone(linesep="\r\n"))
 
 
 def _subject(text: str) -> Header:
-    """One line that is read as what it says: what looks encoded is encoded once more."""
+    """The subject as one line; text that looks encoded is encoded once more, so that it is shown as written."""
     line = " ".join("".join(" " if unicodedata.category(each) == "Cc" else each for each in text).split())
     plain = line.isascii() and "=?" not in line
     return Header(line, "us-ascii" if plain else "utf-8", header_name="Subject")
@@ -100,7 +87,7 @@ def _mailbox(sender: str) -> str:
 
 
 def _connected(url: str, deadline: Deadline) -> "smtplib.SMTP":
-    """A server that has said hello, over TLS where it can, and knows who is there."""
+    """A connection to a server, after EHLO, over TLS where it offers that, and logged in."""
     import smtplib
     import ssl
 
@@ -116,7 +103,7 @@ def _connected(url: str, deadline: Deadline) -> "smtplib.SMTP":
 
         def getreply(self) -> tuple[int, bytes]:
             if self.file is None and self.sock is not None:
-                self.file = Bounded(self.sock.makefile("rb"), _MOST_SAID)
+                self.file = Bounded(self.sock.makefile("rb"), _MOST_ANSWERS)
             return super().getreply()
 
     server = Server(parts.hostname or "", parts.port or (465 if is_tls else 25), timeout=_STEP_SECONDS)

@@ -1,6 +1,7 @@
-"""The alarm: a PingSource of its own, whose schedule is patched to the second at which dispatch is to be woken.
+"""The wake-up of the dispatcher: a PingSource of its own, whose schedule is patched to one second of one day.
 
-It asks the Kubernetes API with the pod's service account, whose Role allows this one object and nothing else.
+It calls the Kubernetes API with the pod's service account, whose Role allows this one object and nothing else. Settings
+and messages call that PingSource the alarm.
 """
 
 from datetime import UTC, datetime
@@ -11,53 +12,56 @@ from taskmaster.outbound.deadline import Deadline, DeadlineExceeded, within
 from taskmaster.settings import Settings
 
 _PATH = "/apis/sources.knative.dev/v1/namespaces/{namespace}/pingsources/{name}"
-_REST = "0 0 0 1 1 *"  # once a year: a PingSource has no never
-TOTAL_SECONDS = 10.0  # until the alarm is set, or is not
+_ONCE_A_YEAR = "0 0 0 1 1 *"  # a PingSource cannot be without a schedule
+TOTAL_SECONDS = 10.0  # until the schedule is patched, or WakeupNotScheduled is raised
 
 
-class AlarmNotSet(TaskmasterError):
-    """The alarm is not set. Try again."""
+class WakeupNotScheduled(TaskmasterError):
+    """The PingSource is not patched. Try again."""
 
 
-class Alarm:
+class Wakeup:
     """The PingSource that REMINDER_ALARM names; none where that is `off`."""
 
-    def __init__(self, configured: Settings) -> None:
-        self._name = configured.reminder_alarm
-        self._api = configured.kubernetes_api_url.rstrip("/")
+    def __init__(self, settings: Settings) -> None:
+        self._name = settings.reminder_alarm
+        self._api = settings.kubernetes_api_url.rstrip("/")
 
     @property
-    def is_used(self) -> bool:
+    def is_enabled(self) -> bool:
         return self._name != "off"
 
-    def ring(self, *, at: datetime) -> None:
-        """Wake dispatch at that second, business time. Returns once the cluster has it; raises AlarmNotSet."""
-        self._set(schedule(at))
+    def schedule(self, at: datetime) -> None:
+        """Have dispatch woken at that second of business time. Returns once the API server has stored it.
 
-    def rest(self) -> None:
-        """There is nothing to wake dispatch for. Raises AlarmNotSet."""
-        self._set(_REST)
+        Raises WakeupNotScheduled.
+        """
+        self._set(cron(at))
 
-    def _set(self, cron: str) -> None:
+    def cancel(self) -> None:
+        """Have dispatch not woken, since no reminder is ahead. Raises WakeupNotScheduled."""
+        self._set(_ONCE_A_YEAR)
+
+    def _set(self, schedule: str) -> None:
         http_session.load()
         import requests
 
         try:
-            status = within(TOTAL_SECONDS, lambda deadline: self._patch(cron, deadline))
+            status = within(TOTAL_SECONDS, lambda deadline: self._patch(schedule, deadline))
         except DeadlineExceeded:
-            raise AlarmNotSet(f"the alarm cannot be set: no answer within {TOTAL_SECONDS:g} s") from None
+            raise WakeupNotScheduled(f"the alarm cannot be set: no answer within {TOTAL_SECONDS:g} s") from None
         except requests.RequestException as error:
-            raise AlarmNotSet(f"the alarm cannot be set: {type(error).__name__}") from None
+            raise WakeupNotScheduled(f"the alarm cannot be set: {type(error).__name__}") from None
         if status != 200:
-            raise AlarmNotSet(f"the alarm cannot be set: the Kubernetes API answered {status}")
+            raise WakeupNotScheduled(f"the alarm cannot be set: the Kubernetes API answered {status}")
 
-    def _patch(self, cron: str, deadline: Deadline) -> int:
-        """The status of the answer, whose body nobody reads."""
+    def _patch(self, schedule: str, deadline: Deadline) -> int:
+        """The status of the answer. Its body is not read."""
         with (
             kubernetes.session(deadline) as session,
             session.patch(
                 self._api + _PATH.format(namespace=kubernetes.namespace(), name=self._name),
-                json={"spec": {"schedule": cron, "timezone": "UTC"}},
+                json={"spec": {"schedule": schedule, "timezone": "UTC"}},
                 headers={"Content-Type": "application/merge-patch+json", **kubernetes.headers()},
                 timeout=TOTAL_SECONDS,
                 allow_redirects=False,
@@ -67,7 +71,7 @@ class Alarm:
             return answer.status_code
 
 
-def schedule(at: datetime) -> str:
+def cron(at: datetime) -> str:
     """The cron schedule, with seconds, of one moment a year."""
     at = at.astimezone(UTC)
     return f"{at.second} {at.minute} {at.hour} {at.day} {at.month} *"

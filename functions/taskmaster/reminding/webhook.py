@@ -19,7 +19,7 @@ from taskmaster.domain.channels import signing_key, webhook_address
 from taskmaster.domain.outcome import DELIVERED, Outcome, failed, later
 from taskmaster.errors import TaskmasterError
 from taskmaster.outbound import http_session
-from taskmaster.outbound.deadline import CONNECT_SECONDS, Deadline, DeadlineExceeded, within
+from taskmaster.outbound.deadline import CONNECT_SECONDS, Deadline
 
 if TYPE_CHECKING:
     import requests
@@ -28,8 +28,8 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 READ_SECONDS = 7.0
-TOTAL_SECONDS = 12.0  # from resolving the name to the head of the answer, however slowly it trickles in
-MOST_WAIT = 3600.0  # seconds that a Retry-After is believed
+TOTAL_SECONDS = 12.0  # from resolving the name to the head of the answer
+MOST_WAIT = 3600.0  # seconds of a Retry-After, at most
 LEAST_WAIT = 1.0
 
 _RETRYABLE = (408, 425, 429)
@@ -43,8 +43,8 @@ _DATES = ("%a, %d %b %Y %H:%M:%S GMT", "%A, %d-%b-%y %H:%M:%S GMT", "%a %b %d %H
 _authorities = ""  # the public ones
 
 
-class Refused(TaskmasterError):
-    """An address that no webhook may have; nothing was sent."""
+class ForbiddenAddress(TaskmasterError):
+    """An address to which no webhook is sent. Nothing was sent."""
 
 
 def sign(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
@@ -65,36 +65,31 @@ def signed(secret: str, message_id: str, timestamp: int, payload: Mapping[str, A
     }, body
 
 
-def is_public(address: str) -> bool:
-    """Whether a webhook may go to this address: a unicast one of the public network, however it is written."""
-    return _is_public(ip_address(address.partition("%")[0]))
+def is_public(ip: Address) -> bool:
+    """Whether a webhook may be sent to this address: a unicast one of the public network."""
+    if isinstance(ip, IPv6Address):
+        if ip in _NAT64:
+            return is_public(IPv4Address(int(ip) & 0xFFFF_FFFF))
+        return ip in _IPV6_UNICAST and ip.is_global and not any(ip in special for special in _IPV6_SPECIAL)
+    special = ip.is_multicast or ip.is_reserved or any(ip in network for network in _IPV4_SPECIAL)
+    return ip.is_global and not special
 
 
 def networks(allowed: Iterable[str]) -> list[Network]:
     return [ip_network(text.strip()) for text in allowed]
 
 
-def deliver(url: str, secret: str, message_id: str, payload: Mapping[str, Any], *, allowed: Sequence[str]) -> Outcome:
-    """POST a message and wait for what comes of it, TOTAL_SECONDS at most."""
-    try:
-        return within(
-            TOTAL_SECONDS, lambda deadline: post(url, secret, message_id, payload, deadline=deadline, allowed=allowed)
-        )
-    except DeadlineExceeded:
-        return later("no answer in time", seconds=None)
-
-
 def post(
     url: str, secret: str, message_id: str, payload: Mapping[str, Any], *, deadline: Deadline, allowed: Sequence[str]
 ) -> Outcome:
-    """POST a message under a deadline; what came of it. `allowed` are networks beside the public ones, for a laptop."""
+    """POST a message under a deadline. `allowed` are networks beside the public ones, for a laptop."""
     http_session.load()
     import requests
 
     try:
         address = webhook_address(url)
         headers, body = signed(secret, message_id, int(time.time()), payload)  # real time: a receiver checks it
-    except ValueError as error:  # stored by the rules of another day
+    except ValueError as error:  # stored by an older version
         return failed(f"set this channel anew: its address or secret {error}")
     try:
         with (
@@ -109,13 +104,13 @@ def post(
             ) as answer,
         ):
             return _classified(answer.status_code, answer.headers.get("Retry-After", ""))
-    except Refused as error:
+    except ForbiddenAddress as error:
         return failed(str(error))
     except requests.exceptions.SSLError:
         return later("no TLS connection that holds", seconds=None)
     except requests.RequestException as error:
         return later(type(error).__name__, seconds=None)
-    except ValueError as error:  # a host that is none, told by whichever library saw it first
+    except ValueError as error:  # no valid host; which library says so depends on its form
         return failed(f"not an address: {type(error).__name__}")
 
 
@@ -124,7 +119,7 @@ def _session(deadline: Deadline, allowed: Sequence[Network]) -> "requests.Sessio
         return deadline.connect(host, port, check=lambda address: _check(address, plain=not tls, allowed=allowed))
 
     session = http_session.session(deadline, connect=connect, ssl_context=http_session.trusting(_authorities))
-    session.trust_env = False  # no proxy and no .netrc speaks for a user's webhook
+    session.trust_env = False  # no proxy and no .netrc for a user's webhook
     return session
 
 
@@ -161,20 +156,11 @@ def _date(text: str, *, now: datetime) -> datetime | None:
     return None
 
 
-def _is_public(ip: Address) -> bool:
-    if isinstance(ip, IPv6Address):
-        if ip in _NAT64:
-            return _is_public(IPv4Address(int(ip) & 0xFFFF_FFFF))
-        return ip in _IPV6_UNICAST and ip.is_global and not any(ip in special for special in _IPV6_SPECIAL)
-    special = ip.is_multicast or ip.is_reserved or any(ip in network for network in _IPV4_SPECIAL)
-    return ip.is_global and not special
-
-
 def _check(address: str, *, plain: bool, allowed: Sequence[Network]) -> None:
     ip = ip_address(address.partition("%")[0])
     if any(ip in network for network in allowed):
         return
-    if not _is_public(ip):
-        raise Refused("its address is private, local or special: not a place for webhooks")
+    if not is_public(ip):
+        raise ForbiddenAddress("its address is private, local or special: not a place for webhooks")
     if plain:
-        raise Refused("it is plain http: use https")
+        raise ForbiddenAddress("it is plain http: use https")

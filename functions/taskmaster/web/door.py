@@ -1,7 +1,7 @@
-"""The doors of a function: a request comes in, an answer goes out, and nothing else escapes.
+"""The decorators that make a handler a function: a request comes in, an answer goes out, no exception leaves.
 
-Two doors, because no header can tell them apart: /events takes CloudEvents from inside the cluster and believes their
-userid; every other path is a person's, whose bearer token says who they are.
+A function has two doors, told apart by path, because no header can prove who calls: /events takes CloudEvents from
+inside the cluster and believes their userid; every other path is for people, whose bearer token names the user.
 """
 
 import logging
@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from taskmaster import log, runtime, settings
+from taskmaster import log
 from taskmaster.broker.producer import BrokerUnavailable
 from taskmaster.database.session import Busy, Unavailable
 from taskmaster.events import cloudevent
@@ -17,16 +17,17 @@ from taskmaster.handling.answers import NO_CONTENT, Answer, HttpRefusal, problem
 from taskmaster.handling.idempotency import Mismatch
 from taskmaster.handling.invocation import Invoker
 from taskmaster.handling.operation import Operation, described
-from taskmaster.identity import callers, oidc
+from taskmaster.identity import callers
 from taskmaster.identity.jwks import KeysUnavailable
-from taskmaster.runtime import Runtime
+from taskmaster.runtime import LazyRuntime, Runtime
+from taskmaster.settings import read
 from taskmaster.web.http_call import answer_call
 from taskmaster.web.request import Request
 
 logger = logging.getLogger(__name__)
 
 EVENTS = "/events"
-_LARGEST_LETTER = 10_485_760
+_LARGEST_DEAD_LETTER = 10_485_760
 _NEEDS = ("database_url", "system_database_url", "kafka_bootstrap_servers")
 
 Response = tuple[str, int, dict[str, str]]  # body, status, headers: as Flask takes them, and our own server
@@ -60,15 +61,15 @@ def function(target: str, *operations: Operation) -> Function:
     by_type = {event_type: each for each in operations for event_type in each.types}
     name = target.replace("_", "-")
 
-    def answer(here: Runtime, request: Request, body: bytes) -> Answer:
-        invoker = Invoker(function=name, settings=here.settings, database=here.database)
+    def answer(runtime: Runtime, request: Request, body: bytes) -> Answer:
+        invoker = Invoker(function=name, settings=runtime.settings, database=runtime.database)
         if request.path != EVENTS:
-            return answer_call(invoker, operations, request, body)
-        _expect_event(here, request)
+            return answer_call(invoker, operations, request, body, tokens=runtime.user_tokens)
+        _expect_event(runtime, request)
         return invoker.handle_event(by_type, request.headers, body)
 
     served = _served(target, answer, publishes=True)
-    served.operations = operations  # type: ignore[attr-defined]  # what the documents of the pack are made from
+    served.operations = operations  # type: ignore[attr-defined]  # for the OpenAPI and AsyncAPI documents
     return served
 
 
@@ -78,13 +79,13 @@ def tick(handler: Callable[[Runtime], None]) -> Function:
 
 
 def woken_by(*types: str) -> Callable[[Callable[[Runtime], None]], Function]:
-    """The same for a function that these events wake beside a PingSource; what they say is not read."""
+    """The same for a function that these events wake beside a PingSource. Their data is not read."""
 
     def decorate(handler: Callable[[Runtime], None]) -> Function:
-        def answer(here: Runtime, request: Request, body: bytes) -> Answer:
-            _expect_event(here, request)
+        def answer(runtime: Runtime, request: Request, body: bytes) -> Answer:
+            _expect_event(runtime, request)
             if request.headers.get("ce-type") in (cloudevent.PING, *types):
-                handler(here)
+                handler(runtime)
             return NO_CONTENT
 
         return _served(handler.__name__, answer)
@@ -93,15 +94,15 @@ def woken_by(*types: str) -> Callable[[Callable[[Runtime], None]], Function]:
 
 
 def dead_letter_sink(handler: Callable[[cloudevent.Outgoing, Runtime], None]) -> Function:
-    """Make a handler a function that is given what could not be handled, as it came."""
+    """Make a handler a function that gets the events that could not be handled, unchanged."""
 
-    def answer(here: Runtime, request: Request, body: bytes) -> Answer:
-        _expect_event(here, request)
-        handler(cloudevent.Received(request.headers, body).as_dead_letter(), here)
+    def answer(runtime: Runtime, request: Request, body: bytes) -> Answer:
+        _expect_event(runtime, request)
+        handler(cloudevent.Received(request.headers, body).as_dead_letter(), runtime)
         return NO_CONTENT
 
-    # What was too large for its function must not be too large to be kept.
-    return _served(handler.__name__, answer, needs=("kafka_bootstrap_servers",), limit=_LARGEST_LETTER)
+    # An event that was too large for its function must not be too large for the dead letters.
+    return _served(handler.__name__, answer, needs=("kafka_bootstrap_servers",), limit=_LARGEST_DEAD_LETTER)
 
 
 def _served(
@@ -112,21 +113,21 @@ def _served(
     publishes: bool = False,
     limit: int | None = None,
 ) -> Function:
-    """A function as functions-framework wants it: a request of Flask's in, what Flask takes as a response out."""
-    if os.environ.get("FUNCTION_TARGET") == target:  # being served, not only imported: wrong settings end it here
-        settings.read(os.environ, needs=needs)
+    """A function as functions-framework calls it: with a request of Flask, for a response as Flask takes it."""
+    is_served = os.environ.get("FUNCTION_TARGET") == target  # else it is only imported; wrong settings end the process
+    lazy = LazyRuntime(read(os.environ, needs=needs) if is_served else None)
 
     def serve(flask_request: Any) -> Response:
         token = log.context.set({"function": target.replace("_", "-")})
         try:
-            here = runtime.current()
-            largest = limit or here.settings.max_body_bytes
+            runtime = lazy.get()
+            largest = limit or runtime.settings.max_body_bytes
             request = Request.read(flask_request.environ, limit=largest)
             if request.body is None:
                 raise HttpRefusal(problem(413, "Too large", f"A request has at most {largest} bytes."))
-            given = answer(here, request, request.body)
-            if publishes and here.has_something_to_publish(request.method not in ("GET", "HEAD")):
-                here.publisher.wake()
+            given = answer(runtime, request, request.body)
+            if publishes:
+                runtime.publish_after_request(may_have_written=request.method not in ("GET", "HEAD"))
         except Exception as error:
             given = _answer_to(error)
         finally:
@@ -134,12 +135,13 @@ def _served(
         return _response(given)
 
     serve.__name__ = target
+    serve.runtime = lazy  # type: ignore[attr-defined]  # for the server, which forks the publisher and closes it
     serve.largest_body = limit  # type: ignore[attr-defined]  # for the server, which reads no more than that
     return serve
 
 
 def _answer_to(error: Exception) -> Answer:
-    """What a caller is told when an invocation did not come to an answer of its own."""
+    """The answer where an invocation raised."""
     match error:
         case HttpRefusal():
             return error.answer
@@ -155,10 +157,10 @@ def _answer_to(error: Exception) -> Answer:
             return problem(500, "Failed", "Something went wrong here. The log has it.")
 
 
-def _expect_event(here: Runtime, request: Request) -> None:
-    """Raises HttpRefusal for what is not from the cluster's inside, or is no event at /events; and KeysUnavailable."""
-    if request.path != EVENTS or not _is_believed(here.settings, request):
-        # Not 401, which no source tries again: where a source's token is not yet as it should be, nothing gets lost.
+def _expect_event(runtime: Runtime, request: Request) -> None:
+    """Raises HttpRefusal unless it is an event at /events from inside the cluster; and KeysUnavailable."""
+    if request.path != EVENTS or not _is_believed(runtime, request):
+        # Not 401, which no source retries: an event is not lost while the token of its source is not yet valid.
         raise HttpRefusal(problem(404, "Not found", "There is nothing at this path."))
     if request.method != "POST":
         raise HttpRefusal(problem(405, "Method not allowed", "Events are POSTed.", headers={"Allow": "POST"}))
@@ -170,20 +172,21 @@ def _expect_event(here: Runtime, request: Request) -> None:
         )
 
 
-def _is_believed(configured: settings.Settings, request: Request) -> bool:
+def _is_believed(runtime: Runtime, request: Request) -> bool:
+    settings = runtime.settings
     return callers.sends_events(
         request.host,
         request.headers.get("authorization"),
-        also_trusted=configured.event_hosts,
-        issuer=oidc.of_events(configured),
-        subjects=configured.event_oidc_subjects,
-        required=configured.event_oidc_required,
+        also_trusted=settings.event_hosts,
+        tokens=runtime.event_tokens,
+        subjects=settings.event_oidc_subjects,
+        required=settings.event_oidc_required,
     )
 
 
 def _response(answer: Answer) -> Response:
     headers = dict(answer.headers)
-    if answer.status != 304:  # it says nothing of a content that it does not carry (RFC 9110, 15.4.5)
+    if answer.status != 304:  # which describes no content that it does not carry (RFC 9110, 15.4.5)
         headers["Content-Type"] = answer.content_type
     if answer.reason:
         headers["kne-reason"] = answer.reason

@@ -1,4 +1,4 @@
-"""A person's call: who it is, which operation it asks for, and the command in its path, query, headers and body."""
+"""A person's call: who calls, for which operation, and the command in its path, query, headers and body."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,9 @@ from taskmaster.handling.idempotency import digest_of, inbox_key
 from taskmaster.handling.invocation import Invoker
 from taskmaster.handling.operation import Operation
 from taskmaster.handling.preconditions import Preconditions, Unparsable
-from taskmaster.identity import callers, oidc
+from taskmaster.identity import callers
+from taskmaster.identity.oidc import Verifier
 from taskmaster.log import bind_context
-from taskmaster.settings import Settings
 from taskmaster.web.request import Request
 
 _MERGE_PATCH = "application/merge-patch+json"
@@ -30,13 +30,15 @@ _BY_QUERY = (*_READING, "DELETE")
 _IDEMPOTENCY_KEY = re.compile(r"(?! )[ -~]{1,255}(?<! )")
 
 
-def answer_call(invoker: Invoker, operations: Sequence[Operation], request: Request, body: bytes) -> Answer:
-    """Handle a call on behalf of whom its bearer token speaks for.
+def answer_call(
+    invoker: Invoker, operations: Sequence[Operation], request: Request, body: bytes, *, tokens: Verifier | None
+) -> Answer:
+    """Handle a call on behalf of the user that its bearer token names. `tokens` verifies it.
 
     Raises HttpRefusal, KeysUnavailable, and what the invoker raises.
     """
     headers = request.headers
-    user_id = _caller(headers, invoker.settings)
+    user_id = _caller(headers, tokens)
     origin = _origin(invoker.function, user_id, headers)
     bind_context(correlation_id=origin.correlation_id)
     if request.method == "POST" and cloudevent.is_event(headers):
@@ -60,16 +62,16 @@ def answer_call(invoker: Invoker, operations: Sequence[Operation], request: Requ
         answer = invoker.handle_call(chosen, command, origin, key=None, digest=b"")
         return answers.conditional(answer, preconditions)
     key = _idempotency_key(invoker.function, user_id, headers) if chosen.types else None
-    digest = digest_of(chosen.name, command, preconditions.said()) if key else b""
+    digest = digest_of(chosen.name, command, preconditions.canonical()) if key else b""
     return invoker.handle_call(chosen, command, origin, key=key, digest=digest, preconditions=preconditions)
 
 
 def _answer_event(
     invoker: Invoker, operations: Sequence[Operation], origin: Origin, request: Request, body: bytes
 ) -> Answer:
-    """A CloudEvent from a person: its ce-userid is not looked at, its id makes it safe to repeat.
+    """A CloudEvent from a person: its ce-userid is ignored, and its id makes it safe to repeat.
 
-    It says itself what it is about, so it comes to a path that says nothing: the function's root, or a collection.
+    The event names its task itself, so its path must not: it is the function's root, or a collection.
     """
     headers = request.headers
     paths = {"/", *(route.path for each in operations for route in each.http if route.takes_events)}
@@ -78,8 +80,8 @@ def _answer_event(
         detail = f"An event names its task itself: POST it to {' or '.join(sorted(paths))}."
         raise HttpRefusal(problem(400, "Malformed event", detail))
     if arguments := _arguments(request):
-        said = "there is no such query parameter; an event says all itself"
-        raise HttpRefusal(answers.not_in_query(next(iter(arguments)), said))
+        detail = "there is no such query parameter; an event says all itself"
+        raise HttpRefusal(answers.not_in_query(next(iter(arguments)), detail))
     if "idempotency-key" in headers:
         detail = "An event is told from its repeat by its id: leave Idempotency-Key out."
         raise HttpRefusal(problem(400, "Malformed event", detail))
@@ -100,13 +102,13 @@ def _answer_event(
         return problem(400, "Malformed event", str(error))
     except ValidationError as error:
         return answers.invalid(error, chosen.command)
-    digest = digest_of(event["type"], command, preconditions.said())
+    digest = digest_of(event["type"], command, preconditions.canonical())
     return invoker.handle_call(chosen, command, origin, key=key, digest=digest, preconditions=preconditions)
 
 
-def _caller(headers: Mapping[str, str], configured: Settings) -> str:
+def _caller(headers: Mapping[str, str], tokens: Verifier | None) -> str:
     try:
-        return callers.caller(headers.get("authorization"), issuer=oidc.of_people(configured))
+        return callers.caller(headers.get("authorization"), tokens=tokens)
     except callers.NotSignedIn as error:
         challenge = {"WWW-Authenticate": error.challenge}
         raise HttpRefusal(problem(401, "Not signed in", str(error), headers=challenge)) from None
@@ -129,14 +131,14 @@ def _route(operations: Sequence[Operation], method: str, path: str) -> tuple[Ope
 
 
 def _ids(parameters: Mapping[str, str]) -> dict[str, int]:
-    """Path parameters are ids. What is no number is no id of ours."""
+    """Path parameters, all of which are ids. HttpRefusal (404) for what is no number."""
     if not all(text.isascii() and text.isdigit() and len(text) < 20 for text in parameters.values()):
         raise HttpRefusal(problem(404, "Not found", "There is nothing at this path."))
     return {name: int(text) for name, text in parameters.items()}
 
 
 def _fields(request: Request, chosen: Operation, body: bytes) -> dict[str, Any]:
-    """What was sent: a query string, or a JSON object, which for PATCH is a merge patch (RFC 7396); never both."""
+    """The fields in the query, or in a JSON object, which for PATCH is a merge patch (RFC 7396); never both."""
     arguments = _arguments(request)
     if request.method in _BY_QUERY:
         if body:
@@ -147,8 +149,8 @@ def _fields(request: Request, chosen: Operation, body: bytes) -> dict[str, Any]:
                 raise HttpRefusal(answers.not_in_query(name, f"is there {len(given)} times: give it once"))
         return arguments
     if arguments:
-        said = f"there is no such query parameter; {request.method} takes its fields in the body"
-        raise HttpRefusal(answers.not_in_query(next(iter(arguments)), said))
+        detail = f"there is no such query parameter; {request.method} takes its fields in the body"
+        raise HttpRefusal(answers.not_in_query(next(iter(arguments)), detail))
     return _members(request, body)
 
 
@@ -160,7 +162,7 @@ def _arguments(request: Request) -> dict[str, Any]:
 
 
 def _members(request: Request, body: bytes) -> dict[str, Any]:
-    """The members of the JSON object that a body is; those of none, where there is no body."""
+    """The members of the JSON object in the body; none where there is no body."""
     if not body.strip():
         return {}
     accepted = (cloudevent.JSON, _MERGE_PATCH) if request.method == "PATCH" else (cloudevent.JSON,)

@@ -1,6 +1,6 @@
-"""A request as the doors read it, whichever server brought it: functions-framework with Flask, or ours with waitress.
+"""A request as the doors read it, from either server: functions-framework with Flask, or serve.py with waitress.
 
-Both speak WSGI (PEP 3333), so both are read from the environment they make; Flask itself is never imported here.
+Both speak WSGI (PEP 3333), so a request is read from its environ. Flask itself is never imported here.
 """
 
 from collections.abc import Mapping, MutableMapping
@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qs
 
-_DISCARDED = 262_144  # bytes beyond the limit that are read for the sake of whoever sends before it listens
+_DISCARDED = 262_144  # bytes beyond the limit that are read, for a client that reads no answer before it has sent all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +48,14 @@ class Request:
 
 
 def _path(environ: MutableMapping[str, Any]) -> str:
-    """The path, its escapes decoded. One with an escaped slash stays as it is: it separates nothing (RFC 3986, 2.2)."""
-    asked = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""  # gunicorn's and waitress' own
+    """The path, percent-decoded. One with an escaped slash stays encoded: it separates nothing (RFC 3986, 2.2)."""
+    asked = environ.get("RAW_URI") or environ.get("REQUEST_URI") or ""  # set by gunicorn and by waitress
     raw: str = asked.partition("?")[0]
     return raw if "%2f" in raw.lower() else environ.get("PATH_INFO") or "/"
 
 
 def _body(environ: MutableMapping[str, Any], limit: int) -> bytes | None:
-    """The body, and what functions-framework reads once more behind the answer: no more than that."""
+    """The body. functions-framework reads wsgi.input once more after the answer, so the body is put back there."""
     length, stream = environ.get("CONTENT_LENGTH") or "", environ["wsgi.input"]
     announced = int(length) if length.isascii() and length.isdigit() else None
     if announced is None and not environ.get("wsgi.input_terminated"):
@@ -65,7 +65,7 @@ def _body(environ: MutableMapping[str, Any], limit: int) -> bytes | None:
         body = stream.read(limit + 1 if announced is None else announced)
     too_large = len(body) > limit or (announced or 0) > limit
     if too_large and (announced or 0) <= limit + _DISCARDED:
-        stream.read(_DISCARDED)  # a connection that is closed upon unread bytes is reset, and the answer with it
+        stream.read(_DISCARDED)  # a connection closed with unread bytes is reset, and the answer is lost
     environ["wsgi.input"] = BytesIO(b"" if too_large else body)
     if too_large:
         environ["CONTENT_LENGTH"] = "0"

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 
-from taskmaster.broker.records import Place, verdict
+from taskmaster.broker.records import RecordPosition, obstacle
 from tests.programs.fuzz.targets import Record
 from tests.support.brokers import Kafka
 from tests.support.command_line import at_once
@@ -92,13 +92,13 @@ def test_what_is_not_there_is_said_in_one_sentence(kafka: Kafka, topic: str, pla
 def test_a_place_that_is_none_is_a_wrong_argument() -> None:
     for place in ("x", "/0/1", "a/b/c", "a/0/-1"):
         with pytest.raises(ValueError, match=r".*"):
-            Place.parse(place)
+            RecordPosition.parse(place)
     assert at_once({}, "records", "show", "x").exit_code == 2
 
 
 def test_of_a_record_that_is_no_cloudevent_the_key_counts_too() -> None:
     event = [("ce_specversion", b"1.0")]
-    assert verdict(Record(headers=[], value=b"", key=b"a\nb")).startswith("the key holds U+000A")
-    assert verdict(Record(headers=event, value=b"", key=b"a\nb")) == ""
-    assert verdict(Record(headers=[("x", b"a\x7f")], value=b"")).startswith("x holds U+007F")
-    assert verdict(Record(headers=[("x", b"a\tb\n c")], value=b"")) == ""
+    assert obstacle(Record(headers=[], value=b"", key=b"a\nb")).startswith("the key holds U+000A")
+    assert obstacle(Record(headers=event, value=b"", key=b"a\nb")) == ""
+    assert obstacle(Record(headers=[("x", b"a\x7f")], value=b"")).startswith("x holds U+007F")
+    assert obstacle(Record(headers=[("x", b"a\tb\n c")], value=b"")) == ""

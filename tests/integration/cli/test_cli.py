@@ -272,8 +272,8 @@ def test_a_key_pair_stands_in_for_an_identity_provider(tmp_path: Path) -> None:
     for environment in ({}, believed, {**believed, "OIDC_ISSUER": "another name"}):
         signed = taskmaster(environment, "token", "ada", "--key", str(file))
         assert (signed.returncode, signed.stderr) == (0, "")
-        issuer = oidc.of_people(read({**believed, **environment}))
-        assert caller(f"Bearer {signed.stdout.strip()}", issuer=issuer) == "ada"
+        issuer = oidc.verifier_of_users(read({**believed, **environment}))
+        assert caller(f"Bearer {signed.stdout.strip()}", tokens=issuer) == "ada"
 
 
 def test_a_key_is_never_overwritten(tmp_path: Path) -> None:

@@ -7,8 +7,7 @@ from uuid import uuid4
 import pytest
 from pytest_httpserver import HTTPServer
 
-from taskmaster import clock, runtime
-from taskmaster.reminding import due
+from taskmaster import clock
 from tests.support.counting_relay import CountingRelay
 from tests.support.function_pack import Event, Json, Pack
 
@@ -143,7 +142,7 @@ def test_a_reminder_takes_three_to_be_fired_and_five_to_be_sent(pack: Pack, trip
         task = due_task(pack)
         pack.travel(hours=1)
         trips.taken()
-        assert due.fire(runtime.current(), now=clock.now()) == 1
+        assert pack.runtime.due_reminders.dispatch(now=clock.now()) == 1
         assert trips.taken() == 3
         [fired] = pack.events("reminder.due", of=task)
         deliver(pack, fired, "send-reminder")
@@ -156,7 +155,7 @@ def test_a_reminder_that_is_held_back_takes_three(pack: Pack, trips: Trips) -> N
     pack.prefer(quiet_hours={"start": "12:30", "end": "14:00"})
     task = due_task(pack)
     pack.travel(hours=1)
-    assert due.fire(runtime.current(), now=clock.now()) == 1
+    assert pack.runtime.due_reminders.dispatch(now=clock.now()) == 1
     [fired] = pack.events("reminder.due", of=task)
     trips.taken()
     deliver(pack, fired, "send-reminder")
@@ -164,12 +163,12 @@ def test_a_reminder_that_is_held_back_takes_three(pack: Pack, trips: Trips) -> N
 
 
 def test_a_look_of_the_dispatcher_with_nothing_due_takes_four(pack: Pack, trips: Trips) -> None:
-    here = runtime.current()
+    due = pack.runtime.due_reminders
     long_ago = datetime(1970, 1, 1, tzinfo=UTC)
-    assert due.fire(here, now=long_ago) == 0
+    assert due.dispatch(now=long_ago) == 0
     assert trips.taken() == 2
-    due.schedule_next_wakeup(here, by=None)
-    due.scheduled_wakeup(here)
+    due.schedule_next_wakeup(by=None)
+    due.scheduled_wakeup()
     assert trips.taken() == 2
-    due.next_moment(here, after=long_ago)
+    due.next_moment(after=long_ago)
     assert trips.taken() == 1

@@ -11,7 +11,6 @@ import pytest
 from psycopg import ClientCursor
 
 from knative.local.embedded import Server, postgres
-from taskmaster import runtime
 from taskmaster.database.session import StatementFailed
 from tests.support import tokens
 from tests.support.command_line import taskmaster
@@ -158,10 +157,9 @@ def test_a_row_that_a_constraint_refuses_is_not_logged(
 ) -> None:
     with Pack.served(environment, monkeypatch, user="ada") as pack:
         task = pack.create(title="dull")
-        here = runtime.current()
 
         def write() -> None:
-            with here.database.as_user("ada") as transaction:
+            with pack.runtime.database.as_user("ada") as transaction:
                 found = transaction.lock_task(task["task_id"])
                 assert found is not None
                 transaction.update_task(found.model_copy(update={"title": TITLE, "priority": "none such"}))

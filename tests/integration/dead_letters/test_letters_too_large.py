@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from taskmaster import runtime
 from taskmaster.broker.producer import TooLarge
 from tests.support.function_pack import Pack
 
@@ -16,7 +15,7 @@ class SmallBroker:
     def __init__(self) -> None:
         self.kept: list[tuple[Mapping[str, str], bytes]] = []
 
-    def deliver(self, event: Any, *, to: str) -> None:
+    def produce(self, event: Any, *, to: str) -> None:
         if len(event.value) > 1_000:
             raise TooLarge(f"{to} takes no such record")
         self.kept.append((event.headers, event.value))
@@ -29,7 +28,7 @@ def test_a_letter_too_large_for_the_broker_is_kept_without_its_data(
     pack: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broker = SmallBroker()
-    monkeypatch.setattr(runtime, "Broker", lambda _: broker)
+    monkeypatch.setattr(pack.runtime, "broker", broker)
     headers = {
         "ce-specversion": "1.0",
         "ce-id": "large",

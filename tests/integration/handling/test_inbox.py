@@ -9,7 +9,6 @@ from uuid import uuid4
 import pytest
 
 from create_task import CreateTask
-from taskmaster import runtime
 from taskmaster.database import retention
 from taskmaster.database.session import Busy, TooSlow, Unavailable
 from taskmaster.database.user_transaction import UserTransaction
@@ -374,7 +373,7 @@ def locked(pack: Pack, event_id: str) -> Iterator[None]:
             connection.rollback()
     finally:
         pack.sql("ALTER ROLE taskmaster_system SET lock_timeout = '3s'")
-        runtime.close()
+        pack.restart()
 
 
 # Forgetting -----------------------------------------------------------------------------------------------------------
@@ -390,7 +389,7 @@ def test_calls_are_remembered_for_a_day_and_events_for_eight(pack: Pack) -> None
 def test_business_time_does_not_make_the_inbox_forget(pack: Pack) -> None:
     create(pack)
     pack.travel(days=400)
-    retention.purge(runtime.current().database)
+    retention.purge(pack.runtime.database)
     assert create(pack) == 204
     assert len(pack.tasks()) == 1
 
@@ -424,9 +423,9 @@ def test_a_purge_goes_in_batches(pack: Pack, monkeypatch: pytest.MonkeyPatch) ->
     expire(pack, 25)
     monkeypatch.setattr(retention, "_BATCH", 10)
     monkeypatch.setattr(retention, "_MOST_BATCHES", 2)
-    assert retention.purge(runtime.current().database) == 20
-    assert retention.purge(runtime.current().database) == 5
-    assert retention.purge(runtime.current().database) == 0
+    assert retention.purge(pack.runtime.database) == 20
+    assert retention.purge(pack.runtime.database) == 5
+    assert retention.purge(pack.runtime.database) == 0
     assert left(pack) == 1
 
 
@@ -446,6 +445,6 @@ def test_a_command_that_comes_after_it_was_forgotten_is_a_new_one(pack: Pack) ->
     user = str(uuid4())
     pack.event("create-task", "task.create", {"title": "x"}, event_id="e", user=user)
     pack.sql("UPDATE inbox SET expires_at = now() - interval '1 s' WHERE user_id = %(user)s", user=user)
-    retention.purge(runtime.current().database)
+    retention.purge(pack.runtime.database)
     pack.event("create-task", "task.create", {"title": "x"}, event_id="e", user=user)
     assert len(pack.call("query-tasks", "GET", "/tasks", user=user).json["tasks"]) == 2  # type: ignore[index]

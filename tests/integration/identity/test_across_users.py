@@ -30,7 +30,7 @@ ROWS: Mapping[str, Json] = {
     "snooze-task": {"duration": "PT5M"},
     "dismiss-task": {},
     "send": {"reminder_id": str(uuid4())},
-    "get-ready": {},
+    "warm-up": {},
     "show-preferences": {},
     "change-preferences": {"time_zone": "Asia/Tokyo"},
     "move-reminders": {"ticket": str(uuid4())},

@@ -1,7 +1,7 @@
 """The token that Knative's sources send with their events where the cluster has authentication-oidc switched on."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from uuid import uuid4
 
 import pytest
@@ -9,8 +9,6 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Response
 from werkzeug.test import TestResponse
 
-from taskmaster import runtime, settings
-from taskmaster.identity import oidc
 from tests.support import tokens
 from tests.support.function_pack import Pack
 from tests.support.issuer import AUDIENCE, Issuer
@@ -24,10 +22,8 @@ Configure = Callable[..., None]
 
 
 @pytest.fixture
-def issuer(httpserver: HTTPServer) -> Iterator[Issuer]:
-    oidc.verifier.cache_clear()
-    yield Issuer.on(httpserver)
-    oidc.verifier.cache_clear()
+def issuer(httpserver: HTTPServer) -> Issuer:
+    return Issuer.on(httpserver)
 
 
 @pytest.fixture
@@ -37,8 +33,7 @@ def configure(pack: Pack, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> Co
     def configure(**variables: str) -> None:
         for name, value in {**issuer.event_settings, **variables}.items():
             monkeypatch.setenv(name, value)
-        settings.current.cache_clear()
-        runtime.close()
+        pack.restart()
 
     configure()
     return configure

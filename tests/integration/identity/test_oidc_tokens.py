@@ -3,7 +3,7 @@
 import base64
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Response
 from werkzeug.test import TestResponse
 
-from taskmaster import runtime, settings
-from taskmaster.identity import jws, oidc
+from taskmaster.identity import jws
 from tests.support import tokens
 from tests.support.function_pack import Pack
 from tests.support.issuer import ALGORITHMS, AUDIENCE, Issuer, jwk, private_key, private_rsa_key
@@ -36,18 +35,15 @@ class SignedIn:
     def configure(self, monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        settings.current.cache_clear()
-        runtime.close()
+        self.pack.restart()
 
 
 @pytest.fixture
-def signed_in(pack: Pack, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[SignedIn]:
+def signed_in(pack: Pack, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch) -> SignedIn:
     issuer = Issuer.on(httpserver)
-    oidc.verifier.cache_clear()
     signed_in = SignedIn(pack, issuer)
     signed_in.configure(monkeypatch, **issuer.settings, OIDC_JWKS="")
-    yield signed_in
-    oidc.verifier.cache_clear()
+    return signed_in
 
 
 def expect_unsigned(answer: TestResponse, said: str = "", *, error: str = "invalid_token") -> None:

@@ -1,4 +1,4 @@
-"""Firing: what is due becomes reminder.due once, what is near is waited for, what is far sets the alarm."""
+"""Dispatch: due reminders become reminder.due once, those due soon are waited for, later ones set the alarm."""
 
 import threading
 import time
@@ -13,7 +13,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from taskmaster import clock, runtime, settings
+from taskmaster import clock
 from taskmaster.database.session import Unavailable
 from taskmaster.database.system_transaction import SystemTransaction
 from taskmaster.reminding import dispatcher
@@ -51,9 +51,8 @@ class Cluster:
 def cluster(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     with HTTPServer(host="127.0.0.1") as server:
         monkeypatch.setenv("KUBERNETES_API_URL", server.url_for(""))
-        settings.current.cache_clear()
-        runtime.close()
-        monkeypatch.setattr(dispatcher, "_SLICE", 0.05)
+        pack.restart()
+        pack.runtime.dispatcher.longest_sleep = 0.05
         pack.travel(to=START)
         yield Cluster(server)
 
@@ -87,7 +86,7 @@ def test_what_is_far_sets_the_alarm_and_nobody_waits(pack: Pack, cluster: Cluste
     assert len(pack.events("reminder.armed")) == 1  # of the first: the second will be seen when the alarm rings
 
 
-def test_with_nothing_ahead_the_alarm_rests(pack: Pack, cluster: Cluster) -> None:
+def test_with_nothing_ahead_the_alarm_is_off_for_a_year(pack: Pack, cluster: Cluster) -> None:
     pack.sql("DELETE FROM reminder")
     pack.tick(DISPATCH)
     assert cluster.schedules == ["0 0 0 1 1 *"]
@@ -104,7 +103,7 @@ def test_the_hourly_relay_calls_the_dispatcher_where_a_reminder_was_missed(
     pack.create(due_at=at(hours=1))
     pack.sql("DELETE FROM outbox")
     pack.travel(minutes=62 if lost else 58)
-    due_reminders.request_overdue_dispatch(runtime.current())
+    pack.runtime.due_reminders.request_overdue_dispatch()
     assert pack.sql("SELECT topics FROM outbox") == ([(["dispatch-due-reminders"],)] if lost else [])
 
 
@@ -123,7 +122,7 @@ def test_whoever_waits_notices_an_earlier_one_and_a_journey_in_time(pack: Pack, 
     waiting.start()
     time.sleep(0.3)
     near = pack.create(due_at=at(seconds=2))
-    assert pack.tick(DISPATCH, "reminder.armed").status_code == 204  # at once: another one is on duty
+    assert pack.tick(DISPATCH, "reminder.armed").status_code == 204  # at once: the loop is active
     while not due(pack, near):
         time.sleep(0.05)
     assert not due(pack, far)
@@ -210,7 +209,6 @@ def test_two_dispatchers_and_one_that_dies_fire_every_reminder_once(
         pack.create(due_at=at(seconds=3600 + number))
     pack.travel(hours=2)
     monkeypatch.setattr(due_reminders, "BATCH", 7)
-    here = runtime.current()
     original, calls = SystemTransaction.fire_reminders, count(1)
 
     def dying(self: SystemTransaction, *arguments: Any, **named: Any) -> Any:
@@ -221,17 +219,17 @@ def test_two_dispatchers_and_one_that_dies_fire_every_reminder_once(
 
     monkeypatch.setattr(SystemTransaction, "fire_reminders", dying)
 
-    def fire_until_nothing_is_left() -> None:
+    def dispatch_until_nothing_is_left() -> None:
         while True:
             try:
-                if not due_reminders.fire(here, now=clock.now()):
+                if not pack.runtime.due_reminders.dispatch(now=clock.now()):
                     return
                 pack.sql("UPDATE reminder SET closed_at = now() WHERE fired_at IS NOT NULL")  # they are delivered
             except KeyboardInterrupt:
                 continue  # as whoever called it calls it again
 
     with ThreadPoolExecutor(2) as dispatchers:
-        [running.result() for running in [dispatchers.submit(fire_until_nothing_is_left) for _ in range(2)]]
+        [running.result() for running in [dispatchers.submit(dispatch_until_nothing_is_left) for _ in range(2)]]
     ids = [event.data["reminder_id"] for event in due(pack)]
     assert len(ids) == len(set(ids)) == 120
 
@@ -241,13 +239,13 @@ def test_whoever_has_enough_under_way_goes_on_when_there_is_room(
 ) -> None:
     """The dispatcher stays, without a storm of looks, and fires what another user has due meanwhile at its moment."""
     tasks_of(pack, HOSTILE, MOST_UNDER_WAY + 5, due=START)
-    original, looks = due_reminders.fire, []
+    original, looks = pack.runtime.due_reminders.dispatch, []
 
     def counted(*arguments: Any, **named: Any) -> int:
         looks.append(original(*arguments, **named))
         return looks[-1]
 
-    monkeypatch.setattr(due_reminders, "fire", counted)
+    monkeypatch.setattr(pack.runtime.due_reminders, "dispatch", counted)
     pack.travel(to=START + timedelta(seconds=1))
     waiting = threading.Thread(target=pack.tick, args=(DISPATCH,))
     waiting.start()
@@ -264,25 +262,27 @@ def test_whoever_has_enough_under_way_goes_on_when_there_is_room(
     pack.sql("DELETE FROM task WHERE user_id = %(user)s", user=HOSTILE)
 
 
-def test_the_database_is_tried_again_while_on_duty(
+def test_the_database_is_tried_again_while_the_loop_is_active(
     pack: Pack, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pack.create(due_at=at(hours=1))
     pack.travel(hours=1, seconds=1)
-    original, failures = due_reminders.fire, iter([True, True, False])
+    original, failures = pack.runtime.due_reminders.dispatch, iter([True, True, False])
 
-    def fire(*arguments: Any, **named: Any) -> int:
+    def failing(*arguments: Any, **named: Any) -> int:
         if next(failures, False):
             raise Unavailable("away")
         return original(*arguments, **named)
 
-    monkeypatch.setattr(due_reminders, "fire", fire)
+    monkeypatch.setattr(pack.runtime.due_reminders, "dispatch", failing)
     assert pack.tick(DISPATCH).status_code == 204
     assert len(due(pack)) == 1
 
 
-def test_at_the_end_of_its_duty_it_hands_over(pack: Pack, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispatcher, "LONGEST", 0.3)
+def test_at_the_end_of_its_request_the_loop_hands_over(
+    pack: Pack, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "LONGEST_REQUEST", 0.3)
     pack.create(due_at=at(seconds=50))
     before = len(pack.sql("SELECT id FROM outbox WHERE key = 'reminder.armed'"))
     assert pack.tick(DISPATCH).status_code == 204
@@ -293,8 +293,8 @@ def test_without_an_alarm_it_waits_as_long_as_the_tick(
     pack: Pack, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REMINDER_ALARM", "off")
-    settings.current.cache_clear()
-    runtime.close()
+    pack.restart()
+    pack.runtime.dispatcher.longest_sleep = 0.05
     task = pack.create(due_at=at(minutes=9))
     waiting = threading.Thread(target=pack.tick, args=(DISPATCH,))
     waiting.start()

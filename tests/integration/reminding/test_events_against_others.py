@@ -7,7 +7,6 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from taskmaster import runtime
 from taskmaster.database.system_transaction import Claimed, SystemTransaction
 from tests.support.function_pack import Pack
 from tests.support.hostile_user import HOSTILE, nothing_else
@@ -29,8 +28,10 @@ def events_of(pack: Pack, user: str, keys: int, rows: int, *, size: int = 2) -> 
 
 
 @contextmanager
-def claimed(limit: int = 500, failed: list[int] | None = None) -> Iterator[tuple[SystemTransaction, list[Claimed]]]:
-    with runtime.current().database.as_system() as transaction:
+def claimed(
+    pack: Pack, limit: int = 500, failed: list[int] | None = None
+) -> Iterator[tuple[SystemTransaction, list[Claimed]]]:
+    with pack.runtime.database.as_system() as transaction:
         yield transaction, transaction.claim_outbox(limit, failed or [])
 
 
@@ -38,7 +39,7 @@ def claimed(limit: int = 500, failed: list[int] | None = None) -> Iterator[tuple
 def test_an_event_behind_thousands_of_one_user_is_in_the_first_round(pack: Pack, keys: int, rows: int) -> None:
     events_of(pack, HOSTILE, keys, rows)
     events_of(pack, pack.user, 1, 1)
-    with claimed() as (_, found):
+    with claimed(pack) as (_, found):
         assert f"{pack.user}-1" in [row.key for row in found]
         assert len({row.key for row in found}) == len(found)
 
@@ -48,7 +49,7 @@ def test_an_event_behind_thousands_in_other_hands_is_in_the_first_round(pack: Pa
     events_of(pack, pack.user, 1, 1)
     with psycopg.connect(pack.owner_url) as another:
         another.execute("SELECT FROM outbox WHERE user_id = %s FOR UPDATE", [HOSTILE])
-        with claimed() as (_, found):
+        with claimed(pack) as (_, found):
             assert [row.key for row in found] == [f"{pack.user}-1"]
 
 
@@ -58,7 +59,7 @@ def test_a_key_is_found_behind_thousands_of_its_user_in_other_hands(pack: Pack) 
     with psycopg.connect(pack.owner_url) as another:
         another.execute("SELECT FROM outbox FOR UPDATE")
         events_of(pack, HOSTILE, 1501, 1)
-        with claimed() as (_, found):
+        with claimed(pack) as (_, found):
             assert [row.key for row in found] == [f"{HOSTILE}-1501"]
 
 
@@ -66,14 +67,14 @@ def test_rows_that_cannot_be_sent_hide_no_other_key_of_their_user(pack: Pack) ->
     events_of(pack, HOSTILE, 1, 2000)
     events_of(pack, HOSTILE, 2, 1)
     [(first,)] = pack.sql("SELECT min(id) FROM outbox")
-    with claimed(failed=[first]) as (_, found):
+    with claimed(pack, failed=[first]) as (_, found):
         assert [row.key for row in found] == [f"{HOSTILE}-2"]
 
 
 def test_a_round_of_large_events_is_cut_short(pack: Pack) -> None:
     events_of(pack, HOSTILE, 100, 1, size=100_000)
     events_of(pack, pack.user, 1, 1)
-    with claimed() as (_, found):
+    with claimed(pack) as (_, found):
         assert f"{pack.user}-1" in [row.key for row in found]
         assert len(found) == 21
 
@@ -83,7 +84,7 @@ def test_rounds_take_everything_once_and_each_key_in_order(pack: Pack) -> None:
         events_of(pack, user, 40, 30)
     taken: list[Claimed] = []
     while True:
-        with claimed() as (transaction, found):
+        with claimed(pack) as (transaction, found):
             if not found:
                 break
             transaction.delete_outbox([row.id for row in found])

@@ -8,7 +8,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from taskmaster import clock, runtime
+from taskmaster import clock
 from taskmaster.reminding import due as due_reminders
 from tests.support.fake_store import MOST_UNDER_WAY
 from tests.support.function_pack import Pack
@@ -22,7 +22,7 @@ def _alone(pack: Pack) -> Iterator[None]:
 
 
 def fire(pack: Pack) -> int:
-    return due_reminders.fire(runtime.current(), now=clock.now())
+    return pack.runtime.due_reminders.dispatch(now=clock.now())
 
 
 def fire_all(pack: Pack) -> None:
@@ -100,7 +100,7 @@ def test_a_batch_of_long_descriptions_is_cut_short(pack: Pack) -> None:
 def test_what_dispatch_holds_goes_soon_when_it_freezes(pack: Pack) -> None:
     tasks_of(pack, pack.user, 1)
     pack.travel(minutes=1)
-    with runtime.current().database.as_system() as transaction:
+    with pack.runtime.database.as_system() as transaction:
         transaction.lock_due_reminders(clock.now(), 10)
         [(bound,)] = transaction._session.fetch(
             "SELECT current_setting('idle_in_transaction_session_timeout')", {}, psycopg.rows.tuple_row

@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import pytest
 
-from taskmaster import runtime
 from taskmaster.database.session import Busy
 from taskmaster.database.user_transaction import UserTransaction
 from taskmaster.handling.unit_of_work import Work
@@ -114,7 +113,7 @@ def test_an_hour_set_in_the_middle_of_a_step_begins_again(pack: Pack, monkeypatc
 
 def test_a_task_created_while_the_hour_changes_has_the_new_one(pack: Pack) -> None:
     """It has read the old hour and not committed: the change waits for it, and its reminder moves."""
-    database = runtime.current().database
+    database = pack.runtime.database
     with database.as_user(pack.user) as transaction:
         assert transaction.read_preferences(hold=True).day_hour == "09:00"
         changing = threading.Thread(target=pack.prefer, kwargs={"day_hour": "07:30"})
@@ -130,7 +129,7 @@ def test_a_task_created_while_the_hour_changes_has_the_new_one(pack: Pack) -> No
 
 
 def test_whoever_holds_back_one_users_preferences_holds_back_no_other(pack: Pack) -> None:
-    with runtime.current().database.as_user(HOSTILE) as transaction:
+    with pack.runtime.database.as_user(HOSTILE) as transaction:
         transaction.change_preferences()
         begun = time.monotonic()
         pack.prefer(day_hour="07:30")

@@ -160,7 +160,7 @@ def test_a_lost_tick_of_the_alarm_is_made_good_within_the_hour(
     until(lambda: len(receiver.rung) == 1, 40)
 
 
-def test_a_dispatcher_killed_on_duty_loses_and_repeats_nothing(
+def test_a_dispatcher_killed_while_it_waits_loses_and_repeats_nothing(
     user: User, platform: Platform, receiver: Receiver
 ) -> None:
     start = platform.clock.now() + timedelta(seconds=6)

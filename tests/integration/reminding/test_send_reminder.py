@@ -11,8 +11,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from taskmaster import clock, runtime, settings
-from taskmaster.reminding import delivery, due
+from taskmaster import clock
 from taskmaster.reminding.breaker import Breaker
 from tests.support.function_pack import Json, Pack
 
@@ -38,8 +37,7 @@ class Receiver:
 @pytest.fixture
 def receiver(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     monkeypatch.setenv("WEBHOOK_ALLOW", "127.0.0.0/8")
-    settings.current.cache_clear()
-    runtime.close()
+    pack.restart()
     pack.travel(to=START)
     with HTTPServer(host="127.0.0.1") as server:
         yield Receiver(server)
@@ -55,7 +53,7 @@ def at(**ahead: float) -> str:
 
 def ring(pack: Pack) -> None:
     """Fire what is due, and deliver it."""
-    while due.fire(runtime.current(), now=clock.now()):
+    while pack.runtime.due_reminders.dispatch(now=clock.now()):
         pass
     pack.deliver("reminders", function="send-reminder")
 
@@ -146,7 +144,7 @@ def test_it_looks_again_before_it_sends(pack: Pack, receiver: Receiver, change: 
     pack.prefer(channels=channels(receiver))
     task = pack.create(due_at=at(hours=1))
     pack.travel(hours=1)
-    due.fire(runtime.current(), now=clock.now())
+    pack.runtime.due_reminders.dispatch(now=clock.now())
     match change:
         case "complete":
             pack.complete(task)
@@ -238,7 +236,7 @@ def test_what_is_above_a_users_bound_comes_again_without_a_try_less(
 ) -> None:
     full = Breaker(most=1)
     assert full.enter(pack.user)
-    monkeypatch.setattr(delivery, "_users", full)
+    monkeypatch.setattr(pack.module("send-reminder")._limits, "users", full)
     pack.prefer(channels=channels(receiver))
     tasks = [pack.create(due_at=at(hours=1)) for _ in range(3)]
     pack.travel(hours=1)
@@ -288,8 +286,7 @@ def test_a_mail_goes_out_and_a_refused_address_fails(
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("SMTP_URL", f"smtp://127.0.0.1:{server.server_address[1]}")
         monkeypatch.setenv("MAIL_FROM", "reminders@example.com")
-        settings.current.cache_clear()
-        runtime.close()
+        pack.restart()
         pack.prefer(channels=[{"type": "mail", "address": "ada@example.com"}])
         pack.create(title="two\nlines", due_at=at(hours=1))
         pack.travel(hours=1)

@@ -215,7 +215,7 @@ def request(data: bytes) -> None:
             http_call._fields(asked, operation, body)
     with suppress(HttpRefusal):
         conditions = http_call._preconditions(headers)
-        assert conditions.said() == Preconditions.of(headers).said()
+        assert conditions.canonical() == Preconditions.of(headers).canonical()
     with suppress(HttpRefusal):
         key = http_call._idempotency_key("create-task", "ada", headers)
         assert key is None or (0 < len(key.id) <= 255 and key.id.isascii() and key.id.isprintable())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from taskmaster.broker.topics import RETENTION_MS, TopicDescription, differences, untold, wanted
+from taskmaster.broker.topics import RETENTION_MS, TopicDescription, count_of_unknown_retention, differences, wanted
 from taskmaster.events import routes
 from taskmaster.handling.idempotency import KEEP_EVENTS
 from taskmaster.settings import read
@@ -24,8 +24,8 @@ def test_topics_that_are_as_they_should_be_need_nothing() -> None:
 def test_a_topic_that_is_missing_is_created() -> None:
     [change] = differences(["a", "b"], {"a": GOOD}, partitions=3)
     assert (change.topic, change.action) == ("b", "create")
-    assert change.told(is_done=True) == "b: created with 3 partitions, records kept 7 days"
-    assert change.told(is_done=False) == "b: would be created with 3 partitions, records kept 7 days"
+    assert change.described(is_done=True) == "b: created with 3 partitions, records kept 7 days"
+    assert change.described(is_done=False) == "b: would be created with 3 partitions, records kept 7 days"
 
 
 @pytest.mark.parametrize("partitions", [3, 4, 100])
@@ -40,7 +40,9 @@ def test_fewer_partitions_are_told_but_not_touched_since_keys_would_move() -> No
     [change] = differences(["a"], {"a": TopicDescription(partitions=1, retention_ms=RETENTION_MS)}, partitions=3)
     assert change.action is None
     for is_done in (True, False):
-        assert change.told(is_done=is_done) == ("a: has 1 partitions, not 3: left alone, since more would move keys")
+        assert change.described(is_done=is_done) == (
+            "a: has 1 partitions, not 3: left alone, since more would move keys"
+        )
 
 
 @pytest.mark.parametrize(
@@ -49,7 +51,7 @@ def test_fewer_partitions_are_told_but_not_touched_since_keys_would_move() -> No
 def test_records_kept_longer_than_the_inbox_remembers_are_shortened(retention: int, kept: str) -> None:
     [change] = differences(["a"], {"a": TopicDescription(partitions=3, retention_ms=retention)}, partitions=3)
     assert change.action == "retention"
-    assert change.told(is_done=True).endswith(f"{kept}, longer than the inbox remembers them: set to 7 days")
+    assert change.described(is_done=True).endswith(f"{kept}, longer than the inbox remembers them: set to 7 days")
 
 
 @pytest.mark.parametrize("retention", [0, 1, RETENTION_MS, None])
@@ -63,11 +65,11 @@ def test_a_compacted_topic_never_forgets_whatever_its_retention(retention: int |
         ["a"], {"a": TopicDescription(partitions=3, retention_ms=retention, is_compacted=True)}, partitions=3
     )
     assert change.action == "retention"
-    assert change.told(is_done=False).endswith("for ever: would be set to cleanup.policy=delete and 7 days")
+    assert change.described(is_done=False).endswith("for ever: would be set to cleanup.policy=delete and 7 days")
 
 
 def test_how_many_topics_keep_their_records_for_nobody_knows_how_long_is_counted() -> None:
-    assert untold({"a": GOOD, "b": TopicDescription(partitions=3, retention_ms=None)}) == 1
+    assert count_of_unknown_retention({"a": GOOD, "b": TopicDescription(partitions=3, retention_ms=None)}) == 1
 
 
 def test_topics_keep_their_records_for_less_than_the_inbox_remembers_them() -> None:

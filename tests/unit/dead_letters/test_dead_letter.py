@@ -54,7 +54,7 @@ def test_a_letter_says_which_event_failed_where_and_why() -> None:
         b'{"task_id": 7}', knativeerrordest=SINK, knativeerrorcode="422",
         knativeerrordata=base64.b64encode(body).decode(), reason="title: is no text", knativekafkaoffset="5",
     )  # fmt: skip
-    assert (failed.place, failed.function, failed.code, failed.reason) == (
+    assert (failed.position, failed.function, failed.code, failed.reason) == (
         "2/17",
         "create-task",
         422,
@@ -229,6 +229,6 @@ def test_nothing_that_lies_on_the_topic_cannot_be_read(
     headers: list[tuple[str, bytes | None]], value: bytes | None, timestamp: int
 ) -> None:
     read = DeadLetter.read(Record(value=value, headers=headers, timestamp=timestamp))
-    assert read.place == "2/17"
+    assert read.position == "2/17"
     assert read.reason
     assert read.obstacle

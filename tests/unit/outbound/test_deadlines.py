@@ -16,8 +16,9 @@ from taskmaster.identity import jwks
 from taskmaster.outbound import deadline, kubernetes
 from taskmaster.outbound.deadline import Deadline, DeadlineExceeded, within
 from taskmaster.reminding import mail, wakeup, webhook
-from taskmaster.reminding.wakeup import Alarm, AlarmNotSet
+from taskmaster.reminding.wakeup import Wakeup, WakeupNotScheduled
 from taskmaster.settings import read
+from tests.support.channels import post_webhook, send_mail
 from tests.support.hostile import (
     DRIPPING_BODY,
     ENDLESS_BODY,
@@ -74,7 +75,7 @@ def tls(request: pytest.FixtureRequest, authority: Authority) -> ssl.SSLContext 
 
 def called(server: Hostile, *, tls: bool) -> Outcome:
     scheme = "https" if tls else "http"
-    return webhook.deliver(f"{scheme}://localhost:{server.port}/hook", SECRET, "1", {}, allowed=LOCAL)
+    return post_webhook(f"{scheme}://localhost:{server.port}/hook", SECRET, "1", {}, allowed=LOCAL)
 
 
 # Webhooks -------------------------------------------------------------------------------------------------------------
@@ -149,7 +150,7 @@ def test_a_certificate_of_another_name_is_not_called(authority: Authority, monke
     )
     with Hostile(silence, tls=authority.server()) as server:
         url = f"https://elsewhere.example:{server.port}/"
-        outcome = webhook.deliver(url, SECRET, "1", {}, allowed=LOCAL)
+        outcome = post_webhook(url, SECRET, "1", {}, allowed=LOCAL)
         assert (outcome.outcome, outcome.detail) == ("later", "no TLS connection that holds")
 
 
@@ -173,10 +174,10 @@ def silent_names(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.usefixtures("silent_names")
 def test_a_name_server_that_never_answers_is_given_up() -> None:
     with took_at_most(GENEROUS):
-        assert webhook.deliver("https://example.com/", SECRET, "1", {}, allowed=()).outcome == "later"
+        assert post_webhook("https://example.com/", SECRET, "1", {}, allowed=()).outcome == "later"
         assert mailed("smtp://mail.example.com").outcome == "later"
-        with pytest.raises(AlarmNotSet, match="no answer"):
-            set_alarm("https://kubernetes.example.com")
+        with pytest.raises(WakeupNotScheduled, match="no answer"):
+            schedule_wakeup("https://kubernetes.example.com")
         with pytest.raises(DeadlineExceeded):
             jwks.fetch("https://issuer.example.com/keys", kubernetes_api="https://kubernetes.example.com")
 
@@ -195,7 +196,7 @@ def test_many_addresses_are_not_tried_one_by_one_beyond_the_deadline(monkeypatch
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     monkeypatch.setattr(socket.socket, "connect", hang)
     with took_at_most(GENEROUS):
-        assert webhook.deliver("https://example.com/", SECRET, "1", {}, allowed=LOCAL).outcome == "later"
+        assert post_webhook("https://example.com/", SECRET, "1", {}, allowed=LOCAL).outcome == "later"
     time.sleep(0.5)
     assert len(tried) < 6
 
@@ -222,26 +223,26 @@ def test_an_issuer_that_ends_no_handshake_is_given_up(script: Script) -> None:
         assert server.ended.wait(GENEROUS), "its connection was left open"
 
 
-# The alarm ------------------------------------------------------------------------------------------------------------
+# The wake-up ----------------------------------------------------------------------------------------------------------
 
 
-def set_alarm(api: str) -> None:
-    Alarm(read({"KUBERNETES_API_URL": api})).ring(at=datetime(2026, 11, 24, tzinfo=UTC))
+def schedule_wakeup(api: str) -> None:
+    Wakeup(read({"KUBERNETES_API_URL": api})).schedule(datetime(2026, 11, 24, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("script", HTTP.values(), ids=HTTP)
 def test_an_api_that_never_answers_is_given_up(script: Script, authority: Authority) -> None:
     with Hostile(script, tls=authority.server()) as server, took_at_most(GENEROUS):
-        with pytest.raises(AlarmNotSet):
-            set_alarm(f"https://localhost:{server.port}")
+        with pytest.raises(WakeupNotScheduled):
+            schedule_wakeup(f"https://localhost:{server.port}")
         assert server.ended.wait(GENEROUS), "its connection was left open"
 
 
 @pytest.mark.parametrize("script", BELOW_TLS.values(), ids=BELOW_TLS)
 def test_an_api_that_ends_no_handshake_is_given_up(script: Script) -> None:
     with Hostile(script) as server, took_at_most(GENEROUS):
-        with pytest.raises(AlarmNotSet):
-            set_alarm(f"https://localhost:{server.port}")
+        with pytest.raises(WakeupNotScheduled):
+            schedule_wakeup(f"https://localhost:{server.port}")
         assert server.ended.wait(GENEROUS), "its connection was left open"
 
 
@@ -262,7 +263,7 @@ SMTP: dict[str, Script] = {
 
 
 def mailed(url: str) -> Outcome:
-    return mail.deliver("ada@example.com", "call Grace", "now", "1", smtp_url=url, sender="reminders@example.com")
+    return send_mail("ada@example.com", "call Grace", "now", "1", smtp_url=url, sender="reminders@example.com")
 
 
 @pytest.mark.parametrize("script", SMTP.values(), ids=SMTP)

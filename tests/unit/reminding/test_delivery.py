@@ -16,9 +16,9 @@ from taskmaster.domain.outcome import DELIVERED, held_back, later
 from taskmaster.domain.preferences import Mail, Webhook, name_of
 from taskmaster.domain.reminder_rows import MOST_TRIES, ReminderRow, after_delivery
 from taskmaster.domain.task import Task
-from taskmaster.reminding import delivery, mail, webhook
+from taskmaster.reminding import mail, webhook
 from taskmaster.reminding.breaker import SLOW_SECONDS, Breaker
-from taskmaster.reminding.delivery import MOST_OF_A_USER, Delivered, deliver, seconds_held
+from taskmaster.reminding.delivery import MOST_OF_A_USER, CallLimits, Delivered, deliver
 from taskmaster.settings import read
 from tests.support.hostile import Authority, Hostile, silence
 
@@ -26,17 +26,6 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 TASK = Task(task_id=1, title="call Grace", created_at=NOW, updated_at=NOW)
 SETTINGS = read({"WEBHOOK_ALLOW": "127.0.0.0/8", "SMTP_URL": "smtp://127.0.0.1:1", "MAIL_FROM": "r@example.com"})
-
-
-@pytest.fixture(autouse=True)
-def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody has been called yet."""
-    for name, breaker in (
-        ("_users", Breaker(most=MOST_OF_A_USER, watches=False)),
-        ("_channels", Breaker(most=MOST_OF_A_USER)),
-        ("_hosts", Breaker()),
-    ):
-        monkeypatch.setattr(delivery, name, breaker)
 
 
 @pytest.fixture
@@ -75,10 +64,13 @@ def hook(url: str) -> Webhook:
     return Webhook.model_construct(type="webhook", url=url, secret=SECRET)
 
 
-def sent(*channels: Webhook | Mail, user: str = "ada", moment: datetime | None = None) -> Delivered:
+def sent(
+    *channels: Webhook | Mail, user: str = "ada", moment: datetime | None = None, limits: CallLimits | None = None
+) -> Delivered:
+    """What came of a delivery, by a process that has called nobody yet where `limits` does not say otherwise."""
     reminder = row(moment=moment or datetime.now(UTC))
     by_name = {name_of(channel): channel for channel in channels}
-    return deliver(TASK, reminder, by_name, user_id=user, late=False, settings=SETTINGS)
+    return deliver(TASK, reminder, by_name, user_id=user, late=False, limits=limits or CallLimits(), settings=SETTINGS)
 
 
 def outcomes(delivered: Delivered) -> list[str]:
@@ -133,13 +125,14 @@ def test_a_channel_that_answers_does_not_wait_less_for_one_that_does_not(
 
 def test_a_tarpit_of_one_user_costs_another_nothing(receiver: HTTPServer, tarpit: Hostile) -> None:
     """Fifty events at once, as many as a KafkaSource has under way, and one reminder of somebody else behind them."""
+    limits = CallLimits()
     slow, fast = hook(f"https://localhost:{tarpit.port}/"), hook(receiver.url_for("/hook"))
-    assert outcomes(sent(fast, user="bob")) == ["delivered"]  # everything is imported
+    assert outcomes(sent(fast, user="bob", limits=limits)) == ["delivered"]  # everything is imported
     held: list[Delivered] = []
     done = threading.Event()
 
     def eve(_: int) -> None:
-        got = sent(slow, user="eve")
+        got = sent(slow, user="eve", limits=limits)
         if any(not each.is_try for each in got.outcomes.values()):
             held.append(got)
 
@@ -148,7 +141,7 @@ def test_a_tarpit_of_one_user_costs_another_nothing(receiver: HTTPServer, tarpit
             source.submit(eve, number)
         time.sleep(0.5)
         begun = time.monotonic()
-        assert outcomes(source.submit(sent, fast, user="bob").result()) == ["delivered"]
+        assert outcomes(source.submit(sent, fast, user="bob", limits=limits).result()) == ["delivered"]
         late = time.monotonic() - begun
         done.set()
         assert late < 8  # and not the twelve seconds of a call
@@ -161,16 +154,17 @@ def test_a_tarpit_of_one_user_costs_another_nothing(receiver: HTTPServer, tarpit
 
 
 def test_a_user_in_trouble_with_one_channel_has_the_others_at_once(receiver: HTTPServer, tarpit: Hostile) -> None:
+    limits = CallLimits()
     slow, fast = hook(f"https://localhost:{tarpit.port}/"), hook(receiver.url_for("/hook"))
     with ThreadPoolExecutor(8) as at_once:
-        stuck = [at_once.submit(sent, slow) for _ in range(8)]
+        stuck = [at_once.submit(sent, slow, limits=limits) for _ in range(8)]
         time.sleep(SLOW_SECONDS + 1)
-        got = sent(slow, fast)
+        got = sent(slow, fast, limits=limits)
         assert outcomes(got) == ["later", "delivered"]
         assert [each.is_try for each in got.outcomes.values()] == [False, True]
-        assert seconds_held({"slow": slow}, user_id="ada", age=timedelta(0)) >= 1
-        assert seconds_held({"slow": slow, "fast": fast}, user_id="ada", age=timedelta(0)) == 0
-        assert seconds_held({"slow": slow}, user_id="bob", age=timedelta(0)) == 0
+        assert limits.seconds_held({"slow": slow}, user_id="ada", age=timedelta(0)) >= 1
+        assert limits.seconds_held({"slow": slow, "fast": fast}, user_id="ada", age=timedelta(0)) == 0
+        assert limits.seconds_held({"slow": slow}, user_id="bob", age=timedelta(0)) == 0
         assert not any(each.done() for each in stuck)
         tarpit.__exit__(None, None, None)
 
@@ -184,24 +178,25 @@ def test_a_name_server_that_holds_a_thread_counts_until_it_lets_go(monkeypatch: 
 
     monkeypatch.setattr(socket, "getaddrinfo", wait)
     monkeypatch.setattr(webhook, "TOTAL_SECONDS", 0.2)
-    tries = [sent(hook(f"https://{number}.example.com/")) for number in range(MOST_OF_A_USER + 3)]
+    limits = CallLimits()
+    tries = [sent(hook(f"https://{number}.example.com/"), limits=limits) for number in range(MOST_OF_A_USER + 3)]
     assert [all(each.is_try for each in got.outcomes.values()) for got in tries] == [True] * MOST_OF_A_USER + [
         False
     ] * 3
     answered.set()
     until = time.monotonic() + 10
-    while any(not each.is_try for each in sent(hook("https://example.com/")).outcomes.values()):
+    while any(not each.is_try for each in sent(hook("https://example.com/"), limits=limits).outcomes.values()):
         assert time.monotonic() < until
         time.sleep(0.05)
 
 
-def test_what_is_held_back_for_ever_fails_at_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    full = Breaker(most=1)
-    assert full.enter("ada")
-    monkeypatch.setattr(delivery, "_users", full)
+def test_what_is_held_back_for_ever_fails_at_last() -> None:
+    limits = CallLimits()
+    limits.users = Breaker(most=1)
+    assert limits.users.enter("ada")
     channel = hook("https://example.com/")
-    assert outcomes(sent(channel)) == ["later"]
-    assert outcomes(sent(channel, moment=datetime.now(UTC) - timedelta(hours=37))) == ["failed"]
+    assert outcomes(sent(channel, limits=limits)) == ["later"]
+    assert outcomes(sent(channel, moment=datetime.now(UTC) - timedelta(hours=37), limits=limits)) == ["failed"]
 
 
 # After a delivery ------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from taskmaster.reminding import mail
+from tests.support.channels import send_mail
 
 HOSTILE = [
     "=?utf-8?q?=0D=0ABcc:_x=40y.example?=",
@@ -79,6 +80,6 @@ def test_an_address_beyond_ascii_stays_what_it_is() -> None:
 
 @pytest.mark.parametrize("address", ["=?utf-8?q?=0D=0ABcc:_x=40y.example?=", "x@y.example.", "a\r\nb@example.com", ""])
 def test_an_address_of_another_day_fails_and_nobody_is_called(address: str) -> None:
-    outcome = mail.deliver(address, "x", "x", "1", smtp_url="smtp://127.0.0.1:1", sender="r@example.com")
+    outcome = send_mail(address, "x", "x", "1", smtp_url="smtp://127.0.0.1:1", sender="r@example.com")
     assert outcome.outcome == "failed"
     assert "set this channel anew" in outcome.detail

@@ -6,6 +6,7 @@ import time
 from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from werkzeug import Request, Response
 
 from taskmaster.reminding import webhook
 from taskmaster.reminding.breaker import MOST_AT_ONCE, MOST_IN_TROUBLE, SLOW_IN_A_ROW, Breaker
+from tests.support.channels import post_webhook
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 LOCAL = ("127.0.0.0/8",)
@@ -86,13 +88,13 @@ def test_what_is_no_place_for_a_webhook_is_not_called(address: str, monkeypatch:
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     monkeypatch.setattr(socket.socket, "connect", lambda _, to: connected.append(to))
-    outcome = webhook.deliver("https://rebound.example.com/", SECRET, "1", {}, allowed=())
+    outcome = post_webhook("https://rebound.example.com/", SECRET, "1", {}, allowed=())
     assert (outcome.outcome, resolved, connected) == ("failed", ["rebound.example.com"], [])
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "64:ff9b::808:808"])
 def test_public_addresses_are_fine(address: str) -> None:
-    assert webhook.is_public(address)
+    assert webhook.is_public(ip_address(address))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,7 @@ def test_public_addresses_are_fine(address: str) -> None:
 def test_no_spelling_of_a_local_address_gets_through(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     connected: list[Any] = []
     monkeypatch.setattr(socket.socket, "connect", lambda _, to: connected.append(to))
-    assert webhook.deliver(url, SECRET, "1", {}, allowed=()).outcome in ("failed", "later")
+    assert post_webhook(url, SECRET, "1", {}, allowed=()).outcome in ("failed", "later")
     assert connected == []
 
 
@@ -114,7 +116,7 @@ def test_plain_http_is_for_allowed_networks_alone(monkeypatch: pytest.MonkeyPatc
     connected: list[Any] = []
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     monkeypatch.setattr(socket.socket, "connect", lambda _, to: connected.append(to))
-    outcome = webhook.deliver("http://example.com/", SECRET, "1", {}, allowed=())
+    outcome = post_webhook("http://example.com/", SECRET, "1", {}, allowed=())
     assert (outcome.outcome, outcome.detail, connected) == ("failed", "it is plain http: use https", [])
 
 
@@ -151,7 +153,7 @@ def test_what_may_be_tried_again_is_told_from_what_failed(
     receiver: HTTPServer, status: int, headers: dict[str, str], outcome: str, seconds: float | None
 ) -> None:
     receiver.expect_request("/hook").respond_with_response(Response(status=status, headers=headers))
-    got = webhook.deliver(receiver.url_for("/hook"), SECRET, "1", {}, allowed=LOCAL)
+    got = post_webhook(receiver.url_for("/hook"), SECRET, "1", {}, allowed=LOCAL)
     assert (got.outcome, got.seconds) == (outcome, seconds)
     assert [request.path for request, _ in receiver.log] == ["/hook"]  # no redirect was followed
 
@@ -193,7 +195,7 @@ def test_the_receiver_can_check_it(receiver: HTTPServer) -> None:
         return Response()
 
     receiver.expect_request("/hook", method="POST").respond_with_handler(look)
-    assert webhook.deliver(receiver.url_for("/hook"), SECRET, "id-1", {"a": "ü"}, allowed=LOCAL).outcome == "delivered"
+    assert post_webhook(receiver.url_for("/hook"), SECRET, "id-1", {"a": "ü"}, allowed=LOCAL).outcome == "delivered"
     [request] = seen
     headers = request.headers
     expected = webhook.sign(SECRET, headers["webhook-id"], int(headers["webhook-timestamp"]), request.data)
@@ -201,7 +203,7 @@ def test_the_receiver_can_check_it(receiver: HTTPServer) -> None:
 
 
 def test_nobody_there_is_tried_again() -> None:
-    assert webhook.deliver("http://127.0.0.1:1/", SECRET, "1", {}, allowed=LOCAL).outcome == "later"
+    assert post_webhook("http://127.0.0.1:1/", SECRET, "1", {}, allowed=LOCAL).outcome == "later"
 
 
 def test_an_answer_that_trickles_in_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,7 +226,7 @@ def test_an_answer_that_trickles_in_is_given_up(monkeypatch: pytest.MonkeyPatch)
         threading.Thread(target=trickle, daemon=True).start()
         begun = time.monotonic()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"
-        assert webhook.deliver(url, SECRET, "1", {}, allowed=LOCAL).outcome == "later"
+        assert post_webhook(url, SECRET, "1", {}, allowed=LOCAL).outcome == "later"
         assert time.monotonic() - begun < 2
 
 

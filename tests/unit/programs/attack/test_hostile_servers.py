@@ -114,8 +114,10 @@ def test_an_issuer_is_sound_until_it_drips(trust: Trust, serve: Serve, monkeypat
 
 def test_a_function_delivers_by_https_to_a_receiver_of_the_attack(trust: Trust) -> None:
     code = (
-        "import sys; from taskmaster.reminding import webhook;"
-        "print(webhook.deliver(*sys.argv[1:3], 'id', {'data': {'task_id': 1}}, allowed=['127.0.0.0/8']).outcome)"
+        "import sys; from taskmaster.outbound.deadline import within; from taskmaster.reminding import webhook;"
+        "message = (*sys.argv[1:3], 'id', {'data': {'task_id': 1}});"
+        "post = lambda deadline: webhook.post(*message, deadline=deadline, allowed=['127.0.0.0/8']);"
+        "print(within(webhook.TOTAL_SECONDS, post).outcome)"
     )
     with SecureReceiver(server_side(trust.server)) as receiver:
         environment = {"PATH": os.environ["PATH"], **trust.environment}
