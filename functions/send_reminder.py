@@ -22,6 +22,7 @@ ReminderId = Annotated[str, Field(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f
 
 
 _limits = CallLimits()  # of this process, for all its requests
+_LONG_SECONDS = 5.0
 
 
 class ReminderToSend(Fact):
@@ -41,19 +42,23 @@ def send(fact: ReminderToSend, work: Work) -> SideEffect | None:
         return None
     task, reminder = found
     quiet_until = work.preferences.quiet_until(work.now)
-    if task.snoozed_until and task.snoozed_until > work.now:
-        quiet_until = max(quiet_until or work.now, task.snoozed_until)
-    if quiet_until:
-        work.save_reminder(reminder.held_back(until=quiet_until), task)
+    if task.snoozed_until and task.snoozed_until > (quiet_until or work.now):
+        work.hold_back(reminder, task, until=task.snoozed_until)
         return None
-    channels = {name: channel for name, channel in _by_name(work).items() if not reminder.is_settled(name)}
+    if quiet_until:
+        work.hold_back(reminder, task, until=quiet_until, others=True)
+        return None
+    of_user = _by_name(work)
+    channels = {name: channel for name, channel in of_user.items() if not reminder.is_settled(name)}
     again = {name: reminder.due_again(name) or work.now for name in channels}
     if channels and (soonest := min(again.values())) > work.now:
-        work.save_reminder(reminder.held_back(until=soonest), task)
+        work.hold_back(reminder, task, until=soonest)
         return None
     due = {name: channel for name, channel in channels.items() if again[name] <= work.now}
     if held := _limits.seconds_held(due, user_id=work.user_id, age=work.now - reminder.moment):
-        work.save_reminder(reminder.held_back(until=work.now + timedelta(seconds=held)), task)
+        # A short wait is a receiver with much to do. A long one is a receiver in trouble, for every reminder alike.
+        others = held >= _LONG_SECONDS and len(due) == len(of_user)
+        work.hold_back(reminder, task, until=work.now + timedelta(seconds=held), others=others)
         return None
     user_id = work.user_id
 

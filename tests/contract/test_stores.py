@@ -272,6 +272,33 @@ def test_dropping_reminders_spares_those_to_keep_and_those_that_are_closed(store
     assert [each.moment for each in _fire(store, task, at=third)] == [third]
 
 
+def test_holding_back_moves_what_is_due_of_this_user_alone(store: Store, ada: str, bob: str) -> None:
+    first, later = NOW, NOW + timedelta(hours=1)
+    tasks = {user: _keep(store, user, due_at=NOW) for user in (ada, bob)}
+    for user, task in tasks.items():
+        with store.as_user(user) as transaction:
+            transaction.insert_reminders(task, [first, later])
+    until = NOW + timedelta(hours=2)
+    with store.as_user(ada) as transaction:
+        transaction.hold_back_due(NOW, until, 10)
+    assert [each.moment for each in _fire(store, tasks[bob], at=first)] == [first]
+    assert _fire(store, tasks[ada], at=first) == []
+    assert [each.moment for each in _fire(store, tasks[ada], at=later)] == [later]
+    with store.as_user(ada) as transaction:
+        transaction.hold_back_due(until, until + timedelta(hours=1), 10)  # the one in delivery stays
+    assert _fire(store, tasks[ada], at=until) == []
+    assert [each.moment for each in _fire(store, tasks[ada], at=until + timedelta(hours=1))] == [first]
+
+
+def test_holding_back_takes_a_limited_number_at_once(store: Store, ada: str) -> None:
+    task = _keep(store, ada, due_at=NOW)
+    moments = [NOW + timedelta(seconds=number) for number in range(3)]
+    with store.as_user(ada) as transaction:
+        transaction.insert_reminders(task, moments)
+        transaction.hold_back_due(moments[-1], NOW + timedelta(hours=1), 2)
+    assert [each.moment for each in _fire(store, task, at=moments[-1])] == moments[2:]
+
+
 def test_reminders_go_with_their_task(store: Store, ada: str) -> None:
     task = _keep(store, ada, due_at=NOW)
     with store.as_user(ada) as transaction:

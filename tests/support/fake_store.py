@@ -253,6 +253,16 @@ class FakeUserTransaction(_FakeInbox):
         if self._reminder(reminder.reminder_id) is not None:
             self._tables.reminders[reminder.reminder_id] = (self._user_id, reminder)
 
+    def hold_back_due(self, now: datetime, until: datetime, limit: int) -> None:
+        due = sorted(
+            (row.due_at, name)
+            for name, (user, row) in self._tables.reminders.items()
+            if user == self._user_id and row.fired_at is None and not row.is_closed and row.due_at <= now
+        )
+        for _, name in due[:limit]:
+            user, row = self._tables.reminders[name]
+            self._tables.reminders[name] = (user, row.model_copy(update={"due_at": until}))
+
     def _reminder(self, reminder_id: str) -> ReminderRow | None:
         return _owned(self._tables.reminders.get(reminder_id), self._user_id)
 

@@ -20,6 +20,7 @@ from taskmaster.handling.preconditions import Preconditions, tag_of
 from taskmaster.handling.transaction import Transaction
 
 _LONGEST_TRANSIT = timedelta(hours=24)  # of a command; a reminder that it arms for an earlier moment would be stale
+_HELD_BACK_AT_ONCE = 1000  # reminders of one transaction
 _MOVED_AT_ONCE = 20  # tasks of one transaction, with up to 50 reminders each
 
 
@@ -224,6 +225,16 @@ class Work:
         self._writes.append(lambda: self._transaction.update_reminder(reminder))
         if reminder.fired_at is None:
             self._note_armed(task, reminder.due_at)
+
+    def hold_back(self, reminder: ReminderRow, task: Task, *, until: datetime, others: bool = False) -> None:
+        """Make a reminder in delivery due again at `until`.
+
+        With `others`, the reason holds for every reminder of this user, and those that are due by now are held back
+        too: each would otherwise come to the same end by an event of its own.
+        """
+        self.save_reminder(reminder.held_back(until=until), task)
+        if others:
+            self._writes.append(lambda: self._transaction.hold_back_due(self.now, until, _HELD_BACK_AT_ONCE))
 
     def dismiss_reminders(self, task: Task) -> None:
         """Delete the reminders in delivery, held back or to be tried again. Those whose moment lies ahead stay."""

@@ -13,6 +13,7 @@ from werkzeug import Request, Response
 
 from taskmaster import clock
 from taskmaster.reminding.breaker import Breaker
+from tests.support.fake_store import MOST_UNDER_WAY
 from tests.support.function_pack import Json, Pack
 
 START = datetime(2089, 5, 20, 12, tzinfo=UTC)
@@ -172,6 +173,36 @@ def test_quiet_hours_hold_it_back_over_midnight(pack: Pack, receiver: Receiver) 
     ring(pack)
     assert len(receiver.got) == 1
     assert (receiver.got[0].json or {})["data"]["late"] is False
+
+
+def deliver_one(pack: Pack) -> int:
+    """Dispatch what one user may have under way, deliver one of them; how many can be dispatched after that."""
+    assert pack.runtime.due_reminders.dispatch(now=clock.now()) == MOST_UNDER_WAY
+    [first, *_] = pack.events("reminder.due")
+    assert pack.redeliver(first, "send-reminder").status_code == 204
+    return pack.runtime.due_reminders.dispatch(now=clock.now())
+
+
+def test_quiet_hours_hold_all_that_is_due_with_one_event(pack: Pack, receiver: Receiver) -> None:
+    pack.prefer(channels=channels(receiver), quiet_hours={"start": "12:30", "end": "14:00"})
+    pack.create(due_at=at(hours=2), reminders=[at(hours=1, seconds=second) for second in range(MOST_UNDER_WAY + 10)])
+    pack.travel(hours=1, minutes=1)
+    assert deliver_one(pack) == 0
+    pack.travel(to=START + timedelta(hours=2))
+    ring(pack)
+    assert len(receiver.got) == MOST_UNDER_WAY + 10
+
+
+@pytest.mark.parametrize(("seconds", "others"), [(7.0, 0), (1.5, 1)])
+def test_a_long_wait_for_a_receiver_holds_all_that_is_due(
+    pack: Pack, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, seconds: float, others: int
+) -> None:
+    monkeypatch.setattr(pack.module("send-reminder")._limits, "seconds_held", lambda *_, **__: seconds)
+    pack.prefer(channels=channels(receiver))
+    pack.create(due_at=at(hours=2), reminders=[at(hours=1, seconds=second) for second in range(MOST_UNDER_WAY + 10)])
+    pack.travel(hours=1, minutes=1)
+    assert deliver_one(pack) == others, "one that was held back makes room for one"
+    assert receiver.got == []
 
 
 def test_a_snoozed_task_reminds_at_the_end_of_its_snooze_alone(pack: Pack, receiver: Receiver) -> None:

@@ -94,6 +94,14 @@ UPDATE reminder SET due_at = %(due_at)s, fired_at = %(fired_at)s, attempts = %(a
                     closed_at = CASE WHEN %(is_closed)s THEN clock_timestamp() END
  WHERE reminder_id = %(reminder_id)s::uuid
 
+-- name: hold_back_due
+-- What else is due of this user, for the reason that held one reminder back. No row is waited for, so nothing can deadlock.
+UPDATE reminder SET due_at = %(until)s
+ WHERE reminder_id = ANY (ARRAY(
+   SELECT reminder_id FROM reminder
+    WHERE user_id = taskmaster_caller() AND fired_at IS NULL AND closed_at IS NULL AND due_at <= %(now)s
+    ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
+
 -- name: purge_reminders
 DELETE FROM reminder WHERE reminder_id = ANY (ARRAY(
   SELECT reminder_id FROM reminder WHERE closed_at < now() - interval '30 days' LIMIT %(batch)s FOR UPDATE SKIP LOCKED))
