@@ -10,6 +10,7 @@ from psycopg.rows import class_row, dict_row, kwargs_row, tuple_row
 from psycopg.types.json import Jsonb
 
 from taskmaster.database.inbox_rows import InboxKey, InboxRow, InboxTransaction, outbox_row
+from taskmaster.database.lists import read_page
 from taskmaster.database.queries import named
 from taskmaster.database.session import Login, Session
 from taskmaster.domain.paging import PagePosition, Sort
@@ -28,13 +29,6 @@ _AS_REMINDER = kwargs_row(ReminderRow.model_construct)
 _IDS_AHEAD = 32
 _BYTES_A_ROUND = 2_000_000  # that a publisher carries before others have their turn
 _ANY = 50  # rows of a round without turns
-_SORT_KEYS: dict[str, LiteralString] = {
-    "created_at": "created_at",
-    "updated_at": "updated_at",
-    "due": "coalesce(deadline, 'infinity')",
-    "priority": "array_position(ARRAY['low', 'medium', 'high', 'urgent'], priority) - 1",
-    "title": "title",
-}
 
 
 class Claimed(NamedTuple):
@@ -95,16 +89,7 @@ class UserTransaction(InboxTransaction):
         return self._task("lock_latest_after", series_id=series_id, occurrence=occurrence)
 
     def list_tasks(self, filters: Mapping[str, Any], sort: Sort, beyond: PagePosition | None, limit: int) -> list[Task]:
-        descending = sort.startswith("-")
-        query = sql.SQL(_TASKS["list_tasks"]).format(
-            key=sql.SQL(_SORT_KEYS[sort.lstrip("-")]),
-            direction=sql.SQL("DESC" if descending else "ASC"),
-            beyond=sql.SQL("<" if descending else ">"),
-        )
-        mark = {"mark_key": beyond.key if beyond else None, "mark_id": beyond.task_id if beyond else None}
-        # A search takes as long as the user has tasks, and may run into its time limit with the text in it.
-        fetch = self._session.fetch_bound if filters["text"] else self._session.fetch
-        return fetch(query, {**filters, **mark, "limit": limit}, _AS_TASK)
+        return read_page(self._session, filters, sort, beyond, limit)
 
     def read_preferences(self, *, hold: bool = False) -> Preferences:
         """The user's, or the defaults. What is held nobody changes until the commit: lock no task after it."""
