@@ -42,6 +42,16 @@ def read_page(
     return _read(session, "by_filter", shape.search(), parameters, kwargs_row(Task.model_construct))
 
 
+def key_of(sort: Sort) -> sql.SQL:
+    """What an order goes by, in SQL."""
+    return _PIECES[sort.lstrip("-")]
+
+
+def columns_of() -> sql.SQL:
+    """The columns of a task, in SQL."""
+    return _PIECES["columns"]
+
+
 def _placed(*, place: int, **columns: Any) -> tuple[int, Task]:
     return place, Task.model_construct(**columns)
 
