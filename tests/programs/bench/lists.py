@@ -1,0 +1,286 @@
+"""Lists at a million tasks: how long each takes beside itself at ten thousand, and what the indexes cost.
+
+    python -m tests.programs.bench.lists [--tasks 1000000] [--few 10000] [--rounds 8] [--writes 1000] [--json FILE]
+
+A tenth of the tasks are the caller's. Every filter with common, rare and absent values is asked for in every order, at
+the start, half-way and at the end of it, over HTTP of one function that runs already, by one client. The writes and the
+sizes are compared with a database that has the indexes of before; that one is migrated at the end, while others write.
+"""
+
+import argparse
+import json
+import logging
+import os
+import platform
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import requests
+from rich.console import Console
+from rich.table import Table
+
+from knative.local.embedded import Server, postgres
+from taskmaster.database import indexes
+from tests.programs.bench import seeding
+from tests.programs.bench.list_shapes import Shape, shapes
+from tests.support import tokens
+from tests.support.command_line import taskmaster
+from tests.support.function_process import FunctionProcess, eventually
+
+GOAL_MS, GOAL_RATIO, GOAL_WRITE, GOAL_SIZE = 20.0, 3.0, 1.1, 1.4
+FORMER = {
+    "task_by_creation": "user_id, created_at, task_id",
+    "task_by_update": "user_id, updated_at, task_id",
+    "task_by_deadline": "user_id, coalesce(deadline, 'infinity'), task_id",
+}
+_SIZES = """
+SELECT relname, pg_relation_size(oid) FROM pg_class
+ WHERE oid = 'task'::regclass OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'task'::regclass)
+"""
+
+
+def main() -> int:
+    options = _options()
+    console = Console()
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.directory)))
+        server = stack.enter_context(postgres(directory))
+        few, many, before = (_prepared(server, name) for name in ("few", "many", "before"))
+        console.print(f"seeding {options.few:,} and twice {options.tasks:,} tasks", highlight=False)
+        seeding.seed(few["MIGRATION_DATABASE_URL"], seeding.Seeding(tasks=options.few, others=options.others // 100 + 1))
+        for environment, is_before in ((many, False), (before, True)):
+            _index(environment, is_before=True)  # neither: the seeding has none to keep
+            seeding.seed(environment["MIGRATION_DATABASE_URL"], seeding.Seeding(tasks=options.tasks, others=options.others))
+            _index(environment, is_before=is_before)
+        lists = _lists(console, few, many, options)
+        result = {
+            "machine": {"cores": os.cpu_count(), "processor": platform.machine(), "python": platform.python_version()},
+            "tasks": options.tasks,
+            "of the caller": options.tasks // 10,
+            "at first": options.few,
+            "lists": lists,
+            "sizes": {"before": _sizes(before), "now": _sizes(many)},
+            "writes": _writes(console, before, many, options.writes),
+            "migration": _migration(console, before),
+        }
+    _show(console, result)
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
+    return 0
+
+
+# Preparing ------------------------------------------------------------------------------------------------------------
+
+
+def _prepared(server: Server, name: str) -> dict[str, str]:
+    """A database of its own with the schema."""
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    environment = {
+        "MIGRATION_DATABASE_URL": server.login("postgres", server.password, name),
+        "DATABASE_URL": server.login("taskmaster_user", "secret", name),
+        "SYSTEM_DATABASE_URL": server.login("taskmaster_system", "secret", name),
+        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        **tokens.settings(),
+    }
+    taskmaster(environment, "migrate")
+    return environment
+
+
+def _index(environment: Mapping[str, str], *, is_before: bool) -> None:
+    """The indexes of before, or those of now, built anew."""
+    with psycopg.connect(environment["MIGRATION_DATABASE_URL"], autocommit=True) as connection:
+        for name in (*FORMER, *indexes._INDEXES):
+            connection.execute(f"DROP INDEX IF EXISTS {name}".encode())
+        if is_before:
+            for name, columns in FORMER.items():
+                connection.execute(f"CREATE INDEX {name} ON task ({columns})".encode())
+        else:
+            indexes.build(connection)
+        connection.execute("VACUUM ANALYZE task")
+
+
+def _sizes(environment: Mapping[str, str]) -> dict[str, int]:
+    with psycopg.connect(environment["MIGRATION_DATABASE_URL"], autocommit=True) as connection:
+        return dict(connection.execute(_SIZES).fetchall())
+
+
+# Lists ----------------------------------------------------------------------------------------------------------------
+
+
+def _lists(
+    console: Console, few: Mapping[str, str], many: Mapping[str, str], options: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Each shape in both databases, all shapes a round, so that none has the machine's good minute to itself."""
+    asked = [
+        list(shapes(environment["MIGRATION_DATABASE_URL"], count // 10))
+        for environment, count in ((few, options.few), (many, options.tasks))
+    ]
+    taken: list[list[list[float]]] = [[[] for _ in each] for each in asked]
+    with FunctionProcess("query-tasks", few) as at_few, FunctionProcess("query-tasks", many) as at_many:
+        for number in range(options.rounds + 1):
+            console.print(f"lists, round {number} of {options.rounds}", highlight=False)
+            for process, of_process, times in zip((at_few, at_many), asked, taken, strict=True):
+                with _session() as session:
+                    for shape, of_shape in zip(of_process, times, strict=True):
+                        of_shape.append(_ask(session, process, shape))
+    return [
+        {
+            "shape": shape.name,
+            "few": [round(each, 2) for each in at_first[1:]],  # the first round warms up
+            "many": [round(each, 2) for each in now[1:]],
+        }
+        for shape, at_first, now in zip(asked[1], *taken, strict=True)
+    ]
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    session.headers["Authorization"] = tokens.bearer(seeding.CALLER)
+    return session
+
+
+def _ask(session: requests.Session, process: FunctionProcess, shape: Shape) -> float:
+    """Milliseconds of one call."""
+    begun = time.perf_counter()
+    answer = session.get(process.url + "/tasks", params=shape.asked, timeout=60)
+    taken = (time.perf_counter() - begun) * 1000
+    if answer.status_code != 200:
+        raise RuntimeError(f"{shape.name}: {answer.status_code} {answer.text}")
+    return taken
+
+
+# Writes ---------------------------------------------------------------------------------------------------------------
+
+
+def _writes(console: Console, before: Mapping[str, str], many: Mapping[str, str], count: int) -> dict[str, Any]:
+    """Milliseconds of creates and of updates, one here, one there."""
+    console.print(f"{count:,} creates and updates each", highlight=False)
+    taken: dict[str, dict[str, list[float]]] = {kind: {"before": [], "now": []} for kind in ("create", "update")}
+    with ExitStack() as stack:
+        functions = {
+            name: [stack.enter_context(FunctionProcess(function, environment)) for function in ("create-task", "update-task")]
+            for name, environment in (("before", before), ("now", many))
+        }
+        session = stack.enter_context(_session())
+        for number in range(count):
+            for name, (create, update) in functions.items():
+                body = _body(number)
+                begun = time.perf_counter()
+                created = session.post(create.url + "/tasks", json=body, timeout=60)
+                between = time.perf_counter()
+                updated = session.patch(
+                    f"{update.url}/tasks/{created.json()['task_id']}", json={"title": body["title"] + "!"}, timeout=60
+                )
+                ended = time.perf_counter()
+                if (created.status_code, updated.status_code) != (201, 200):
+                    raise RuntimeError(f"{created.text} {updated.text}")
+                if number >= count // 10:  # those before warm up
+                    taken["create"][name].append((between - begun) * 1000)
+                    taken["update"][name].append((ended - between) * 1000)
+    return {
+        kind: {
+            name: {"median": statistics.median(each), "mean": statistics.mean(each), "p99": _percentile(each, 0.99)}
+            for name, each in of_kind.items()
+        }
+        for kind, of_kind in taken.items()
+    }
+
+
+def _body(number: int) -> dict[str, Any]:
+    return {
+        "title": f"buy oat milk and bread for {number}",
+        "description": "the one with the red cap, two bottles" if number % 3 == 0 else None,
+        "tags": ["home", "errands"][: number % 3],
+        "priority": "high",
+        "due_on": "2090-01-31" if number % 2 else None,
+    }
+
+
+# The migration --------------------------------------------------------------------------------------------------------
+
+
+def _migration(console: Console, environment: Mapping[str, str]) -> dict[str, Any]:
+    """Seconds that `taskmaster migrate` takes while one client writes, and the milliseconds of those writes."""
+    console.print("the migration, while tasks are created", highlight=False)
+    waited: list[float] = []
+    ended = threading.Event()
+    with FunctionProcess("create-task", environment) as create, _session() as session:
+
+        def write() -> None:
+            while not ended.is_set():
+                begun = time.perf_counter()
+                answer = session.post(create.url + "/tasks", json=_body(0), timeout=60)
+                assert answer.status_code == 201, answer.text
+                waited.append((time.perf_counter() - begun) * 1000)
+                time.sleep(0.02)
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        eventually(lambda: len(waited) > 20, "the writes before the migration")
+        alone = len(waited)
+        begun = time.perf_counter()
+        taskmaster(environment, "migrate")
+        seconds = time.perf_counter() - begun
+        ended.set()
+        writer.join(60)
+    during = waited[alone:]
+    return {
+        "seconds": seconds,
+        "writes": len(during),
+        "median": statistics.median(during),
+        "p99": _percentile(during, 0.99),
+        "longest": max(during),
+    }
+
+
+# Figures --------------------------------------------------------------------------------------------------------------
+
+
+def _percentile(values: Sequence[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def _show(console: Console, result: dict[str, Any]) -> None:
+    lists = result["lists"]
+    by_filter: dict[str, list[dict[str, Any]]] = {}
+    for each in lists:
+        by_filter.setdefault(each["shape"].split("; ")[0], []).append(each)
+    drawn = Table("list, ms", f"{result['at first']:,}: median", "p99", f"{result['tasks']:,}: median", "p99", "ratio")
+    for name, each in [*by_filter.items(), ("all", lists)]:
+        few, many = ([taken for one in each for taken in one[key]] for key in ("few", "many"))
+        figures = statistics.median(few), _percentile(few, 0.99), statistics.median(many), _percentile(many, 0.99)
+        drawn.add_row(name, *(f"{figure:.1f}" for figure in figures), f"{figures[2] / figures[0]:.2f}")
+    console.print(drawn)
+    slowest = sorted(lists, key=lambda each: -statistics.median(each["many"]))[:12]
+    for each in slowest:
+        console.print(f"{statistics.median(each['many']):7.1f} ms  {each['shape']}", highlight=False)
+    before, now = (sum(result["sizes"][name].values()) for name in ("before", "now"))
+    console.print(f"table with indexes: {before / 1e6:.0f} MB before, {now / 1e6:.0f} now, {now / before:.2f} times")
+    console.print({kind: {name: {k: round(v, 2) for k, v in each.items()} for name, each in of.items()} for kind, of in result["writes"].items()})
+    console.print({name: round(value, 2) for name, value in result["migration"].items()})
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.programs.bench.lists", description="Measure lists as they grow.")
+    parser.add_argument("--tasks", type=int, default=1_000_000, help="a tenth of them the caller's (%(default)s)")
+    parser.add_argument("--few", type=int, default=10_000, help="what they are compared with (%(default)s)")
+    parser.add_argument("--others", type=int, default=1_000, help="other users (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=8, help="calls of each list (%(default)s)")
+    parser.add_argument("--writes", type=int, default=1_000, help="creates and updates (%(default)s)")
+    parser.add_argument("--directory", type=Path, default=None, help="where the database lies (the temporary directory)")
+    parser.add_argument("--json", type=Path, default=None, help="a file for all figures")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
