@@ -1,6 +1,7 @@
-"""Indexes that are built while others write, as the owner of the tables: CREATE INDEX CONCURRENTLY, in no transaction.
+"""Indexes that are built while others write, as the owner of the tables: CREATE INDEX CONCURRENTLY.
 
-A build that broke off leaves an invalid index, which costs each write and helps no query. It is dropped and built again.
+That runs in no transaction. A build that broke off leaves an invalid index, which costs each write and helps no query.
+It is dropped and built again.
 """
 
 import logging
@@ -32,8 +33,8 @@ class Built(NamedTuple):
 def build(connection: psycopg.Connection[Any]) -> Built:
     """Build what is missing or broken, then drop what it supersedes; nothing where all is as it is to be.
 
-    `connection` is in autocommit mode, and the only one that does this. Raises psycopg's errors. Each build waits for the
-    transactions that began before it, so no limit for locks or statements holds while it runs.
+    `connection` is in autocommit mode, and the only one that does this. Raises psycopg's errors. Each build waits for
+    the transactions that began before it, so no limit for locks or statements holds while it runs.
     """
     valid = dict(connection.execute(_STATE, [[*_INDEXES, *_SUPERSEDED]]).fetchall())
     missing = [name for name in _INDEXES if not valid.get(name)]

@@ -1,12 +1,12 @@
 """Pages of tasks in two steps, so that none takes as long as its user has tasks.
 
-A page begins with a walk: the first thousand tasks in the order, by an index that has this order, filtered. Where enough
-of them pass, that is the page; and where the order ends within them. Only else is everything looked up that passes the
-filters, by the most selective index, and sorted. PostgreSQL's planner would choose between these two by what it knows of
-all users together, which is wrong for some; so each step leaves it no choice.
+A page begins with a walk: the first thousand tasks in the order, by an index that has this order, filtered. Where
+enough of them pass, that is the page; and where the order ends within them. Only else is everything looked up that
+passes the filters, by the most selective index, and sorted. PostgreSQL's planner would choose between these two by what
+it knows of all users together, which is wrong for some; so each step leaves it no choice.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, LiteralString
 
 from psycopg import sql
@@ -31,12 +31,12 @@ def read_page(
     session: Session, filters: Mapping[str, Any], sort: Sort, beyond: PagePosition | None, limit: int
 ) -> list[Task]:
     """Up to `limit` tasks of the transaction's user in an order, those beyond a mark."""
-    shape = _Shape(filters, sort, beyond)
+    shape = Shape(filters, sort, is_marked=beyond is not None)
     walk = max(_LEAST_WALK, _WALK_A_TASK * limit)
     mark = {"mark_key": beyond.key if beyond else None, "mark_id": beyond.task_id if beyond else None}
     parameters = {**filters, **mark, "walk": walk, "limit": limit}
     walked = _read(session, "in_order", shape.walk(), parameters, kwargs_row(_placed))
-    found = [task for place, task in walked if place <= walk]
+    found: list[Task] = [task for place, task in walked if place <= walk]
     if len(found) == len(walked):
         return found
     return _read(session, "by_filter", shape.search(), parameters, kwargs_row(Task.model_construct))
@@ -65,14 +65,17 @@ def _read(
     return fetch(query, parameters, rows)
 
 
-class _Shape:
-    """The queries for one combination of filters, order and mark."""
+class Shape:
+    """The two queries for one combination of filters, order and whether there is a mark."""
 
-    def __init__(self, filters: Mapping[str, Any], sort: Sort, beyond: PagePosition | None) -> None:
+    def __init__(self, filters: Mapping[str, Any], sort: Sort, *, is_marked: bool) -> None:
         column, descending = sort.lstrip("-"), sort.startswith("-")
-        self._filters = filters
         self._sort = column
-        self._is_marked = beyond is not None
+        self._is_marked = is_marked
+        self._completed = [sql.SQL(each) for each in _COMPLETED[filters["completed"]]]
+        self._ranks = sorted({PRIORITIES.index(each) for each in filters["priorities"] or ()})
+        self._due = [_PIECES[name].format(due=_PIECES["due"]) for name in ("earliest", "latest") if filters[name]]
+        self._has_terms = bool(filters["text"] or filters["tags"])
         self._names = {
             "key": _PIECES[column],
             "direction": sql.SQL("DESC" if descending else "ASC"),
@@ -82,70 +85,43 @@ class _Shape:
         }
 
     def walk(self) -> sql.Composed:
-        return self._composed("walk", branches=_union(self._walk_branches()))
+        branches = (self._composed("walk_branch", bounds=_all(bounds)) for bounds in self._walk_bounds())
+        return self._composed("walk", branches=_union(branches))
 
     def search(self) -> sql.Composed:
-        has_terms = bool(self._filters["text"] or self._filters["tags"])
-        branches = (
-            self._composed("search_branch", bounds=_all([*self._search_bounds(), *conditions]))
-            for conditions in (
-                [[_PIECES["among_ids"]]]
-                if has_terms
-                else [[sql.SQL(each)] for each in _COMPLETED[self._filters["completed"]]]
-            )
-        )
-        mark = [sql.SQL("WHERE"), self._composed("beyond_mark", key=sql.SQL("sort_key"))] if self._is_marked else []
-        return self._composed(
-            "search",
-            ids=_PIECES["ids"] if has_terms else sql.SQL(""),
-            branches=_union(branches),
-            mark=sql.SQL(" ").join(mark),
-        )
+        branches = (self._composed("search_branch", bounds=_all(bounds)) for bounds in self._search_bounds())
+        mark = self._composed("beyond_mark", key=sql.SQL("sort_key")) if self._is_marked else sql.SQL("true")
+        ids = _PIECES["ids"] if self._has_terms else sql.SQL("")
+        return self._composed("search", ids=ids, branches=_union(branches), mark=mark)
 
-    def _walk_branches(self) -> Iterator[sql.Composed]:
-        """One for each value of what stands in front of the order in its index, so that all of them are in the order."""
-        ends: list[sql.Composable] = [sql.SQL("true")]
-        if self._sort == "priority" and self._filters["priorities"]:
-            # A range of one, not an equation, of which the planner would take the order for none.
-            ranks = sorted({PRIORITIES.index(each) for each in self._filters["priorities"]})
-            ends = [
-                sql.SQL("{key} >= {rank}::smallint AND {key} <= {rank}::smallint").format(**self._names, rank=sql.Literal(rank))
-                for rank in ranks
-            ]
-        elif self._sort == "due":
-            ends = [_all(self._due_bounds())]
+    def _walk_bounds(self) -> Iterator[list[sql.Composable]]:
+        """Ranges of the index that has the order, for each value of what stands in front of the order in it."""
         mark = [self._composed("beyond_mark")] if self._is_marked else []
-        for completed in _COMPLETED[self._filters["completed"]]:
-            for end in ends:
-                yield self._composed("walk_branch", bounds=_all([sql.SQL(completed), end, *mark]))
+        for completed in self._completed:
+            if self._sort == "priority" and self._ranks:
+                for rank in self._ranks:
+                    yield [completed, self._composed("of_one_rank", rank=sql.Literal(rank)), *mark]
+            elif self._sort == "due":
+                yield [completed, *self._due, *mark]
+            else:
+                yield [completed, *mark]
 
-    def _search_bounds(self) -> Iterator[sql.Composable]:
+    def _search_bounds(self) -> Iterator[list[sql.Composable]]:
         """What the filters say in terms that row-level security lets an index use."""
-        yield from self._due_bounds()
-        if self._filters["priorities"]:
-            ranks = sql.Literal(sorted({PRIORITIES.index(each) for each in self._filters["priorities"]}))
-            yield sql.SQL("{key} = ANY ({ranks}::smallint[])").format(key=_PIECES["priority"], ranks=ranks)
-
-    def _due_bounds(self) -> Iterator[sql.Composable]:
-        for name, condition in _DUE_BOUNDS.items():
-            if self._filters[name] is not None:
-                yield sql.SQL(condition).format(due=_PIECES["due"])
-        if self._filters["earliest"] is None and self._filters["latest"] is None:
-            yield sql.SQL("true")
+        if self._has_terms:
+            yield [_PIECES["among_ids"]]
+            return
+        ranks = [self._composed("of_ranks", key=_PIECES["priority"], ranks=sql.Literal(self._ranks))]
+        for completed in self._completed:
+            yield [completed, *self._due, *(ranks if self._ranks else ())]
 
     def _composed(self, piece: str, **names: sql.Composable) -> sql.Composed:
         return _PIECES[piece].format(**{**self._names, **names})
 
 
-_DUE_BOUNDS: Mapping[str, LiteralString] = {
-    "earliest": "{due} >= %(earliest)s::timestamptz AND {due} < 'infinity'",
-    "latest": "{due} <= %(latest)s::timestamptz",
-}
-
-
-def _all(conditions: Any) -> sql.Composed:
+def _all(conditions: Iterable[sql.Composable]) -> sql.Composed:
     return sql.SQL(" AND ").join(conditions)
 
 
-def _union(branches: Any) -> sql.Composed:
+def _union(branches: Iterable[sql.Composable]) -> sql.Composed:
     return sql.SQL(" UNION ALL ").join(branches)

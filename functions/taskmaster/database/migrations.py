@@ -34,8 +34,8 @@ class WrongLogin(ValueError):
 
 
 class Migrated(NamedTuple):
-    """The names of the migrations that were applied and of the indexes that were built; and what the owner of the tables
-    could not do, in sentences."""
+    """The names of the migrations that were applied and of the indexes that were built, and what the owner of the
+    tables could not do, in sentences."""
 
     applied: list[str]
     left: list[str]

@@ -83,7 +83,9 @@ class ListTasks(Command):
             **_bounds("from", self.due_from),
             **_bounds("to", self.due_to),
             "earliest": _earliest(self.due_from),
-            "latest": min(filter(None, (_latest(self.due_to), now if self.status == "overdue" else None)), default=None),
+            "latest": min(
+                filter(None, (_latest(self.due_to), now if self.status == "overdue" else None)), default=None
+            ),
         }
 
 

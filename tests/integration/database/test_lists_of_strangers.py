@@ -23,7 +23,10 @@ def stranger(pack: Pack) -> str:
     """Another user with tasks like this one's."""
     stranger = f"stranger-{uuid4()}"
     for user in (pack.user, stranger):
-        for body in ({"title": "secret \u725b", "tags": ["plan"]}, {"title": "x", "description": "a secret", "tags": ["a"]}):
+        for body in (
+            {"title": "secret \u725b", "tags": ["plan"]},
+            {"title": "x", "description": "a secret", "tags": ["a"]},
+        ):
             assert pack.call("create-task", "POST", "/tasks", body, user=user).status_code == 201
     return stranger
 
@@ -78,9 +81,7 @@ def test_a_user_with_the_same_key_is_a_stranger_too(pack: Pack, user_login: "psy
         assert {task["task_id"] for task in answer["tasks"]} == ids_of(pack, user)
 
 
-def test_without_a_user_nothing_is_told(
-    pack: Pack, stranger: str, user_login: "psycopg.Connection[Any]"
-) -> None:
+def test_without_a_user_nothing_is_told(pack: Pack, stranger: str, user_login: "psycopg.Connection[Any]") -> None:
     assert told(user_login, "secret", []) == set()
     act_for(user_login, "")
     for text, tags in product((None, *TEXTS), (None, *TAGS)):

@@ -35,7 +35,6 @@ from tests.support import tokens
 from tests.support.command_line import taskmaster
 from tests.support.function_process import FunctionProcess, eventually
 
-GOAL_MS, GOAL_RATIO, GOAL_WRITE, GOAL_SIZE = 20.0, 3.0, 1.1, 1.4
 FORMER = {
     "task_by_creation": "user_id, created_at, task_id",
     "task_by_update": "user_id, updated_at, task_id",
@@ -56,10 +55,14 @@ def main() -> int:
         server = stack.enter_context(postgres(directory))
         few, many, before = (_prepared(server, name) for name in ("few", "many", "before"))
         console.print(f"seeding {options.few:,} and twice {options.tasks:,} tasks", highlight=False)
-        seeding.seed(few["MIGRATION_DATABASE_URL"], seeding.Seeding(tasks=options.few, others=options.others // 100 + 1))
+        seeding.seed(
+            few["MIGRATION_DATABASE_URL"], seeding.Seeding(tasks=options.few, others=options.others // 100 + 1)
+        )
         for environment, is_before in ((many, False), (before, True)):
             _index(environment, is_before=True)  # neither: the seeding has none to keep
-            seeding.seed(environment["MIGRATION_DATABASE_URL"], seeding.Seeding(tasks=options.tasks, others=options.others))
+            seeding.seed(
+                environment["MIGRATION_DATABASE_URL"], seeding.Seeding(tasks=options.tasks, others=options.others)
+            )
             _index(environment, is_before=is_before)
         lists = _lists(console, few, many, options)
         result = {
@@ -96,11 +99,15 @@ def _prepared(server: Server, name: str) -> dict[str, str]:
     return environment
 
 
-def _index(environment: Mapping[str, str], *, is_before: bool) -> None:
-    """The indexes of before, or those of now, built anew."""
+def _drop_indexes(environment: Mapping[str, str]) -> None:
     with psycopg.connect(environment["MIGRATION_DATABASE_URL"], autocommit=True) as connection:
         for name in (*FORMER, *indexes._INDEXES):
             connection.execute(f"DROP INDEX IF EXISTS {name}".encode())
+
+
+def _index(environment: Mapping[str, str], *, is_before: bool) -> None:
+    """The indexes of before, or those of now."""
+    with psycopg.connect(environment["MIGRATION_DATABASE_URL"], autocommit=True) as connection:
         if is_before:
             for name, columns in FORMER.items():
                 connection.execute(f"CREATE INDEX {name} ON task ({columns})".encode())
@@ -168,7 +175,10 @@ def _writes(console: Console, before: Mapping[str, str], many: Mapping[str, str]
     taken: dict[str, dict[str, list[float]]] = {kind: {"before": [], "now": []} for kind in ("create", "update")}
     with ExitStack() as stack:
         functions = {
-            name: [stack.enter_context(FunctionProcess(function, environment)) for function in ("create-task", "update-task")]
+            name: [
+                stack.enter_context(FunctionProcess(function, environment))
+                for function in ("create-task", "update-task")
+            ]
             for name, environment in (("before", before), ("now", many))
         }
         session = stack.enter_context(_session())
@@ -266,18 +276,25 @@ def _show(console: Console, result: dict[str, Any]) -> None:
         console.print(f"{statistics.median(each['many']):7.1f} ms  {each['shape']}", highlight=False)
     before, now = (sum(result["sizes"][name].values()) for name in ("before", "now"))
     console.print(f"table with indexes: {before / 1e6:.0f} MB before, {now / 1e6:.0f} now, {now / before:.2f} times")
-    console.print({kind: {name: {k: round(v, 2) for k, v in each.items()} for name, each in of.items()} for kind, of in result["writes"].items()})
+    console.print(
+        {
+            kind: {name: {k: round(v, 2) for k, v in each.items()} for name, each in of.items()}
+            for kind, of in result["writes"].items()
+        }
+    )
     console.print({name: round(value, 2) for name, value in result["migration"].items()})
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.programs.bench.lists", description="Measure lists as they grow.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.programs.bench.lists", description="Measure lists as they grow."
+    )
     parser.add_argument("--tasks", type=int, default=1_000_000, help="a tenth of them the caller's (%(default)s)")
     parser.add_argument("--few", type=int, default=10_000, help="what they are compared with (%(default)s)")
     parser.add_argument("--others", type=int, default=1_000, help="other users (%(default)s)")
     parser.add_argument("--rounds", type=int, default=8, help="calls of each list (%(default)s)")
     parser.add_argument("--writes", type=int, default=1_000, help="creates and updates (%(default)s)")
-    parser.add_argument("--directory", type=Path, default=None, help="where the database lies (the temporary directory)")
+    parser.add_argument("--directory", type=Path, default=None, help="where the database lies")
     parser.add_argument("--json", type=Path, default=None, help="a file for all figures")
     return parser.parse_args()
 

@@ -31,7 +31,10 @@ _THINGS = (
     " website domain Stra\u00dfe caf\u00e9 M\u00fcller \u03bf\u03b4\u03cc\u03c2 \u725b\u4e73"
 ).split()
 _MORE = "with for and before after without today tomorrow again please urgently soon together later Monday Friday June".split()
-_TAGS = [COMMON_TAG, *"work garden car family school health money travel shopping calls errands later waiting reading".split()]
+_TAGS = [
+    COMMON_TAG,
+    *"work garden car family school health money travel shopping calls errands later waiting reading".split(),
+]
 _COLUMNS = (
     "task_id, user_id, title, description, completed, priority, tags, due_at, due_on, time_zone, deadline,"
     " recurrence_from, recurrence_paused, version, created_at, updated_at, completed_at,"
@@ -71,7 +74,9 @@ def rows(seeding: Seeding) -> Iterator[tuple[Any, ...]]:
 
 def _row(chance: random.Random, task_id: int, user: str) -> tuple[Any, ...]:
     title = " ".join([chance.choice(_WORDS), chance.choice(_THINGS), *chance.choices(_MORE, k=chance.randrange(4))])
-    description = " ".join(chance.choices([*_THINGS, *_MORE], k=chance.randint(4, 12))) if chance.random() < 0.3 else None
+    description = (
+        " ".join(chance.choices([*_THINGS, *_MORE], k=chance.randint(4, 12))) if chance.random() < 0.3 else None
+    )
     tags = chance.sample(_TAGS, k=chance.choice((0, 0, 1, 1, 2, 3)))
     if chance.random() < RARE:
         title += f" {RARE_WORD}"
@@ -82,7 +87,9 @@ def _row(chance: random.Random, task_id: int, user: str) -> tuple[Any, ...]:
     if chance.random() < 0.2:
         title += f" {chance.randrange(1_000_000)}"
     created = NOW - timedelta(seconds=chance.random() * 730 * 86_400)
-    updated = created + timedelta(seconds=chance.random() * (NOW - created).total_seconds() * chance.choice((0, 0.01, 1)))
+    updated = created + timedelta(
+        seconds=chance.random() * (NOW - created).total_seconds() * chance.choice((0, 0.01, 1))
+    )
     completed = chance.random() < 0.7
     due = created + timedelta(days=chance.expovariate(1 / 30), minutes=chance.randrange(60))
     due_at, due_on, deadline = None, None, None
@@ -95,7 +102,22 @@ def _row(chance: random.Random, task_id: int, user: str) -> tuple[Any, ...]:
     priority = chance.choices(("low", "medium", "high", "urgent"), weights=(20, 69, 10, 1))[0]
     texts = folded_texts(title, description, version=1)
     return (
-        *(task_id, user, title, description, completed, priority, tags, due_at, due_on, "UTC", deadline, "due", False, 1),
+        *(
+            task_id,
+            user,
+            title,
+            description,
+            completed,
+            priority,
+            tags,
+            due_at,
+            due_on,
+            "UTC",
+            deadline,
+            "due",
+            False,
+            1,
+        ),
         *(created, updated, updated if completed else None),
         *(texts["search_title"], texts["search_description"], texts["search_version"]),
     )

@@ -19,7 +19,7 @@ SELECT place, {columns}
           FROM ({branches}) AS branch
          ORDER BY sort_key {direction}, task_id {direction} LIMIT %(walk)s + 1) AS walked
  WHERE place > %(walk)s OR ({filters})
- ORDER BY place LIMIT %(limit)s
+ ORDER BY sort_key {direction}, task_id {direction} LIMIT %(limit)s
 
 -- name: walk_branch
 (SELECT task.*, {key} AS sort_key FROM task WHERE {bounds}
@@ -30,7 +30,7 @@ SELECT place, {columns}
 -- walk the order for a rare filter, since a limit makes that look cheap.
 WITH {ids}
 found AS MATERIALIZED ({branches}),
-page AS MATERIALIZED (SELECT task_id FROM found {mark} ORDER BY sort_key {direction}, task_id {direction} LIMIT %(limit)s)
+page AS MATERIALIZED (SELECT task_id FROM found WHERE {mark} ORDER BY sort_key {direction}, task_id {direction} LIMIT %(limit)s)
 SELECT {columns} FROM task WHERE task_id = ANY (ARRAY(SELECT task_id FROM page))
  ORDER BY {key} {direction}, task_id {direction}
 
@@ -46,6 +46,19 @@ task_id = ANY ((SELECT ids FROM candidate)::bigint[])
 
 -- name: beyond_mark
 ({key}, task_id) {beyond} (%(mark_key)s, %(mark_id)s)
+
+-- name: of_one_rank
+-- A range and no equation, of which the planner would take the order for none.
+{key} >= {rank}::smallint AND {key} <= {rank}::smallint
+
+-- name: of_ranks
+{key} = ANY ({ranks}::smallint[])
+
+-- name: earliest
+{due} >= %(earliest)s::timestamptz AND {due} < 'infinity'
+
+-- name: latest
+{due} <= %(latest)s::timestamptz
 
 -- name: columns
 task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, reminders, snoozed_until, recurrence_pattern,
