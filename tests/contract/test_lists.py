@@ -1,7 +1,7 @@
-"""Every page of every list is what a plain filter and sort of the user's tasks would give, in memory and on PostgreSQL.
+"""Every page of every list is what a plain filter and sort of the user's tasks gives, in memory and on PostgreSQL.
 
-The filter here is code of its own: it shares nothing with the store in memory. PostgreSQL looks for a page in two steps,
-a walk in the order and a search; how far the walk goes is varied, so that few tasks are enough for both.
+The filter here is code of its own: it shares nothing with the store in memory. PostgreSQL looks for a page in two
+steps, a walk in the order and a search; how far the walk goes is varied, so that few tasks are enough for both.
 """
 
 from collections.abc import Iterable
@@ -98,15 +98,14 @@ def _is_due_within(task: Task, asked: ListTasks) -> bool:
 
 
 def place(task: Task, sort: str) -> tuple[Any, int]:
-    never = datetime.max.replace(tzinfo=UTC)
-    key = {
-        "due": lambda: task.deadline or never,
-        "priority": lambda: PRIORITIES.index(task.priority),
-        "title": lambda: task.title,
-        "created_at": lambda: task.created_at,
-        "updated_at": lambda: task.updated_at,
-    }[sort.lstrip("-")]()
-    return key, task.task_id
+    keys = {
+        "due": task.deadline or datetime.max.replace(tzinfo=UTC),
+        "priority": PRIORITIES.index(task.priority),
+        "title": task.title,
+        "created_at": task.created_at,
+        "updated_at": task.updated_at,
+    }
+    return keys[sort.lstrip("-")], task.task_id
 
 
 def keep(store: Store, user: str, wanted: Iterable[dict[str, Any]]) -> list[Task]:

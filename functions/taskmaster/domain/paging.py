@@ -73,19 +73,18 @@ class ListTasks(Command):
     )
 
     def filters(self, *, now: datetime) -> dict[str, Any]:
-        """The parameters of the query list_tasks, by name."""
+        """The parameters of the queries for a page, by name."""
+        overdue_at = now if self.status == "overdue" else None
         return {
             "completed": {"open": False, "overdue": False, "completed": True, "all": None}[self.status],
-            "overdue_at": now if self.status == "overdue" else None,
+            "overdue_at": overdue_at,
             "priorities": self.priority or None,
             "tags": self.tag,
             "text": folded(self.text),
             **_bounds("from", self.due_from),
             **_bounds("to", self.due_to),
             "earliest": _earliest(self.due_from),
-            "latest": min(
-                filter(None, (_latest(self.due_to), now if self.status == "overdue" else None)), default=None
-            ),
+            "latest": min(filter(None, (_latest(self.due_to), overdue_at)), default=None),
         }
 
 
@@ -176,7 +175,9 @@ def _latest(bound: date | datetime | None) -> datetime | None:
 
 def _midnight(day: date | None, *, days: int) -> datetime | None:
     """Of the day so many days later, in UTC; None where there is none."""
+    if day is None:
+        return None
     try:
-        return day and datetime.combine(day + timedelta(days=days), time(), tzinfo=UTC)
+        return datetime.combine(day + timedelta(days=days), time(), tzinfo=UTC)
     except OverflowError:
         return None

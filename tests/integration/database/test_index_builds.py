@@ -154,7 +154,7 @@ def test_writes_go_on_while_indexes_are_built(environment: dict[str, str], owner
             " @@ terms_wanted('writer', 'x', '{}')"
         ),
     }.items():
-        query = f"SELECT count(*) FROM task WHERE {condition} AND user_id = 'writer'"  # noqa: S608
+        query = f"SELECT count(*) FROM task WHERE {condition} AND user_id = 'writer'"
         plan = owner.execute(f"EXPLAIN {query}".encode()).fetchall()
         assert "Seq Scan" not in str(plan), (name, plan)
         assert owner.execute(query.encode()).fetchone() == (sum(written),)

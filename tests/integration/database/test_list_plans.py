@@ -1,4 +1,4 @@
-"""How PostgreSQL goes about each list of a user with many tasks: never through the whole table, never by sorting them all.
+"""The plans of lists of a user with many tasks: never through the whole table, never by sorting all of the tasks.
 
 The tasks are those of the benchmark (tests/programs/bench/seeding.py), in a database of their own.
 """

@@ -1,4 +1,4 @@
-"""The function of lists that has the owner's rights (tasks_with_terms) tells nobody of another user's task, by any plan."""
+"""What lists ask with the owner's rights (tasks_with_terms) tells nobody of another user's task, by any plan."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -89,9 +89,11 @@ def test_without_a_user_nothing_is_told(pack: Pack, stranger: str, user_login: "
 
 
 def test_the_systems_login_may_not_ask(pack: Pack, environment: dict[str, str]) -> None:
-    with psycopg.connect(environment["SYSTEM_DATABASE_URL"]) as connection:
-        with pytest.raises(errors.InsufficientPrivilege):
-            connection.execute(FIND, ["secret", []])
+    with (
+        psycopg.connect(environment["SYSTEM_DATABASE_URL"]) as connection,
+        pytest.raises(errors.InsufficientPrivilege),
+    ):
+        connection.execute(FIND, ["secret", []])
 
 
 def test_each_function_with_the_owners_rights_is_tried_here_or_in_the_table(pack: Pack) -> None:

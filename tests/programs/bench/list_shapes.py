@@ -1,4 +1,4 @@
-"""The lists that are asked for of seeded tasks: each filter with a common, a rare and an absent value, in each order."""
+"""The lists that are asked for of seeded tasks: each filter with common, rare and absent values, in each order."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ def cursor_at(connection: "psycopg.Connection[Any]", sort: Sort, offset: int) ->
     direction = "DESC" if sort.startswith("-") else "ASC"
     key = key_of(sort).as_string(None)
     query = (
-        f"SELECT {columns_of().as_string(None)} FROM task WHERE user_id = %s"  # noqa: S608  # both are of a closed table
+        f"SELECT {columns_of().as_string(None)} FROM task WHERE user_id = %s"  # both are of a closed table
         f" ORDER BY {key} {direction}, task_id {direction} OFFSET %s LIMIT 1"
     )
     cursor = connection.cursor(row_factory=psycopg.rows.kwargs_row(Task.model_construct))

@@ -20,21 +20,28 @@ RARE_WORD, RARE_TAG, ABSENT_WORD, ABSENT_TAG = "zeppelin", "zoo", "quixotic", "n
 COMMON_WORD, COMMON_TAG, MIDDLING_WORD = "milk", "home", "violin"
 RARE = 0.000_2  # of all tasks: 20 of 100,000
 MIDDLING = 0.005
-_WORDS = (
-    "buy call write read send water clean fix book plan pay order return renew check mail print sort pack paint wash feed"
-    " visit ask tell repair replace cancel move sell learn bring collect prepare review update"
-).split()
-_THINGS = (
-    f"{COMMON_WORD} bread rent report letter plants kitchen bicycle dentist ticket invoice garden passport insurance laundry"
-    " battery window carpet roof tyres curtain wedding birthday holiday notes slides contract budget lamp shelf drawer"
-    " router printer keys jacket shoes camera guitar piano medicine glasses vaccine school meeting newsletter backup"
-    " website domain Stra\u00dfe caf\u00e9 M\u00fcller \u03bf\u03b4\u03cc\u03c2 \u725b\u4e73"
-).split()
-_MORE = "with for and before after without today tomorrow again please urgently soon together later Monday Friday June".split()
-_TAGS = [
-    COMMON_TAG,
-    *"work garden car family school health money travel shopping calls errands later waiting reading".split(),
-]
+
+
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
+_VERBS = _words(
+    "buy call write read send water clean fix book plan pay order return renew check mail print sort pack paint wash"
+    " feed visit ask tell repair replace cancel move sell learn bring collect prepare review update"
+)
+_THINGS = _words(
+    f"{COMMON_WORD} bread rent report letter plants kitchen bicycle dentist ticket invoice garden passport insurance"
+    " laundry battery window carpet roof tyres curtain wedding birthday holiday notes slides contract budget lamp shelf"
+    " drawer router printer keys jacket shoes camera guitar piano medicine glasses vaccine school meeting newsletter"
+    " backup website domain Stra\u00dfe caf\u00e9 M\u00fcller \u03bf\u03b4\u03cc\u03c2 \u725b\u4e73"
+)
+_MORE = _words(
+    "with for and before after without today tomorrow again please urgently soon together later Monday Friday June"
+)
+_TAGS = _words(
+    f"{COMMON_TAG} work garden car family school health money travel shopping calls errands later waiting reading"
+)
 _COLUMNS = (
     "task_id, user_id, title, description, completed, priority, tags, due_at, due_on, time_zone, deadline,"
     " recurrence_from, recurrence_paused, version, created_at, updated_at, completed_at,"
@@ -73,7 +80,7 @@ def rows(seeding: Seeding) -> Iterator[tuple[Any, ...]]:
 
 
 def _row(chance: random.Random, task_id: int, user: str) -> tuple[Any, ...]:
-    title = " ".join([chance.choice(_WORDS), chance.choice(_THINGS), *chance.choices(_MORE, k=chance.randrange(4))])
+    title = " ".join([chance.choice(_VERBS), chance.choice(_THINGS), *chance.choices(_MORE, k=chance.randrange(4))])
     description = (
         " ".join(chance.choices([*_THINGS, *_MORE], k=chance.randint(4, 12))) if chance.random() < 0.3 else None
     )
