@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ from rich.table import Table
 
 from knative.local.embedded import Server, postgres
 from taskmaster.database import indexes
+from taskmaster.database.store import Database
+from taskmaster.domain.paging import ListTasks, page, position_of
 from tests.programs.bench import seeding
 from tests.programs.bench.list_shapes import Shape, shapes
 from tests.support import tokens
@@ -127,27 +129,52 @@ def _sizes(environment: Mapping[str, str]) -> dict[str, int]:
 def _lists(
     console: Console, few: Mapping[str, str], many: Mapping[str, str], options: argparse.Namespace
 ) -> list[dict[str, Any]]:
-    """Each shape in both databases, all shapes a round, so that none has the machine's good minute to itself."""
+    """Each shape in both databases, all shapes a round, so that none has the machine's good minute to itself.
+
+    `few` and `many` are milliseconds of the operation, from the command to the answer as JSON; `over HTTP` has those of
+    a call at `many`.
+    """
     asked = [
         list(shapes(environment["MIGRATION_DATABASE_URL"], count // 10))
         for environment, count in ((few, options.few), (many, options.tasks))
     ]
-    taken: list[list[list[float]]] = [[[] for _ in each] for each in asked]
-    with FunctionProcess("query-tasks", few) as at_few, FunctionProcess("query-tasks", many) as at_many:
+    taken: dict[str, list[list[float]]] = {name: [[] for _ in asked[0]] for name in ("few", "many", "over HTTP")}
+    with ExitStack() as stack:
+        at_few, at_many = (stack.enter_context(closing(_database(environment))) for environment in (few, many))
+        function = stack.enter_context(FunctionProcess("query-tasks", many))
+        session = stack.enter_context(_session())
         for number in range(options.rounds + 1):
             console.print(f"lists, round {number} of {options.rounds}", highlight=False)
-            for process, of_process, times in zip((at_few, at_many), asked, taken, strict=True):
-                with _session() as session:
-                    for shape, of_shape in zip(of_process, times, strict=True):
-                        of_shape.append(_ask(session, process, shape))
+            for place, (at_first, now) in enumerate(zip(*asked, strict=True)):
+                taken["few"][place].append(_run(at_few, at_first))
+                taken["many"][place].append(_run(at_many, now))
+                if number in (0, 1):
+                    taken["over HTTP"][place].append(_ask(session, function, now))
     return [
         {
             "shape": shape.name,
-            "few": [round(each, 2) for each in at_first[1:]],  # the first round warms up
-            "many": [round(each, 2) for each in now[1:]],
+            **{name: [round(each, 2) for each in times[place][1:]] for name, times in taken.items()},
         }
-        for shape, at_first, now in zip(asked[1], *taken, strict=True)
+        for place, shape in enumerate(asked[1])
     ]
+
+
+def _database(environment: Mapping[str, str]) -> Database:
+    return Database(
+        user_url=environment["DATABASE_URL"], system_url=environment["SYSTEM_DATABASE_URL"], pool_size=1, timeout=5
+    )
+
+
+def _run(database: Database, shape: Shape) -> float:
+    """Milliseconds of the operation."""
+    begun = time.perf_counter()
+    command = ListTasks.model_validate(shape.asked)
+    with database.as_user(seeding.CALLER) as transaction:
+        found = transaction.list_tasks(
+            command.filters(now=seeding.NOW), command.sort, position_of(command), command.limit + 1
+        )
+    page(command, found).model_dump_json()
+    return (time.perf_counter() - begun) * 1000
 
 
 def _session() -> requests.Session:
@@ -265,15 +292,17 @@ def _show(console: Console, result: dict[str, Any]) -> None:
     by_filter: dict[str, list[dict[str, Any]]] = {}
     for each in lists:
         by_filter.setdefault(each["shape"].split("; ")[0], []).append(each)
-    drawn = Table("list, ms", f"{result['at first']:,}: median", "p99", f"{result['tasks']:,}: median", "p99", "ratio")
+    drawn = Table("list, ms", f"{result['at first']:,}", "p99", f"{result['tasks']:,}", "p99", "ratio", "over HTTP")
     for name, each in [*by_filter.items(), ("all", lists)]:
-        few, many = ([taken for one in each for taken in one[key]] for key in ("few", "many"))
+        few, many, calls = ([taken for one in each for taken in one[key]] for key in ("few", "many", "over HTTP"))
         figures = statistics.median(few), _percentile(few, 0.99), statistics.median(many), _percentile(many, 0.99)
-        drawn.add_row(name, *(f"{figure:.1f}" for figure in figures), f"{figures[2] / figures[0]:.2f}")
+        ratio = f"{figures[2] / figures[0]:.2f}"
+        drawn.add_row(name, *(f"{figure:.1f}" for figure in figures), ratio, f"{statistics.median(calls):.1f}")
     console.print(drawn)
     slowest = sorted(lists, key=lambda each: -statistics.median(each["many"]))[:12]
     for each in slowest:
-        console.print(f"{statistics.median(each['many']):7.1f} ms  {each['shape']}", highlight=False)
+        times = (statistics.median(each[key]) for key in ("few", "many"))
+        console.print("{:7.1f} {:7.1f} ms".format(*times), each["shape"], highlight=False)
     before, now = (sum(result["sizes"][name].values()) for name in ("before", "now"))
     console.print(f"table with indexes: {before / 1e6:.0f} MB before, {now / 1e6:.0f} now, {now / before:.2f} times")
     console.print(
