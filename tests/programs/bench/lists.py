@@ -15,9 +15,8 @@ import platform
 import statistics
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -32,20 +31,17 @@ from taskmaster.database import indexes
 from taskmaster.database.store import Database
 from taskmaster.domain.paging import ListTasks, page, position_of
 from tests.programs.bench import seeding
+from tests.programs.bench.list_costs import migration, percentile, session_of_caller, sizes, writes
 from tests.programs.bench.list_shapes import Shape, shapes
 from tests.support import tokens
 from tests.support.command_line import taskmaster
-from tests.support.function_process import FunctionProcess, eventually
+from tests.support.function_process import FunctionProcess
 
 FORMER = {
     "task_by_creation": "user_id, created_at, task_id",
     "task_by_update": "user_id, updated_at, task_id",
     "task_by_deadline": "user_id, coalesce(deadline, 'infinity'), task_id",
 }
-_SIZES = """
-SELECT relname, pg_relation_size(oid) FROM pg_class
- WHERE oid = 'task'::regclass OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'task'::regclass)
-"""
 
 
 def main() -> int:
@@ -73,9 +69,9 @@ def main() -> int:
             "of the caller": options.tasks // 10,
             "at first": options.few,
             "lists": lists,
-            "sizes": {"before": _sizes(before), "now": _sizes(many)},
-            "writes": _writes(console, before, many, options.writes),
-            "migration": _migration(console, before),
+            "sizes": {"before": sizes(before), "now": sizes(many)},
+            "writes": writes(console, before, many, options.writes),
+            "migration": migration(console, before),
         }
     _show(console, result)
     if options.json:
@@ -118,11 +114,6 @@ def _index(environment: Mapping[str, str], *, is_before: bool) -> None:
         connection.execute("VACUUM ANALYZE task")
 
 
-def _sizes(environment: Mapping[str, str]) -> dict[str, int]:
-    with psycopg.connect(environment["MIGRATION_DATABASE_URL"], autocommit=True) as connection:
-        return dict(connection.execute(_SIZES).fetchall())
-
-
 # Lists ----------------------------------------------------------------------------------------------------------------
 
 
@@ -142,7 +133,7 @@ def _lists(
     with ExitStack() as stack:
         at_few, at_many = (stack.enter_context(closing(_database(environment))) for environment in (few, many))
         function = stack.enter_context(FunctionProcess("query-tasks", many))
-        session = stack.enter_context(_session())
+        session = stack.enter_context(session_of_caller())
         for number in range(options.rounds + 1):
             console.print(f"lists, round {number} of {options.rounds}", highlight=False)
             for place, (at_first, now) in enumerate(zip(*asked, strict=True)):
@@ -177,12 +168,6 @@ def _run(database: Database, shape: Shape) -> float:
     return (time.perf_counter() - begun) * 1000
 
 
-def _session() -> requests.Session:
-    session = requests.Session()
-    session.headers["Authorization"] = tokens.bearer(seeding.CALLER)
-    return session
-
-
 def _ask(session: requests.Session, process: FunctionProcess, shape: Shape) -> float:
     """Milliseconds of one call."""
     begun = time.perf_counter()
@@ -193,98 +178,7 @@ def _ask(session: requests.Session, process: FunctionProcess, shape: Shape) -> f
     return taken
 
 
-# Writes ---------------------------------------------------------------------------------------------------------------
-
-
-def _writes(console: Console, before: Mapping[str, str], many: Mapping[str, str], count: int) -> dict[str, Any]:
-    """Milliseconds of creates and of updates, one here, one there."""
-    console.print(f"{count:,} creates and updates each", highlight=False)
-    taken: dict[str, dict[str, list[float]]] = {kind: {"before": [], "now": []} for kind in ("create", "update")}
-    with ExitStack() as stack:
-        functions = {
-            name: [
-                stack.enter_context(FunctionProcess(function, environment))
-                for function in ("create-task", "update-task")
-            ]
-            for name, environment in (("before", before), ("now", many))
-        }
-        session = stack.enter_context(_session())
-        for number in range(count):
-            for name, (create, update) in functions.items():
-                body = _body(number)
-                begun = time.perf_counter()
-                created = session.post(create.url + "/tasks", json=body, timeout=60)
-                between = time.perf_counter()
-                updated = session.patch(
-                    f"{update.url}/tasks/{created.json()['task_id']}", json={"title": body["title"] + "!"}, timeout=60
-                )
-                ended = time.perf_counter()
-                if (created.status_code, updated.status_code) != (201, 200):
-                    raise RuntimeError(f"{created.text} {updated.text}")
-                if number >= count // 10:  # those before warm up
-                    taken["create"][name].append((between - begun) * 1000)
-                    taken["update"][name].append((ended - between) * 1000)
-    return {
-        kind: {
-            name: {"median": statistics.median(each), "mean": statistics.mean(each), "p99": _percentile(each, 0.99)}
-            for name, each in of_kind.items()
-        }
-        for kind, of_kind in taken.items()
-    }
-
-
-def _body(number: int) -> dict[str, Any]:
-    return {
-        "title": f"buy oat milk and bread for {number}",
-        "description": "the one with the red cap, two bottles" if number % 3 == 0 else None,
-        "tags": ["home", "errands"][: number % 3],
-        "priority": "high",
-        "due_on": "2090-01-31" if number % 2 else None,
-    }
-
-
-# The migration --------------------------------------------------------------------------------------------------------
-
-
-def _migration(console: Console, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Seconds that `taskmaster migrate` takes while one client writes, and the milliseconds of those writes."""
-    console.print("the migration, while tasks are created", highlight=False)
-    waited: list[float] = []
-    ended = threading.Event()
-    with FunctionProcess("create-task", environment) as create, _session() as session:
-
-        def write() -> None:
-            while not ended.is_set():
-                begun = time.perf_counter()
-                answer = session.post(create.url + "/tasks", json=_body(0), timeout=60)
-                assert answer.status_code == 201, answer.text
-                waited.append((time.perf_counter() - begun) * 1000)
-                time.sleep(0.02)
-
-        writer = threading.Thread(target=write)
-        writer.start()
-        eventually(lambda: len(waited) > 20, "the writes before the migration")
-        alone = len(waited)
-        begun = time.perf_counter()
-        taskmaster(environment, "migrate")
-        seconds = time.perf_counter() - begun
-        ended.set()
-        writer.join(60)
-    during = waited[alone:]
-    return {
-        "seconds": seconds,
-        "writes": len(during),
-        "median": statistics.median(during),
-        "p99": _percentile(during, 0.99),
-        "longest": max(during),
-    }
-
-
 # Figures --------------------------------------------------------------------------------------------------------------
-
-
-def _percentile(values: Sequence[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
 def _show(console: Console, result: dict[str, Any]) -> None:
@@ -295,7 +189,7 @@ def _show(console: Console, result: dict[str, Any]) -> None:
     drawn = Table("list, ms", f"{result['at first']:,}", "p99", f"{result['tasks']:,}", "p99", "ratio", "over HTTP")
     for name, each in [*by_filter.items(), ("all", lists)]:
         few, many, calls = ([taken for one in each for taken in one[key]] for key in ("few", "many", "over HTTP"))
-        figures = statistics.median(few), _percentile(few, 0.99), statistics.median(many), _percentile(many, 0.99)
+        figures = statistics.median(few), percentile(few, 0.99), statistics.median(many), percentile(many, 0.99)
         ratio = f"{figures[2] / figures[0]:.2f}"
         drawn.add_row(name, *(f"{figure:.1f}" for figure in figures), ratio, f"{statistics.median(calls):.1f}")
     console.print(drawn)
