@@ -15,6 +15,7 @@ from taskmaster.database.queries import named
 log = logging.getLogger(__name__)
 
 _INDEXES = named("../indexes.sql")
+NAMES = tuple(_INDEXES)
 # What the indexes above took the place of.
 _SUPERSEDED = ("task_by_creation", "task_by_update", "task_by_deadline")
 _STATE = """

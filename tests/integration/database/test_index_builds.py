@@ -56,7 +56,7 @@ def owner(environment: dict[str, str]) -> Iterator["psycopg.Connection[Any]"]:
 
 def as_before(owner: "psycopg.Connection[Any]") -> None:
     """The indexes that version 0009 of the schema left."""
-    for name in indexes._INDEXES:
+    for name in indexes.NAMES:
         owner.execute(f"DROP INDEX IF EXISTS {name}".encode())
     for name, columns in SUPERSEDED.items():
         owner.execute(f"CREATE INDEX {name} ON task ({columns})".encode())
@@ -67,7 +67,7 @@ def state(owner: "psycopg.Connection[Any]") -> dict[str, bool]:
 
 
 def test_a_migrated_database_has_all_indexes_and_no_superseded_one(owner: "psycopg.Connection[Any]") -> None:
-    assert {name for name, is_valid in state(owner).items() if is_valid} >= set(indexes._INDEXES)
+    assert {name for name, is_valid in state(owner).items() if is_valid} >= set(indexes.NAMES)
     assert not set(SUPERSEDED) & set(state(owner))
     assert indexes.build(owner) == ([], [])
 
@@ -76,14 +76,14 @@ def test_the_migration_says_which_indexes_it_built(
     environment: dict[str, str], owner: "psycopg.Connection[Any]"
 ) -> None:
     as_before(owner)
-    assert f"applied {', '.join(indexes._INDEXES)}" in taskmaster(environment, "migrate").stdout
+    assert f"applied {', '.join(indexes.NAMES)}" in taskmaster(environment, "migrate").stdout
     assert "up to date" in taskmaster(environment, "migrate").stdout
     assert not set(SUPERSEDED) & set(state(owner))
 
 
 def test_a_build_that_broke_off_is_done_again(environment: dict[str, str], owner: "psycopg.Connection[Any]") -> None:
     as_before(owner)
-    first = next(iter(indexes._INDEXES))
+    first = next(iter(indexes.NAMES))
     url = environment["MIGRATION_DATABASE_URL"]
     with psycopg.connect(url) as writer, psycopg.connect(url, autocommit=True) as builder:
         writer.execute(INSERT)  # the build waits for its end
@@ -106,7 +106,7 @@ def test_a_build_that_broke_off_is_done_again(environment: dict[str, str], owner
     assert set(SUPERSEDED) <= set(state(owner))
     assert taskmaster(environment, "migrate").returncode == 0
     assert all(state(owner).values())
-    assert set(indexes._INDEXES) <= set(state(owner))
+    assert set(indexes.NAMES) <= set(state(owner))
 
 
 def test_a_build_of_a_unique_name_that_is_valid_is_left_alone(owner: "psycopg.Connection[Any]") -> None:
@@ -138,7 +138,7 @@ def test_writes_go_on_while_indexes_are_built(environment: dict[str, str], owner
         writer.start()
     eventually(lambda: all(written), "the first write of each")
     before = sum(written)
-    assert len(indexes.build(owner).built) == len(indexes._INDEXES)
+    assert len(indexes.build(owner).built) == len(indexes.NAMES)
     during = sum(written) - before
     ended.set()
     for writer in writers:

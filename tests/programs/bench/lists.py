@@ -51,16 +51,11 @@ def main() -> int:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.directory)))
         server = stack.enter_context(postgres(directory))
-        few, many, before = (_prepared(server, name) for name in ("few", "many", "before"))
-        console.print(f"seeding {options.few:,} and twice {options.tasks:,} tasks", highlight=False)
-        seeding.seed(
-            few["MIGRATION_DATABASE_URL"], seeding.Seeding(tasks=options.few, others=options.others // 100 + 1)
-        )
-        for environment, is_before in ((many, False), (before, True)):
-            _index(environment, is_before=True)  # neither: the seeding has none to keep
-            seeding.seed(
-                environment["MIGRATION_DATABASE_URL"], seeding.Seeding(tasks=options.tasks, others=options.others)
-            )
+        console.print(f"seeding {options.few:,} and {options.tasks:,} tasks", highlight=False)
+        few = _seeded(server, "few", seeding.Seeding(tasks=options.few, others=options.others // 100 + 1))
+        before = _seeded(server, "before", seeding.Seeding(tasks=options.tasks, others=options.others))
+        many = _database_of(server, "many", template="before")
+        for environment, is_before in ((few, False), (many, False), (before, True)):
             _index(environment, is_before=is_before)
         lists = _lists(console, few, many, options)
         result = {
@@ -82,25 +77,27 @@ def main() -> int:
 # Preparing ------------------------------------------------------------------------------------------------------------
 
 
-def _prepared(server: Server, name: str) -> dict[str, str]:
-    """A database of its own with the schema."""
+def _seeded(server: Server, name: str, wanted: seeding.Seeding) -> dict[str, str]:
+    """A database of its own with the schema and tasks, without the indexes of lists."""
+    environment = _database_of(server, name)
+    taskmaster(environment, "migrate")
+    with psycopg.connect(environment["MIGRATION_DATABASE_URL"], autocommit=True) as connection:
+        for index in indexes.NAMES:
+            connection.execute(f"DROP INDEX {index}".encode())
+    seeding.seed(environment["MIGRATION_DATABASE_URL"], wanted)
+    return environment
+
+
+def _database_of(server: Server, name: str, template: str = "template1") -> dict[str, str]:
     with psycopg.connect(server.url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    environment = {
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+    return {
         "MIGRATION_DATABASE_URL": server.login("postgres", server.password, name),
         "DATABASE_URL": server.login("taskmaster_user", "secret", name),
         "SYSTEM_DATABASE_URL": server.login("taskmaster_system", "secret", name),
         "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
         **tokens.settings(),
     }
-    taskmaster(environment, "migrate")
-    return environment
-
-
-def _drop_indexes(environment: Mapping[str, str]) -> None:
-    with psycopg.connect(environment["MIGRATION_DATABASE_URL"], autocommit=True) as connection:
-        for name in (*FORMER, *indexes._INDEXES):
-            connection.execute(f"DROP INDEX IF EXISTS {name}".encode())
 
 
 def _index(environment: Mapping[str, str], *, is_before: bool) -> None:
