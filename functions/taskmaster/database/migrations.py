@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import psycopg
 from psycopg import sql
 
+from taskmaster.database import indexes
 from taskmaster.database.backfill import fold_texts
 from taskmaster.database.logins import LOGINS, secure
 
@@ -33,7 +34,8 @@ class WrongLogin(ValueError):
 
 
 class Migrated(NamedTuple):
-    """The names of the migrations that were applied, and sentences about what the owner of the tables may not do."""
+    """The names of the migrations that were applied and of the indexes that were built, and what the owner of the
+    tables could not do, in sentences."""
 
     applied: list[str]
     left: list[str]
@@ -54,7 +56,8 @@ def migrate(owner_url: str, user_url: str, system_url: str, *, may_move_time: bo
                     sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(login), sql.Literal(password))
                 )
         fold_texts(connection)
-        return Migrated(applied, secure(connection, may_move_time=may_move_time))
+        left = secure(connection, may_move_time=may_move_time)
+        return Migrated([*applied, *indexes.build(connection).built], left)
 
 
 def _apply(url: str) -> list[str]:

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, LiteralString
+from typing import Any
 
-from psycopg import sql
 from psycopg.rows import class_row, dict_row, kwargs_row, tuple_row
 from psycopg.types.json import Jsonb
 
 from taskmaster.database.inbox_rows import InboxTransaction, outbox_row
+from taskmaster.database.lists import read_page
 from taskmaster.database.queries import named
 from taskmaster.database.session import Session
 from taskmaster.domain.paging import PagePosition, Sort
@@ -24,13 +24,6 @@ _TASKS, _REMINDERS, _PREFERENCES = named("tasks.sql"), named("reminders.sql"), n
 _AS_TASK, _AS_SERIES = kwargs_row(Task.model_construct), kwargs_row(Series.model_construct)
 _AS_REMINDER = kwargs_row(ReminderRow.model_construct)
 _IDS_AHEAD = 32
-_SORT_KEYS: dict[str, LiteralString] = {
-    "created_at": "created_at",
-    "updated_at": "updated_at",
-    "due": "coalesce(deadline, 'infinity')",
-    "priority": "array_position(ARRAY['low', 'medium', 'high', 'urgent'], priority) - 1",
-    "title": "title",
-}
 
 
 class UserTransaction(InboxTransaction):
@@ -70,16 +63,7 @@ class UserTransaction(InboxTransaction):
         return self._task("lock_latest_after", series_id=series_id, occurrence=occurrence)
 
     def list_tasks(self, filters: Mapping[str, Any], sort: Sort, beyond: PagePosition | None, limit: int) -> list[Task]:
-        descending = sort.startswith("-")
-        query = sql.SQL(_TASKS["list_tasks"]).format(
-            key=sql.SQL(_SORT_KEYS[sort.lstrip("-")]),
-            direction=sql.SQL("DESC" if descending else "ASC"),
-            beyond=sql.SQL("<" if descending else ">"),
-        )
-        mark = {"mark_key": beyond.key if beyond else None, "mark_id": beyond.task_id if beyond else None}
-        # A search may run into its time limit, and the server then logs the statement with the text in it.
-        fetch = self._session.fetch_bound if filters["text"] else self._session.fetch
-        return fetch(query, {**filters, **mark, "limit": limit}, _AS_TASK)
+        return read_page(self._session, filters, sort, beyond, limit)
 
     def read_preferences(self, *, hold: bool = False) -> Preferences:
         """The preferences, or the defaults. With `hold` they do not change until the commit: lock no task after it."""

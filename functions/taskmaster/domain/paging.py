@@ -2,7 +2,7 @@
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import pydantic
@@ -35,7 +35,7 @@ Sort = Literal[
     "title",
     "-title",
 ]
-_PRIORITIES = get_args(Priority)
+PRIORITIES = get_args(Priority)
 
 
 def _listed(value: Any) -> Any:
@@ -73,15 +73,18 @@ class ListTasks(Command):
     )
 
     def filters(self, *, now: datetime) -> dict[str, Any]:
-        """The parameters of the query list_tasks, by name."""
+        """The parameters of the queries for a page, by name."""
+        overdue_at = now if self.status == "overdue" else None
         return {
             "completed": {"open": False, "overdue": False, "completed": True, "all": None}[self.status],
-            "overdue_at": now if self.status == "overdue" else None,
+            "overdue_at": overdue_at,
             "priorities": self.priority or None,
             "tags": self.tag,
             "text": folded(self.text),
             **_bounds("from", self.due_from),
             **_bounds("to", self.due_to),
+            "earliest": _earliest(self.due_from),
+            "latest": min(filter(None, (_latest(self.due_to), overdue_at)), default=None),
         }
 
 
@@ -130,7 +133,7 @@ def _key(sort: Sort, task: Task) -> str | int:
         case "due":
             return task.deadline.isoformat() if task.deadline else "infinity"
         case "priority":
-            return _PRIORITIES.index(task.priority)
+            return PRIORITIES.index(task.priority)
         case "title":
             return task.title
         case column:
@@ -141,7 +144,7 @@ def _is_key(sort: Sort, key: Any) -> bool:
     """Whether `_key` could have made it: a cursor comes back from outside, and goes to the database."""
     match sort.lstrip("-"), key:
         case "priority", int():
-            return type(key) is int and 0 <= key < len(_PRIORITIES)
+            return type(key) is int and 0 <= key < len(PRIORITIES)
         case "title", str():
             return "\x00" not in key and key == key.encode(errors="ignore").decode()
         case "due", "infinity":
@@ -158,3 +161,23 @@ def _is_key(sort: Sort, key: Any) -> bool:
 def _bounds(end: str, bound: date | datetime | None) -> dict[str, Any]:
     moment = bound if isinstance(bound, datetime) else None
     return {f"{end}_moment": moment, f"{end}_day": None if moment else bound}
+
+
+def _earliest(bound: date | datetime | None) -> datetime | None:
+    """No deadline within the bound is before this moment. A day begins up to 14 hours before it does in UTC."""
+    return bound if isinstance(bound, datetime) else _midnight(bound, days=-1)
+
+
+def _latest(bound: date | datetime | None) -> datetime | None:
+    """No deadline within the bound is behind this moment. A day ends up to 12 hours after it does in UTC."""
+    return bound if isinstance(bound, datetime) else _midnight(bound, days=2)
+
+
+def _midnight(day: date | None, *, days: int) -> datetime | None:
+    """Of the day so many days later, in UTC; None where there is none."""
+    if day is None:
+        return None
+    try:
+        return datetime.combine(day + timedelta(days=days), time(), tzinfo=UTC)
+    except OverflowError:
+        return None

@@ -35,30 +35,6 @@ INSERT INTO series (series_id, user_id, {series_state}) VALUES (%(series_id)s, %
 -- name: update_series
 UPDATE series SET {series_state:changes} WHERE series_id = %(series_id)s
 
--- name: list_tasks
--- One page: {key} and {direction} are the order, {beyond} is > or <; they come from a closed table, all else is a parameter.
--- A folded text is compared with what was folded of this very version. Where nothing was, the text is ASCII, whose lower
--- case is the same in every locale but some, or the row was written by code without these columns: then it is lower case.
-SELECT task_id, title, description, completed, priority, tags, due_at, due_on, time_zone, reminders, snoozed_until, recurrence_pattern,
-       recurrence_from, recurrence_paused, series_id, occurrence, version, created_at, updated_at, completed_at
-  FROM task
- WHERE user_id = taskmaster_caller()
-   AND (%(completed)s::boolean IS NULL OR completed = %(completed)s)
-   AND (%(overdue_at)s::timestamptz IS NULL OR deadline <= %(overdue_at)s)
-   AND (%(priorities)s::text[] IS NULL OR priority = ANY (%(priorities)s))
-   AND tags @> %(tags)s::text[]
-   AND (%(from_moment)s::timestamptz IS NULL OR coalesce(due_at, deadline) >= %(from_moment)s)
-   AND (%(to_moment)s::timestamptz IS NULL OR coalesce(due_at, deadline) <= %(to_moment)s)
-   AND (%(from_day)s::date IS NULL OR coalesce(due_on, (due_at AT TIME ZONE time_zone)::date) >= %(from_day)s)
-   AND (%(to_day)s::date IS NULL OR coalesce(due_on, (due_at AT TIME ZONE time_zone)::date) <= %(to_day)s)
-   AND (%(text)s = ''
-        OR strpos(coalesce(CASE WHEN search_version = version THEN search_title END,
-                           lower(lower(title COLLATE "C") COLLATE "default")), %(text)s) > 0
-        OR strpos(coalesce(CASE WHEN search_version = version THEN search_description END,
-                           lower(lower(description COLLATE "C") COLLATE "default")), %(text)s) > 0)
-   AND (%(mark_id)s::bigint IS NULL OR ({key}, task_id) {beyond} (%(mark_key)s, %(mark_id)s))
- ORDER BY {key} {direction}, task_id {direction} LIMIT %(limit)s
-
 -- name: lock_latest_after
 -- The latest occurrence after this one, if there is one.
 SELECT {task_fixed}, {task_state}

@@ -1,0 +1,103 @@
+"""What lists ask with the owner's rights (tasks_with_terms) tells nobody of another user's task, by any plan."""
+
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import errors
+
+from tests.support.function_pack import Pack
+
+FIND = "SELECT tasks_with_terms(%s, %s)"
+SWITCHES = ("enable_bitmapscan", "enable_indexscan", "enable_seqscan")
+# What finds everything, something and nothing; and what could be taken for part of a condition.
+TEXTS = ("secret", "s", "", "zz", "' | 'a", "\\", "':*", "%", "@", "\u725b")
+TAGS: tuple[list[str], ...] = ([], ["plan"], ["plan' | '@"], ["a"], [""])
+
+
+@pytest.fixture
+def stranger(pack: Pack) -> str:
+    """Another user with tasks like this one's."""
+    stranger = f"stranger-{uuid4()}"
+    for user in (pack.user, stranger):
+        for body in (
+            {"title": "secret \u725b", "tags": ["plan"]},
+            {"title": "x", "description": "a secret", "tags": ["a"]},
+        ):
+            assert pack.call("create-task", "POST", "/tasks", body, user=user).status_code == 201
+    return stranger
+
+
+@pytest.fixture
+def user_login(pack: Pack, environment: dict[str, str]) -> Iterator["psycopg.Connection[Any]"]:
+    with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as connection:
+        yield connection
+
+
+def act_for(connection: "psycopg.Connection[Any]", user: str) -> None:
+    connection.execute("SELECT set_config('taskmaster.user_id', %s, false)", [user])
+
+
+def ids_of(pack: Pack, user: str) -> set[int]:
+    return {row[0] for row in pack.sql("SELECT task_id FROM task WHERE user_id = %(whose)s", whose=user)}
+
+
+def told(connection: "psycopg.Connection[Any]", text: str | None, tags: list[str] | None) -> set[int]:
+    return {row[0] for row in connection.execute(FIND, [text, tags]).fetchall()}
+
+
+@pytest.mark.parametrize("switched_off", list(product((False, True), repeat=len(SWITCHES))))
+@pytest.mark.parametrize("kind", ["force_generic_plan", "force_custom_plan"])
+def test_no_plan_tells_of_a_strangers_task(
+    pack: Pack, stranger: str, user_login: "psycopg.Connection[Any]", switched_off: tuple[bool, ...], kind: str
+) -> None:
+    user_login.execute(f"SET plan_cache_mode = {kind}".encode())
+    for switch, is_off in zip(SWITCHES, switched_off, strict=True):
+        user_login.execute(f"SET {switch} = {'off' if is_off else 'on'}".encode())
+    for user in (pack.user, stranger):
+        act_for(user_login, user)
+        own = ids_of(pack, user)
+        assert told(user_login, "secret", []) == own
+        for text, tags in product(TEXTS, TAGS):
+            assert told(user_login, text, tags) <= own, (text, tags)
+
+
+def test_a_user_with_the_same_key_is_a_stranger_too(pack: Pack, user_login: "psycopg.Connection[Any]") -> None:
+    [(one, other)] = pack.sql(
+        "SELECT min(name), max(name) FROM (SELECT 'same-' || n AS name FROM generate_series(1, 300000) AS n) AS names"
+        " GROUP BY user_key(name) HAVING count(*) > 1 LIMIT 1"
+    )
+    for user in (one, other):
+        body = {"title": "secret", "tags": ["plan"]}
+        assert pack.call("create-task", "POST", "/tasks", body, user=user).status_code == 201
+    for user in (one, other):
+        act_for(user_login, user)
+        assert told(user_login, "secret", ["plan"]) == ids_of(pack, user)
+        assert user_login.execute("SELECT DISTINCT user_id FROM task").fetchall() == [(user,)]
+        answer = pack.call("query-tasks", "GET", "/tasks?text=secret&tag=plan&sort=title", user=user).get_json()
+        assert {task["task_id"] for task in answer["tasks"]} == ids_of(pack, user)
+
+
+def test_without_a_user_nothing_is_told(pack: Pack, stranger: str, user_login: "psycopg.Connection[Any]") -> None:
+    assert told(user_login, "secret", []) == set()
+    act_for(user_login, "")
+    for text, tags in product((None, *TEXTS), (None, *TAGS)):
+        assert told(user_login, text, tags) == set()
+
+
+def test_the_systems_login_may_not_ask(pack: Pack, environment: dict[str, str]) -> None:
+    with (
+        psycopg.connect(environment["SYSTEM_DATABASE_URL"]) as connection,
+        pytest.raises(errors.InsufficientPrivilege),
+    ):
+        connection.execute(FIND, ["secret", []])
+
+
+def test_each_function_with_the_owners_rights_is_tried_here_or_in_the_table(pack: Pack) -> None:
+    found = pack.sql(
+        "SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace ORDER BY proname"
+    )
+    assert [name for (name,) in found] == ["lock_due_reminders", "lock_tasks_to_remind_of", "tasks_with_terms"]
