@@ -214,13 +214,13 @@ def test_many_who_have_enough_under_way_hide_nobody(pack: Pack, each: int) -> No
     """They fill the oldest thousand that are due, and the first two hundred users behind."""
     for number in range(300):
         tasks_of(pack, f"{HOSTILE}-{number}", each)
+    tasks_of(pack, pack.user, 1, due=START + timedelta(minutes=3))
+    pack.travel(minutes=5)
     pack.sql(
         "INSERT INTO reminder (reminder_id, task_id, user_id, moment, due_at, fired_at)"
         " SELECT uuidv7(), min(task_id), user_id, %(now)s + n * interval '1 h', %(now)s, %(now)s FROM task,"
         " generate_series(1, %(most)s) AS n WHERE user_id LIKE 'hostile-%%' GROUP BY user_id, n",
-        now=START + timedelta(minutes=5), most=MOST_UNDER_WAY,
+        now=clock.now(), most=MOST_UNDER_WAY,
     )  # fmt: skip
-    tasks_of(pack, pack.user, 1, due=START + timedelta(minutes=3))
-    pack.travel(minutes=5)
     assert fire(pack) == 1
     assert rung(pack, pack.user) == 1
