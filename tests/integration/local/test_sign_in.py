@@ -27,7 +27,7 @@ CHALLENGE = urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").d
 @pytest.fixture
 def provider(tmp_path: Path):  # type: ignore[no-untyped-def]
     port = free_port()
-    provider = IdentityProvider(tmp_path / "key.pem", issuer=f"http://localhost:{port}")
+    provider = IdentityProvider(tmp_path / "key.pem", issuer=f"http://localhost:{port}", audience="taskmaster")
     serving = Serving([], cwd=tmp_path, sources={}, env={}, on_line=lambda name, line: None)
     web = WebServer(Gateway(serving, [], provider=provider), port=port)
     yield provider
@@ -101,7 +101,7 @@ def test_a_code_becomes_tokens_that_the_functions_take(browser: Browser) -> None
     granted = answer.json()
     assert (granted["token_type"], granted["expires_in"]) == ("Bearer", 3600)
     issuer = oidc.verifier_of_users(read(taskmaster_setup.identity_settings(browser.provider)))
-    assert callers.caller(f"Bearer {granted['access_token']}", issuer=issuer) == "ada"
+    assert callers.caller(f"Bearer {granted['access_token']}", tokens=issuer) == "ada"
     claims = jwt.decode(granted["id_token"], options={"verify_signature": False})
     assert (claims["aud"], claims["sub"], claims["nonce"]) == (CLIENT, "ada", "a nonce")
 
@@ -124,7 +124,7 @@ def test_none_of_its_other_tokens_is_an_access_token(browser: Browser) -> None:
     for kind in (sign_in.LINK, sign_in.SESSION, sign_in.REFRESH):
         token = browser.provider.sign(kind, "ada", seconds=60, audience=browser.provider.issuer)
         with pytest.raises(callers.NotSignedIn):
-            callers.caller(f"Bearer {token}", issuer=issuer)
+            callers.caller(f"Bearer {token}", tokens=issuer)
 
 
 @pytest.mark.parametrize(
