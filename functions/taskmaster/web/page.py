@@ -123,6 +123,7 @@ def page(target: str, folder: Path, *, http: Sequence[str]) -> Callable[[Any], R
     if configured:
         made()  # before the first request waits for it
     serve.__name__ = target
+    serve.largest_body = None  # type: ignore[attr-defined]  # the usual limit
     serve.runtime = _NoConnections()  # type: ignore[attr-defined]  # for the server
     serve.http = tuple(http)  # type: ignore[attr-defined]  # what the chart's routes are compared with
     return serve
