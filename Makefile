@@ -35,8 +35,8 @@ SEED ?=
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up venv travel token check test test-kafka test-compose chaos attack bench image push sign attest verify chart deploy manifests helm \
-	pgbouncer kind test-cluster demo-cluster idle-cluster backing documents asyncapi fuzz fuzz-http workflows lint format lock sbom licences \
+.PHONY: help demo up venv travel token link check test test-kafka test-compose test-browser screenshots chromium chaos attack bench image push sign attest verify chart deploy manifests helm \
+	pgbouncer kind test-cluster demo-cluster idle-cluster backing documents asyncapi types fuzz fuzz-http workflows lint format lock sbom licences \
 	audit secrets clean
 
 help: ## List the targets
@@ -56,6 +56,9 @@ travel: .demo ## Move business time of what `make up` runs: make travel BY=31d
 token: .demo ## Print a token for what `make up` runs: make token USER=ada
 	@$(RUN) knative.local token $(USER)
 
+link: .demo ## Print a link to the page of what `make up` runs that signs in: make link USER=ada
+	@$(RUN) knative.local link $(USER)
+
 check: lint ## Check style, types and imports, and run the unit tests: the inner loop
 	@$(RUN) pytest -n $(WORKERS) --dist worksteal -q tests/unit $(ARGS)
 
@@ -71,6 +74,16 @@ test-compose: .dev ## Run the same tests on a Redpanda and a PostgreSQL in Docke
 	@set -a; . tests/compose.env; set +a; \
 		$(RUN) pytest -q --broker=given --timeout 300 tests/contract tests/integration tests/platform $(ARGS); \
 		status=$$?; docker compose --file tests/compose.yaml down --volumes; exit $$status
+
+test-browser: .browser ## Try the page in Chromium: journeys, keyboard, accessibility, offline (needs chromium)
+	@$(RUN) pytest -q tests/browser $(ARGS)
+
+screenshots: .browser ## Make the pictures of the page in docs/images again (needs chromium)
+	@$(RUN) tests.browser.screenshots
+
+chromium: ## Install Chromium, for its tests: a browser comes in no wheel (Debian, Ubuntu)
+	@command -v chromium >/dev/null || { $(SUDO) apt-get update -qq && \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 
 chaos: .dev ## Kill every part at random, then check every promise: make chaos SECONDS=600 COMMANDS=10000 SEED=7 (needs Java, Maven)
 	@$(RUN) tests.programs.chaos run --seconds $(SECONDS) --commands $(COMMANDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
@@ -145,6 +158,10 @@ asyncapi: ## Check the AsyncAPI document with its reference parser (needs Node.j
 	@npm --prefix tests/programs/specifications/parser ci --ignore-scripts --no-audit --no-fund --silent
 	@node tests/programs/specifications/parser/check.js eventing/schemas/asyncapi.yaml
 
+types: ## Check the types of the page's modules, which their comments say, by TypeScript (needs Node.js)
+	@npm --prefix tests/browser/types ci --ignore-scripts --no-audit --no-fund --silent
+	@tests/browser/types/node_modules/.bin/tsc --project tests/browser/types
+
 fuzz: .fuzz ## Search for bytes that break a decoder, with a fuzzer: make fuzz SECONDS=600
 	@PYTHONPATH=functions $(RUN) tests.programs.fuzz $(SECONDS)
 
@@ -174,6 +191,8 @@ lock: .dev ## Write the lock files anew from pyproject.toml
 	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		--group fuzz -o tests/programs/fuzz/requirements.txt
 	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		--group browser -c tests/requirements.txt -o tests/browser/requirements.txt
+	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		pyproject.toml -c tests/requirements.txt -o functions/requirements.txt
 	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		--group supply-chain -c tests/requirements.txt -o tests/programs/supply_chain/requirements.txt
@@ -196,12 +215,14 @@ secrets: ## Search the files and the git history for secrets (needs Go)
 clean: ## Delete the virtual environment and the local database
 	@rm -rf .venv .local
 
-.PHONY: .demo .dev .supply-chain .fuzz
+.PHONY: .demo .dev .supply-chain .fuzz .browser
 .demo:
 	@$(PYTHON) knative/local/install.py demo
 .dev:
 	@$(PYTHON) knative/local/install.py dev
 .supply-chain: .dev
 	@$(PYTHON) knative/local/install.py supply-chain
+.browser: .dev
+	@$(PYTHON) knative/local/install.py browser
 .fuzz: .dev
 	@$(PYTHON) knative/local/install.py fuzz

@@ -140,6 +140,14 @@ class Settings(BaseModel):
     )
     oidc_user_claim: str = Field("sub", description="the claim that is the user id", pattern=r"^[\w:./-]+$")
 
+    oidc_client_id: str = Field(
+        "", description="the page at that issuer, a public client; empty: the page takes a signed-in link alone"
+    )
+    oidc_scopes: str = Field(
+        "openid",
+        description="the scopes that the page asks for, separated by blanks; offline_access for a refresh token",
+    )
+
     event_hosts: Words = Field(
         (),
         description="hosts that /events believes beside *.svc and *.svc.cluster.local; localhost, for a plain run",

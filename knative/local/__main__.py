@@ -9,6 +9,8 @@ import shutil
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -17,7 +19,7 @@ import requests
 from knative.local import taskmaster_setup
 from knative.local.embedded import EmbeddedError
 from knative.local.fields import ManifestError
-from knative.local.identity_provider import WrongKeyError
+from knative.local.identity_provider import IdentityProvider, WrongKeyError
 from knative.local.jobs import JobFailedError
 from knative.local.logs import LogStream, StreamHandler
 from knative.local.up import ENVIRONMENT, IDENTITY_KEY, Platform
@@ -49,7 +51,8 @@ def main() -> None:
 @_root_option
 @_state_option
 @click.option("--json", "as_json", is_flag=True, help="Write the logs as JSON lines.")
-def up(port: int, root: Path, state: Path | None, as_json: bool) -> None:
+@click.option("--user", default="ada", show_default=True, help="Whom the link of the page signs in.")
+def up(port: int, root: Path, state: Path | None, as_json: bool, user: str) -> None:
     """Start everything and serve until Ctrl-C."""
     stream = LogStream(sys.stdout, as_json=as_json)
     logging.basicConfig(level=logging.INFO, handlers=[StreamHandler(stream)])
@@ -62,12 +65,21 @@ def up(port: int, root: Path, state: Path | None, as_json: bool) -> None:
     try:
         with platform:
             stream.line("knative", f"REST at {platform.url}, each function at http://NAME.localhost:{port or '...'}")
+            _show_link(platform, user, stream)
             stream.line("knative", f"Kafka at {platform.bootstrap_servers}; Ctrl-C drains and ends everything")
             threading.Event().wait()
     except KeyboardInterrupt:
         stream.line("knative", "stopped: nothing is left running")
     except (EmbeddedError, JobFailedError, ManifestError, PortInUseError, WrongKeyError) as error:
         raise click.ClickException(str(error)) from None
+
+
+def _show_link(platform: Platform, user: str, stream: LogStream) -> None:
+    """The link of the page, on a terminal alone: what is written into a file stays there, and the link signs in."""
+    if sys.stdout.isatty():
+        click.echo(f"\n  Open {platform.link(user)}\n  It signs you in as {user}, and is a secret for twelve hours.\n")
+    else:
+        stream.line("knative", f"The page is at {platform.url}; `make link USER={user}` prints a link that signs in")
 
 
 @main.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -91,13 +103,28 @@ def run(root: Path, command: tuple[str, ...]) -> None:
 @click.argument("user")
 def token(root: Path, state: Path | None, days: int, user: str) -> None:
     """Print a token that speaks for USER, of the identity provider of what `up` runs."""
-    state = state or root / ".local"
+    with _provider(state or root / ".local") as provider:
+        click.echo(provider.token(user, seconds=days * 86_400))
+
+
+@main.command()
+@_root_option
+@_state_option
+@click.argument("user")
+def link(root: Path, state: Path | None, user: str) -> None:
+    """Print a link to the page of what `up` runs that signs USER in, for twelve hours."""
+    with _provider(state or root / ".local") as provider:
+        click.echo(provider.link(user))
+
+
+@contextmanager
+def _provider(state: Path) -> Iterator[IdentityProvider]:
+    """The identity provider of what runs; what goes wrong with it is one sentence."""
     issuer, key = taskmaster_setup.issuer_of(_environment(state)), state / IDENTITY_KEY
     try:
         if not key.exists():
             raise WrongKeyError(f"{key} is gone: start `python -m knative.local up` again, which makes another")
-        provider = taskmaster_setup.identity_provider(key, issuer=issuer)
-        click.echo(provider.token(user, seconds=days * 86_400))
+        yield taskmaster_setup.identity_provider(key, issuer=issuer)
     except (ValueError, WrongKeyError) as error:
         raise click.ClickException(str(error)) from None
 

@@ -3,7 +3,7 @@
     http://localhost:8080/...                 by method and path, as the HTTPRoute says
     http://NAME.localhost:8080/               the function itself, as Knative's ingress does
     http://localhost:8080/-/status            what runs, for the one who runs it
-    http://localhost:8080/.well-known/...     the identity provider, whose issuer this address is
+    http://localhost:8080/.well-known/...     the identity provider, whose issuer this address is; /authorize, too
 
 A Service that is cluster-local, and every host that only the inside of a cluster knows (.svc), is a 404 here: that is
 what keeps a stranger from posing as a KafkaSource.

@@ -3,8 +3,7 @@
     GET /.well-known/openid-configuration     OpenID Connect Discovery 1.0
     GET /.well-known/jwks.json                its public key, a JWK set (RFC 7517)
 
-The functions find and verify its tokens as they do those of any other issuer. A way to sign in (an authorization code
-with PKCE, say) is one more entry of `_endpoints`, and what it says of itself one more member of `discovery`.
+The functions find and verify its tokens as they do those of any other issuer. How people sign in is in sign_in.py.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from knative.local.sign_in import SignIn
 from knative.local.web import Environ, StartResponse
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class IdentityProvider:
         self.issuer = issuer
         self.audience = audience
         self._key = _read_key(key_file) if key_file.exists() else _made_key(key_file)
+        self._sign_in = SignIn(self)
         self._endpoints: dict[str, Callable[[], Document]] = {
             "/.well-known/openid-configuration": self.discovery,
             "/.well-known/jwks.json": self.keys,
@@ -53,6 +54,15 @@ class IdentityProvider:
 
     def token(self, user: str, *, seconds: float) -> str:
         """An access token (RFC 9068) that speaks for this user for so many seconds. Raises ValueError for no user."""
+        more = {"client_id": "knative.local"}
+        return self.sign("at+jwt", user, seconds=seconds, audience=self.audience, **more)
+
+    def link(self, user: str) -> str:
+        """An address of the page that signs this user in. Raises ValueError for no user."""
+        return self._sign_in.link(user)
+
+    def sign(self, kind: str, user: str, *, seconds: float, audience: str, **claims: str) -> str:
+        """A token of a kind (its header typ) about a user. Raises ValueError for no user."""
         import jwt
 
         if not 0 < len(user) <= _LONGEST_SUBJECT or not user.isascii():
@@ -60,25 +70,38 @@ class IdentityProvider:
                 f"a user has 1 to {_LONGEST_SUBJECT} ASCII characters (OpenID Connect Core 1.0, section 2)"
             )
         now = int(time.time())
-        claims = {
+        content = {
             "iss": self.issuer,
-            "aud": self.audience,
+            "aud": audience,
             "sub": user,
-            "client_id": "knative.local",
             "iat": now,
             "exp": now + int(seconds),
             "jti": str(uuid4()),
+            **claims,
         }
-        return jwt.encode(claims, self._key, algorithm=_ALGORITHM, headers={"kid": self._jwk["kid"], "typ": "at+jwt"})
+        return jwt.encode(content, self._key, algorithm=_ALGORITHM, headers={"kid": self._jwk["kid"], "typ": kind})
+
+    def user_of(self, kind: str, token: str) -> str | None:
+        """Whom a token of a kind is about that was made for this provider itself; None for any other."""
+        import jwt
+
+        try:
+            if jwt.get_unverified_header(token).get("typ") != kind:
+                return None
+            public = self._key.public_key()
+            claims = jwt.decode(token, public, algorithms=[_ALGORITHM], audience=self.issuer, issuer=self.issuer)
+        except jwt.PyJWTError:
+            return None
+        return str(claims["sub"])
 
     def discovery(self) -> Document:
-        """OpenID Connect Discovery 1.0, 3. No endpoint signs anybody in, so there is no response type yet."""
+        """OpenID Connect Discovery 1.0, 3."""
         return {
             "issuer": self.issuer,
             "jwks_uri": f"{self.issuer}/.well-known/jwks.json",
-            "response_types_supported": [],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [_ALGORITHM],
+            **self._sign_in.discovery(),
         }
 
     def keys(self) -> Document:
@@ -86,9 +109,11 @@ class IdentityProvider:
         return {"keys": [self._jwk]}
 
     def serves(self, path: str) -> bool:
-        return path in self._endpoints
+        return path in self._endpoints or self._sign_in.serves(path)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        if self._sign_in.serves(environ["PATH_INFO"]):
+            return self._sign_in(environ, start_response)
         endpoint = self._endpoints.get(environ["PATH_INFO"])
         if endpoint is None:
             return _answer(start_response, "404 Not Found", {"title": "Not Found", "status": 404})

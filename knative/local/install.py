@@ -1,5 +1,5 @@
 """Make the virtual environment: `python3 knative/local/install.py demo`, `dev` for the tests and checks as well,
-`supply-chain` for what looks at the dependencies, or `fuzz` for the fuzzer.
+`supply-chain` for what looks at the dependencies, `browser` for what drives one, or `fuzz` for the fuzzer.
 
 Runs before anything is installed, so it uses the standard library alone, and says what to do on a Python it cannot use.
 Every wheel is checked against the hashes of the lock file. A second run with the same lock file does nothing.
@@ -18,6 +18,7 @@ LOCKS = {
     "demo": Path("knative/local/requirements.txt"),
     "dev": Path("tests/requirements.txt"),
     "supply-chain": Path("tests/programs/supply_chain/requirements.txt"),
+    "browser": Path("tests/browser/requirements.txt"),  # on top of dev
     "fuzz": Path("tests/programs/fuzz/requirements.txt"),  # on top of dev
 }
 OLDEST, NEWEST = (3, 11), (3, 14)

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from knative.local import secrets
+from knative.local import secrets, sign_in
 from knative.local.fields import ManifestError
 from knative.local.identity_provider import IdentityProvider
 from knative.local.net import Net
@@ -76,7 +76,7 @@ def identity_secret(provider: IdentityProvider) -> Secrets:
 
 def identity_settings(provider: IdentityProvider) -> dict[str, str]:
     """The settings by which the functions accept this provider's tokens. Nothing in them is secret."""
-    return {"OIDC_ISSUER": provider.issuer, "OIDC_AUDIENCE": provider.audience}
+    return {"OIDC_ISSUER": provider.issuer, "OIDC_AUDIENCE": provider.audience, "OIDC_CLIENT_ID": sign_in.CLIENT}
 
 
 def settings(*, clock_file: Path, kubernetes_api: str) -> dict[str, str]:

@@ -129,6 +129,10 @@ class Platform:
         """An access token of the identity provider for this user. Raises ValueError for what is no user."""
         return self._provider.token(user, seconds=seconds)
 
+    def link(self, user: str) -> str:
+        """An address of the page that signs this user in. Raises ValueError for what is no user."""
+        return self._provider.link(user)
+
     def pods(self, function: str) -> list[Pod]:
         """The function's processes: starting, serving and draining."""
         return self._serving.pods(function)

@@ -77,7 +77,10 @@ def test_the_routes_are_those_of_the_code(tmp_path: Path) -> None:
     given = {name: set(entry.get("routes", ())) for name, entry in values.items()}
     for name in FUNCTIONS:
         code = (ROOT / "functions" / f"{name.replace('-', '_')}.py").read_text()
-        named = set(re.findall(r'"((?:GET|POST|PUT|PATCH|DELETE) /(?:tasks|preferences|occurrences)[^"]*)"', code))
+        named = set(
+            re.findall(r'"((?:GET|POST|PUT|PATCH|DELETE) /(?:tasks|preferences|occurrences|page)[^"]*|GET /)"', code)
+        )
+        named = {route for route in named if not is_at_its_own_host(route, given[name])}
         covered = {route for route in named if any(covers(rule, route) for rule in given[name])}
         assert named == covered, name
         assert all(any(covers(rule, route) for route in named) for rule in given[name]), name
@@ -92,7 +95,12 @@ def test_who_may_get_may_ask_for_the_head_alone(default: Rendered) -> None:
         for match in rule["matches"]:
             by_method.setdefault(match["method"], []).append(match["path"])
         assert by_method.get("GET") == by_method.get("HEAD")
-    assert sum(len(rule["matches"]) == 2 for rule in rules) == 3
+    assert sum(len(rule["matches"]) == 2 for rule in rules) == 5
+
+
+def is_at_its_own_host(route: str, rules: set[str]) -> bool:
+    """The root of a function is its own host's, unless the common address has it too: that of the page."""
+    return route == "GET /" and route not in rules
 
 
 def covers(rule: str, route: str) -> bool:
@@ -208,11 +216,11 @@ def test_where_functions_may_go(default: Rendered) -> None:
         for name, each in policies.items()
         if name.startswith("taskmaster-to-")
     }
-    assert allowed["database"] == (FUNCTIONS - {"park-dead-letter"}, [5432])
-    assert allowed["kafka"] == (FUNCTIONS, [9092])
+    assert allowed["database"] == (FUNCTIONS - {"park-dead-letter", "show-page"}, [5432])
+    assert allowed["kafka"] == (FUNCTIONS - {"show-page"}, [9092])
     assert allowed["alarm"] == ({"dispatch-due-reminders"}, [443, 6443])
     assert allowed["internet"] == ({"send-reminder"}, [443])
-    assert allowed["keys"] == (PUBLIC, [443])
+    assert allowed["keys"] == (PUBLIC | {"show-page"}, [443])
     private = policies["taskmaster-to-internet"]["spec"]["egress"][0]["to"][0]["ipBlock"]["except"]
     assert {"10.0.0.0/8", "169.254.0.0/16"} <= set(private)
     [who] = policies["taskmaster"]["spec"]["ingress"][0]["from"]
@@ -349,7 +357,7 @@ def test_a_change_of_settings_or_secrets_rolls_the_revisions_that_read_them(tmp_
     for name in FUNCTIONS:
         assert annotations_of(before, name) != annotations_of(louder, name)
         changed = annotations_of(before, name) != annotations_of(other, name)
-        assert changed == (name != "park-dead-letter")
+        assert changed == (name not in {"park-dead-letter", "show-page"})
 
 
 def test_nothing_that_a_new_chart_version_brings_rolls_a_revision(default: Rendered) -> None:

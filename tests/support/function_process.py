@@ -106,8 +106,13 @@ class FunctionProcess:
     @property
     def publisher_pid(self) -> int:
         """The process that it forked."""
-        [child] = psutil.Process(self.pid).children()
-        return int(child.pid)
+        [child] = self.children
+        return child
+
+    @property
+    def children(self) -> list[int]:
+        """The processes that it started."""
+        return [int(child.pid) for child in psutil.Process(self.pid).children()]
 
     def signal(self, signum: signal.Signals) -> None:
         """Send a signal to the function and its publisher at once, as the kernel does when it kills a pod."""

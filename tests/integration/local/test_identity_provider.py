@@ -92,7 +92,8 @@ def test_a_key_id_is_the_thumbprint_that_taskmaster_keys_gives(tmp_path: Path) -
         ("POST", ABOUT, "", 405),
         ("GET", ABOUT + "/", "", 404),
         ("GET", "/.well-known/other", "", 404),
-        ("GET", "/authorize", "", 404),
+        ("GET", "/authorize", "evil.example", 404),
+        ("GET", "/authorize/", "", 404),
         ("GET", ABOUT, "evil.example", 404),  # a name that was made to lead here
         ("GET", ABOUT, "create-task.default.svc", 404),
     ],

@@ -1,0 +1,121 @@
+"""The page in Chromium, on the whole platform; left out in one line where no browser is."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from knative.local.up import Platform
+
+ROOT = Path(__file__).parents[2]
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+WITHOUT = "no browser here: `make test-browser` installs Playwright, and Chromium comes from the distribution"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A browser of Playwright's synchronous interface."""
+    program = next(filter(None, map(shutil.which, NAMES)), None)
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        program = None
+    if program is None:
+        pytest.skip(WITHOUT)
+    with sync_playwright() as playwright:
+        # Its sandbox wants a user namespace, which root in a container has not.
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def platform(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    with Platform(ROOT, state=tmp_path_factory.mktemp("state"), watch=False) as running:
+        yield running
+
+
+class Visitor:
+    """One person in a browser of their own, signed in by the link of the terminal."""
+
+    def __init__(self, platform: Platform, context: Any, user: str) -> None:
+        self.platform, self.context, self.user = platform, context, user
+        self.troubles: list[str] = []
+        self.page = self.open()
+
+    def open(self) -> Any:
+        """One more page, signed in."""
+        page = self.context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("pageerror", lambda error: self.troubles.append(str(error)))
+        page.on("dialog", self._dismiss)
+        page.on("console", self._note)
+        page.goto(self.platform.link(self.user))
+        page.get_by_label("New task").wait_for()
+        return page
+
+    def _dismiss(self, dialog: Any) -> None:
+        self.troubles.append(f"a dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def _note(self, said: Any) -> None:
+        if "Content Security" in said.text:
+            self.troubles.append(said.text)
+
+    def add(self, title: str) -> None:
+        self.page.get_by_label("New task").fill(title)
+        self.page.get_by_label("New task").press("Enter")
+        self.settled()
+
+    def settled(self) -> None:
+        """Wait until nothing is on its way to the server."""
+        self.page.wait_for_function("() => !document.querySelector('.mark.waiting')")
+
+    def titles(self) -> list[str]:
+        found: list[str] = self.page.locator(".task .title").all_inner_texts()
+        return found
+
+    def row(self, title: str) -> Any:
+        return self.page.locator(".task", has=self.page.get_by_role("button", name=title, exact=True))
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        """The same person by another program."""
+        import requests
+
+        token = self.platform.token(self.user)
+        answer = requests.request(
+            method,
+            self.platform.url + path,
+            json=body,
+            headers={"Authorization": f"Bearer {token}", **headers},
+            timeout=30,
+        )
+        assert answer.ok, answer.text
+        return answer.json() if answer.content else None
+
+
+@contextmanager
+def visiting(platform: Platform, browser: Any, **options: Any) -> Iterator[Visitor]:
+    context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", **options})
+    visitor = Visitor(platform, context, f"user-{uuid4().hex[:8]}")
+    try:
+        yield visitor
+        assert visitor.troubles == []
+    finally:
+        context.close()
+
+
+@pytest.fixture
+def visitor(platform: Platform, chromium: Any) -> Iterator[Visitor]:
+    with visiting(platform, chromium) as found:
+        yield found

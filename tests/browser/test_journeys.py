@@ -1,0 +1,176 @@
+"""What people do on the page, each step of it seen by another program as well."""
+
+import re
+from typing import Any
+
+from tests.browser.conftest import Visitor
+from tests.support.function_process import eventually
+
+
+def tasks(visitor: Visitor, **query: str) -> list[dict[str, Any]]:
+    asked = "&".join(f"{name}={value}" for name, value in query.items())
+    found: list[dict[str, Any]] = visitor.call("GET", f"/tasks?{asked}")["tasks"]
+    return found
+
+
+def test_a_task_is_added_completed_and_open_again(visitor: Visitor) -> None:
+    visitor.add("Buy oat milk")
+    assert visitor.titles() == ["Buy oat milk"]
+    box = visitor.page.get_by_role("checkbox", name="Done: Buy oat milk")
+    box.click()
+    visitor.settled()
+    assert box.get_attribute("aria-checked") == "true"
+    assert [task["completed"] for task in tasks(visitor)] == [True]
+    visitor.page.get_by_role("button", name="Undo").click()
+    visitor.settled()
+    assert [task["completed"] for task in tasks(visitor)] == [False]
+
+
+def test_a_task_is_edited_in_place_and_the_next_dates_are_shown(visitor: Visitor) -> None:
+    visitor.add("Pay rent")
+    visitor.page.get_by_role("button", name="Pay rent", exact=True).click()
+    editor = visitor.page.get_by_role("form", name="Edit Pay rent")
+    editor.get_by_label("Title").fill("Pay the rent")
+    editor.get_by_label("Date").fill("2031-01-31")
+    editor.get_by_label("Time", exact=True).fill("09:30")
+    editor.get_by_label("Time zone").fill("Europe/Zurich")
+    editor.get_by_label("Priority").select_option("high")
+    editor.get_by_label("Tags").fill("home, money")
+    editor.get_by_label("Repeats").fill("monthly")
+    editor.get_by_role("listitem").nth(4).wait_for()
+    dates = editor.get_by_role("list", name="The next dates").get_by_role("listitem").all_inner_texts()
+    assert [re.sub(r"\w+, (\d+ \w+) 2031.*", r"\1", each) for each in dates] == [
+        "31 Jan", "28 Feb", "31 Mar", "30 Apr", "31 May",
+    ]  # fmt: skip
+    editor.get_by_role("button", name="Save").click()
+    visitor.settled()
+    [task] = tasks(visitor)
+    assert (task["title"], task["priority"], task["tags"]) == ("Pay the rent", "high", ["home", "money"])
+    assert (task["due_at"], task["time_zone"]) == ("2031-01-31T08:30:00Z", "Europe/Zurich")
+    assert task["recurrence_pattern"] == "monthly"
+
+
+def test_a_pattern_that_is_none_is_explained_as_it_is_typed(visitor: Visitor) -> None:
+    visitor.page.get_by_role("button", name="Details").click()
+    visitor.page.get_by_label("Repeats").fill("every blue moon")
+    wrong = visitor.page.locator(".dates .wrong")
+    wrong.wait_for()
+    assert "recurrence_pattern" in wrong.inner_text()
+
+
+def test_a_deletion_can_be_taken_back_and_is_made_otherwise(visitor: Visitor) -> None:
+    visitor.add("Keep me")
+    visitor.add("Delete me")
+    for title in ("Keep me", "Delete me"):
+        visitor.row(title).hover()
+        visitor.page.get_by_role("button", name=f"Delete {title}").click()
+    assert visitor.titles() == []
+    visitor.page.locator(".toast", has_text="Keep me").get_by_role("button", name="Undo").click()
+    assert visitor.titles() == ["Keep me"]
+    visitor.page.wait_for_timeout(7_500)
+    assert [task["title"] for task in tasks(visitor)] == ["Keep me"]
+
+
+def test_filters_search_and_order(visitor: Visitor) -> None:
+    for title, priority, tag in (("Alpha", "low", "home"), ("Beta", "urgent", "work"), ("Gamma", "high", "home")):
+        visitor.call("POST", "/tasks", {"title": title, "priority": priority, "tags": [tag]})
+    visitor.page.reload()
+    visitor.row("Gamma").wait_for()
+    visitor.page.get_by_label("Order").select_option("-priority")
+    visitor.page.wait_for_function("() => document.querySelector('.task .title').textContent === 'Beta'")
+    assert visitor.titles() == ["Beta", "Gamma", "Alpha"]
+    visitor.page.get_by_role("button", name="Only tag home").first.click()
+    visitor.row("Beta").wait_for(state="detached")
+    visitor.page.get_by_label("Search").fill("GAM")
+    visitor.row("Alpha").wait_for(state="detached")
+    assert visitor.titles() == ["Gamma"]
+    visitor.page.get_by_label("Search").fill("nothing like it")
+    visitor.page.get_by_role("button", name="Clear the filters").click()
+    visitor.row("Beta").wait_for()
+
+
+def test_a_long_list_comes_in_pages(visitor: Visitor) -> None:
+    for number in range(35):
+        visitor.call("POST", "/tasks", {"title": f"Task {number}"})
+    visitor.page.reload()
+    visitor.page.get_by_role("button", name="Show more").click()
+    visitor.page.wait_for_function("() => document.querySelectorAll('.task').length === 35")
+    assert visitor.page.get_by_role("button", name="Show more").is_hidden()
+
+
+def test_a_conflict_shows_both_versions_and_one_is_chosen(visitor: Visitor) -> None:
+    visitor.add("Draft")
+    [task] = tasks(visitor)
+    visitor.page.get_by_role("button", name="Draft", exact=True).click()
+    editor = visitor.page.get_by_role("form", name="Edit Draft")
+    visitor.call("PATCH", f"/tasks/{task['task_id']}", {"title": "Theirs", "priority": "high"})
+    editor.get_by_label("Title").fill("Mine")
+    editor.get_by_role("button", name="Save").click()
+    dialog = visitor.page.get_by_role("dialog")
+    dialog.wait_for()
+    said = dialog.inner_text()
+    assert "Mine" in said
+    assert "Theirs" in said
+    dialog.get_by_role("button", name="Keep mine").click()
+    visitor.row("Mine").wait_for()
+    visitor.settled()
+    [task] = tasks(visitor)
+    assert (task["title"], task["priority"]) == ("Mine", "high")
+
+
+def test_offline_and_back(visitor: Visitor) -> None:
+    visitor.add("Known before")
+    visitor.page.wait_for_function("() => navigator.serviceWorker.controller")
+    visitor.context.set_offline(True)
+    visitor.page.locator(".chip.stale").wait_for()
+    visitor.page.get_by_label("New task").fill("Made offline")
+    visitor.page.get_by_label("New task").press("Enter")
+    visitor.page.get_by_role("checkbox", name="Done: Known before").click()
+    assert "waiting to be sent" in visitor.row("Made offline").inner_text()
+    visitor.page.reload()
+    visitor.row("Made offline").wait_for()
+    assert "as of" in visitor.page.locator(".chip.stale").inner_text()
+    assert len(tasks(visitor)) == 1
+    visitor.context.set_offline(False)
+    visitor.page.reload()
+    wanted = {"Known before": True, "Made offline": False}
+    eventually(
+        lambda: {task["title"]: task["completed"] for task in tasks(visitor)} == wanted, "all that was done offline"
+    )
+
+
+def test_a_page_that_is_loaded_again_is_signed_in_and_keeps_no_token(visitor: Visitor) -> None:
+    visitor.page.reload()
+    visitor.page.get_by_label("New task").wait_for()
+    assert visitor.page.url == f"{visitor.platform.url}/"
+    kept = visitor.page.evaluate(
+        """async () => {
+          const names = await indexedDB.databases();
+          const result = (request) => new Promise((done) => { request.onsuccess = () => done(request.result); });
+          const open = await result(indexedDB.open(names[0].name));
+          const all = await result(open.transaction("values").objectStore("values").getAll());
+          return JSON.stringify([all, {...localStorage}, {...sessionStorage}]);
+        }"""
+    )
+    assert "eyJ" not in kept  # how every JSON Web Token begins
+
+
+def test_signing_out_forgets_everything_here(visitor: Visitor) -> None:
+    visitor.add("Private")
+    visitor.page.get_by_role("button", name="Sign out").click()
+    visitor.page.get_by_role("button", name="Sign in").wait_for()
+    assert "Private" not in visitor.page.content()
+    visitor.page.reload()
+    visitor.page.get_by_role("button", name="Sign in").wait_for()
+
+
+def test_nothing_is_asked_while_the_page_is_hidden(visitor: Visitor) -> None:
+    asked: list[str] = []
+    visitor.page.evaluate(
+        """() => { Object.defineProperty(document, 'visibilityState', {value: 'hidden', configurable: true});
+                   document.dispatchEvent(new Event('visibilitychange')); }"""
+    )
+    visitor.page.wait_for_timeout(500)
+    visitor.page.on("request", lambda request: asked.append(request.url))
+    visitor.page.wait_for_timeout(17_000)  # more than the time between two looks
+    assert asked == []
