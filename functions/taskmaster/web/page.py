@@ -124,13 +124,16 @@ def page(target: str, folder: Path, *, http: Sequence[str]) -> Callable[[Any], R
         made()  # before the first request waits for it
     serve.__name__ = target
     serve.largest_body = None  # type: ignore[attr-defined]  # the usual limit
-    serve.runtime = _NoConnections()  # type: ignore[attr-defined]  # for the server
+    serve.runtime = _NoConnections(configured)  # type: ignore[attr-defined]  # for the server
     serve.http = tuple(http)  # type: ignore[attr-defined]  # what the chart's routes are compared with
     return serve
 
 
 class _NoConnections:
     """The runtime of a function that has neither a database nor a broker: nothing is forked, nothing is closed."""
+
+    def __init__(self, configured: Settings | None) -> None:
+        self.settings = configured
 
     def fork_publisher(self) -> None:
         pass
