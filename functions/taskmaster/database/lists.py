@@ -47,11 +47,6 @@ def key_of(sort: Sort) -> sql.SQL:
     return _PIECES[sort.lstrip("-")]
 
 
-def columns_of() -> sql.SQL:
-    """The columns of a task, in SQL."""
-    return _PIECES["columns"]
-
-
 def _placed(*, place: int, **columns: Any) -> tuple[int, Task]:
     return place, Task.model_construct(**columns)
 
@@ -80,7 +75,6 @@ class Shape:
             "key": _PIECES[column],
             "direction": sql.SQL("DESC" if descending else "ASC"),
             "beyond": sql.SQL("<" if descending else ">"),
-            "columns": _PIECES["columns"],
             "filters": _PIECES["filters"],
         }
 

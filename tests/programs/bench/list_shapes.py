@@ -6,7 +6,8 @@ from typing import Any, get_args
 
 import psycopg
 
-from taskmaster.database.lists import columns_of, key_of
+from taskmaster.database.lists import key_of
+from taskmaster.database.queries import columns
 from taskmaster.domain.paging import ListTasks, Sort, page
 from taskmaster.domain.task import Task
 from tests.programs.bench import seeding
@@ -70,9 +71,9 @@ def shapes(url: str, of_the_caller: int) -> Iterator[Shape]:
 def cursor_at(connection: "psycopg.Connection[Any]", sort: Sort, offset: int) -> str | None:
     """The cursor behind the caller's task at this place of an order."""
     direction = "DESC" if sort.startswith("-") else "ASC"
-    key = key_of(sort).as_string(None)
+    key = key_of(sort).as_string(None)  # as the columns, of a closed table
     query = (
-        f"SELECT {columns_of().as_string(None)} FROM task WHERE user_id = %s"  # both are of a closed table
+        f"SELECT {', '.join(columns()['task_fixed'] + columns()['task_state'])} FROM task WHERE user_id = %s"
         f" ORDER BY {key} {direction}, task_id {direction} OFFSET %s LIMIT 1"
     )
     cursor = connection.cursor(row_factory=psycopg.rows.kwargs_row(Task.model_construct))

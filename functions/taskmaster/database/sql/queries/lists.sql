@@ -14,7 +14,7 @@ SELECT set_config('enable_sort', 'on', true), set_config('enable_seqscan', 'off'
 -- name: walk
 -- The first tasks in the order, of which those are told that pass the filters. The one behind them is told without: place
 -- is then above %(walk)s, and more may follow.
-SELECT place, {columns}
+SELECT place, {task_fixed}, {task_state}
   FROM (SELECT branch.*, row_number() OVER (ORDER BY sort_key {direction}, task_id {direction}) AS place
           FROM ({branches}) AS branch
          ORDER BY sort_key {direction}, task_id {direction} LIMIT %(walk)s + 1) AS walked
@@ -31,7 +31,7 @@ SELECT place, {columns}
 WITH {ids}
 found AS MATERIALIZED ({branches}),
 page AS MATERIALIZED (SELECT task_id FROM found WHERE {mark} ORDER BY sort_key {direction}, task_id {direction} LIMIT %(limit)s)
-SELECT {columns} FROM task WHERE task_id = ANY (ARRAY(SELECT task_id FROM page))
+SELECT {task_fixed}, {task_state} FROM task WHERE task_id = ANY (ARRAY(SELECT task_id FROM page))
  ORDER BY {key} {direction}, task_id {direction}
 
 -- name: search_branch
@@ -59,9 +59,6 @@ task_id = ANY ((SELECT ids FROM candidate)::bigint[])
 
 -- name: latest
 {due} <= %(latest)s::timestamptz
-
--- name: columns
-{task_fixed}, {task_state}
 
 -- name: filters
 (%(completed)s::boolean IS NULL OR completed = %(completed)s)
