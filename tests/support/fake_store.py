@@ -11,17 +11,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from taskmaster.database.inbox_rows import InboxKey, InboxRow, outbox_row
 from taskmaster.database.system_transaction import DueReminder, Fired
-from taskmaster.domain.paging import PagePosition, Sort
+from taskmaster.domain.paging import PRIORITIES, PagePosition, Sort
 from taskmaster.domain.preferences import Preferences
 from taskmaster.domain.reminder_rows import Move, ReminderDue, ReminderRow
 from taskmaster.domain.search import folded
 from taskmaster.domain.series import Series
-from taskmaster.domain.task import Priority, Task
+from taskmaster.domain.task import Task
 from taskmaster.events.cloudevent import Outgoing
 from taskmaster.events.ids import new_id
 
@@ -31,7 +31,6 @@ MOST_UNDER_WAY = 30  # reminders of one user, as in 0009.under_way.sql
 UNDER_WAY_FOR = timedelta(seconds=60)  # from when one was fired: then it counts no more
 
 _NEVER = datetime.max.replace(tzinfo=UTC)
-_PRIORITIES = get_args(Priority)
 
 
 class BrokenRule(AssertionError):
@@ -396,7 +395,7 @@ def _sort_key(column: str, task: Task) -> Any:
         case "due":
             return task.deadline or _NEVER
         case "priority":
-            return _PRIORITIES.index(task.priority)
+            return PRIORITIES.index(task.priority)
         case _:
             return getattr(task, column)
 

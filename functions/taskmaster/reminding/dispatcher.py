@@ -22,12 +22,7 @@ TICK = timedelta(minutes=10)  # between two ticks, where no wake-up is scheduled
 START_UP = timedelta(seconds=10)  # from a wake-up to the moment it is for: a start from zero takes up to three
 WARM_UP = timedelta(seconds=5)  # before a moment send-reminder is woken
 _RETRY_AFTER = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds while the database is unavailable, or a wake-up cannot be scheduled
-_RECHECK_AFTER = (
-    0.02,
-    0.04,
-    0.08,
-    0.1,
-)  # seconds while other transactions, or users without room, hold all that is due
+_RECHECK_AFTER = (0.02, 0.04, 0.08, 0.1)  # seconds while locks, or users without room, hold all that is due
 _ON_TIME = timedelta(milliseconds=20)
 
 
