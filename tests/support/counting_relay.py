@@ -7,45 +7,26 @@ answers with ReadyForQuery.
 import contextlib
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.parse import urlsplit, urlunsplit
+
+from tests.support.database_relay import DatabaseRelay, forward
 
 _QUERY, _SYNC = b"Q", b"S"
 
 
-class CountingRelay:
-    """Forwards connections to the server of `url`. `messages` has the SQL of each round trip so far."""
+class CountingRelay(DatabaseRelay):
+    """Forwards connections. `messages` has the SQL of each round trip so far."""
 
     def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        assert parts.hostname
-        assert parts.port
-        self._upstream = (parts.hostname, parts.port)
+        super().__init__(url)
         self.messages: list[str] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    @classmethod
-    @contextlib.contextmanager
-    def before(cls, url: str) -> Iterator["CountingRelay"]:
-        relay = cls(url)
-        try:
-            yield relay
-        finally:
-            relay.close()
 
     def url(self, url: str) -> str:
         """The same login by this address, without encryption, which the relay could not read."""
-        parts = urlsplit(url)
-        login = parts.netloc.rpartition("@")[0]
-        port = self._listener.getsockname()[1]
+        parts = urlsplit(super().url(url))
         plain = "&".join(filter(None, (parts.query, "sslmode=disable", "gssencmode=disable")))
-        return urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{port}", query=plain))
-
-    def close(self) -> None:
-        with contextlib.suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)  # closing alone leaves the thread waiting for a client
-        self._listener.close()
+        return urlunsplit(parts._replace(query=plain))
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):
@@ -53,7 +34,7 @@ class CountingRelay:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(self._upstream)
                 threading.Thread(target=self._record, args=(client, server), daemon=True).start()
-                threading.Thread(target=_relay, args=(server, client), daemon=True).start()
+                threading.Thread(target=forward, args=(server, client), daemon=True).start()
 
     def _record(self, client: socket.socket, server: socket.socket) -> None:
         """Forward the client's messages whole, and record those that are a round trip."""
@@ -73,11 +54,3 @@ class CountingRelay:
 
 def _body(length: bytes, read: Callable[[int], bytes]) -> bytes:
     return length + read(int.from_bytes(length, "big") - 4)
-
-
-def _relay(reader: socket.socket, writer: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while part := reader.recv(65_536):
-            writer.sendall(part)
-    with contextlib.suppress(OSError):
-        writer.shutdown(socket.SHUT_WR)
