@@ -9,7 +9,7 @@ import pytest
 from knative.local.embedded import Server, postgres
 from tests.support import brokers, tokens
 from tests.support.brokers import Kafka
-from tests.support.command_line import taskmaster
+from tests.support.command_line import migrate, taskmaster
 from tests.support.function_pack import Pack
 from tests.support.skipped import pytest_terminal_summary
 
@@ -62,8 +62,7 @@ def environment(database_server: Server) -> dict[str, str]:
         "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
         **tokens.settings(),
     }
-    # Tests move business time: an empty file does not, and says that it may be.
-    taskmaster({**configured, "CLOCK_OFFSET_FILE": os.devnull}, "migrate")
+    migrate(configured)
     return configured
 
 

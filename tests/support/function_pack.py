@@ -348,3 +348,8 @@ class Pack:
             "SELECT id, key, topics, headers, value FROM outbox WHERE headers->>'ce_userid' = %(user)s ORDER BY id",
             user=self.user,
         )
+
+
+def act_for(connection: "psycopg.Connection[Any]", user: str) -> None:
+    """Have a session of the user's login act for this user, as a function does for each transaction."""
+    connection.execute("SELECT set_config('taskmaster.user_id', %s, false)", [user])

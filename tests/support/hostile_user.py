@@ -16,7 +16,6 @@ HOSTILE = "hostile"
 @contextmanager
 def nothing_else(pack: Pack) -> Iterator[None]:
     """Nothing of other tests rings or waits here."""
-    pack.sql("DELETE FROM reminder")
     pack.sql("DELETE FROM outbox")
     pack.travel(to=START)
     yield

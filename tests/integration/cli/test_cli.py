@@ -24,6 +24,7 @@ from taskmaster.settings import read
 from tests.support import command_line
 from tests.support.brokers import Kafka
 from tests.support.issuer import private_key
+from tests.support.own_database import own_database
 
 PASSWORD = "hunter2"
 
@@ -51,17 +52,8 @@ def expect_one_sentence(ended: "subprocess.CompletedProcess[str]", *said: str) -
 @pytest.fixture
 def fresh(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     """The environment of a database that has nothing in it."""
-    name = f"fresh_{uuid4().hex}"
-    owner = environment["MIGRATION_DATABASE_URL"]
-    with psycopg.connect(owner, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        urls = ("MIGRATION_DATABASE_URL", "DATABASE_URL", "SYSTEM_DATABASE_URL")
-        yield {**environment, **{each: with_database(environment[each], name) for each in urls}}
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def with_database(url: str, name: str) -> str:
-    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+    with own_database(environment) as own:
+        yield own
 
 
 def tables(environment: Mapping[str, str]) -> set[str]:

@@ -8,14 +8,12 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from knative.local.embedded import Server
 from taskmaster.database import indexes
 from tests.programs.bench import seeding
-from tests.support import tokens
 from tests.support.command_line import taskmaster
 from tests.support.function_process import eventually
+from tests.support.own_database import own_database
 
-NAME = "builds_of_indexes"
 STATE = "SELECT indexrelid::regclass::text, indisvalid FROM pg_index WHERE indrelid = 'task'::regclass"
 INSERT = (
     "INSERT INTO task (task_id, user_id, title, completed, priority, tags, time_zone, recurrence_from, "
@@ -30,22 +28,11 @@ SUPERSEDED = {
 
 
 @pytest.fixture
-def environment(database_server: Server) -> Iterator[dict[str, str]]:
+def environment(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     """A database of its own, whose schema is there."""
-    with psycopg.connect(database_server.url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {NAME}")
-    environment = {
-        "MIGRATION_DATABASE_URL": database_server.login("postgres", database_server.password, NAME),
-        # The logins are the server's, and so are the passwords that other tests know.
-        "DATABASE_URL": database_server.login("taskmaster_user", "user's", NAME).replace("'", "%27"),
-        "SYSTEM_DATABASE_URL": database_server.login("taskmaster_system", "system's", NAME).replace("'", "%27"),
-        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
-        **tokens.settings(),
-    }
-    taskmaster(environment, "migrate")
-    yield environment
-    with psycopg.connect(database_server.url, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {NAME} WITH (FORCE)")
+    with own_database(environment) as own:
+        taskmaster(own, "migrate")
+        yield own
 
 
 @pytest.fixture

@@ -11,39 +11,25 @@ import psycopg
 import pytest
 from psycopg import ClientCursor
 
-from knative.local.embedded import Server
 from taskmaster.database import lists
 from taskmaster.domain.paging import ListTasks, PagePosition, Sort, position_of
 from tests.programs.bench import seeding
 from tests.programs.bench.list_shapes import FILTERS, SORTS, cursor_at
-from tests.support import tokens
 from tests.support.command_line import taskmaster
+from tests.support.own_database import own_database
 
 TASKS = 20_000
 OF_THE_CALLER = 10_000
 
 
 @pytest.fixture(scope="module")
-def seeded(database_server: Server) -> Iterator[dict[str, str]]:
-    name = "plans_of_lists"
-    with psycopg.connect(database_server.url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    environment = {
-        "MIGRATION_DATABASE_URL": database_server.login("postgres", database_server.password, name),
-        # The logins are the server's, and so are the passwords that other tests know.
-        "DATABASE_URL": database_server.login("taskmaster_user", "user's", name).replace("'", "%27"),
-        "SYSTEM_DATABASE_URL": database_server.login("taskmaster_system", "system's", name).replace("'", "%27"),
-        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
-        **tokens.settings(),
-    }
-    taskmaster(environment, "migrate")
-    seeding.seed(
-        environment["MIGRATION_DATABASE_URL"],
-        seeding.Seeding(tasks=TASKS, share=OF_THE_CALLER / TASKS, others=20),
-    )
-    yield environment
-    with psycopg.connect(database_server.url, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+def seeded(environment: dict[str, str]) -> Iterator[dict[str, str]]:
+    with own_database(environment) as own:
+        taskmaster(own, "migrate")
+        seeding.seed(
+            own["MIGRATION_DATABASE_URL"], seeding.Seeding(tasks=TASKS, share=OF_THE_CALLER / TASKS, others=20)
+        )
+        yield own
 
 
 class Explaining:

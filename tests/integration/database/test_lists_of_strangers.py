@@ -1,6 +1,5 @@
 """What lists ask with the owner's rights (tasks_with_terms) tells nobody of another user's task, by any plan."""
 
-from collections.abc import Iterator
 from itertools import product
 from typing import Any
 from uuid import uuid4
@@ -9,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from tests.support.function_pack import Pack
+from tests.support.function_pack import Pack, act_for
 
 FIND = "SELECT tasks_with_terms(%s, %s)"
 SWITCHES = ("enable_bitmapscan", "enable_indexscan", "enable_seqscan")
@@ -29,16 +28,6 @@ def stranger(pack: Pack) -> str:
         ):
             assert pack.call("create-task", "POST", "/tasks", body, user=user).status_code == 201
     return stranger
-
-
-@pytest.fixture
-def user_login(pack: Pack, environment: dict[str, str]) -> Iterator["psycopg.Connection[Any]"]:
-    with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as connection:
-        yield connection
-
-
-def act_for(connection: "psycopg.Connection[Any]", user: str) -> None:
-    connection.execute("SELECT set_config('taskmaster.user_id', %s, false)", [user])
 
 
 def ids_of(pack: Pack, user: str) -> set[int]:

@@ -12,8 +12,9 @@ import pytest
 from psycopg import errors
 
 from knative.local.embedded import Server
-from tests.support.command_line import taskmaster
-from tests.support.function_pack import Pack
+from tests.support.command_line import migrate, taskmaster
+from tests.support.function_pack import Pack, act_for
+from tests.support.own_database import own_database
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "security.md"
 LOGINS = {"taskmaster_user": "DATABASE_URL", "taskmaster_system": "SYSTEM_DATABASE_URL"}
@@ -37,7 +38,7 @@ def connect(pack: Pack, environment: dict[str, str]) -> Any:
     @contextmanager
     def session(login: str) -> Iterator["psycopg.Connection[Any]"]:
         with psycopg.connect(environment[LOGINS[login]]) as connection:
-            connection.execute("SELECT set_config('taskmaster.user_id', %s, false)", [pack.user])
+            act_for(connection, pack.user)
             yield connection
             connection.rollback()
 
@@ -179,16 +180,10 @@ def test_no_role_passes_by_row_level_security_and_every_table_has_it(pack: Pack)
 
 
 @pytest.fixture
-def fresh(database_server: Server, environment: dict[str, str]) -> Iterator[dict[str, str]]:
+def fresh(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     """A database of its own on the same server."""
-    name = f"fresh_{uuid4().hex[:8]}"
-    with psycopg.connect(database_server.url, autocommit=True) as owner:
-        owner.execute(f"CREATE DATABASE {name}")
-        yield {
-            each: f"{url.rpartition('/')[0]}/{name}" if each.endswith("DATABASE_URL") else url
-            for each, url in environment.items()
-        }
-        owner.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with own_database(environment) as own:
+        yield own
 
 
 def test_migrate_puts_back_what_a_login_did_to_itself(pack: Pack, environment: dict[str, str]) -> None:
@@ -196,7 +191,7 @@ def test_migrate_puts_back_what_a_login_did_to_itself(pack: Pack, environment: d
         with psycopg.connect(environment[url], autocommit=True) as connection:
             connection.execute("ALTER ROLE CURRENT_USER SET lock_timeout = '1h'")
             connection.execute("ALTER ROLE CURRENT_USER PASSWORD 'mine now'")
-    taskmaster({**environment, "CLOCK_OFFSET_FILE": "/dev/null"}, "migrate")
+    migrate(environment)
     for url in LOGINS.values():
         with psycopg.connect(environment[url]) as connection:
             assert connection.execute("SHOW lock_timeout").fetchone() == ("3s",)
@@ -234,7 +229,7 @@ def test_an_owner_who_may_do_less_says_what_is_left(database_server: Server, fre
                 inside.execute(f"REASSIGN OWNED BY {owner} TO postgres")
                 inside.execute(f"DROP OWNED BY {owner}")
             admin.execute(f"DROP ROLE {owner}")
-            taskmaster({**fresh, "CLOCK_OFFSET_FILE": "/dev/null"}, "migrate")
+            migrate(fresh)
 
 
 def test_the_schema_may_have_another_name_than_public(fresh: dict[str, str]) -> None:

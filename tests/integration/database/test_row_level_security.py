@@ -1,6 +1,5 @@
 """Row-level security, as the logins themselves meet it: the last line, which holds whatever the code above it does."""
 
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -8,28 +7,12 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from tests.support.function_pack import Pack
+from tests.support.function_pack import Pack, act_for
 
 
 @pytest.fixture
 def stranger() -> str:
     return f"stranger-{uuid4()}"
-
-
-@pytest.fixture
-def user_login(pack: Pack, environment: dict[str, str]) -> Iterator["psycopg.Connection[Any]"]:
-    with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def system_login(pack: Pack, environment: dict[str, str]) -> Iterator["psycopg.Connection[Any]"]:
-    with psycopg.connect(environment["SYSTEM_DATABASE_URL"], autocommit=True) as connection:
-        yield connection
-
-
-def act_for(connection: "psycopg.Connection[Any]", user: str) -> None:
-    connection.execute("SELECT set_config('taskmaster.user_id', %s, false)", [user])
 
 
 def test_the_users_login_sees_nothing_without_a_user(pack: Pack, user_login: "psycopg.Connection[Any]") -> None:

@@ -87,7 +87,6 @@ def test_what_is_far_sets_the_alarm_and_nobody_waits(pack: Pack, cluster: Cluste
 
 
 def test_with_nothing_ahead_the_alarm_is_off_for_a_year(pack: Pack, cluster: Cluster) -> None:
-    pack.sql("DELETE FROM reminder")
     pack.tick(DISPATCH)
     assert cluster.schedules == ["0 0 0 1 1 *"]
     pack.create(due_at=at(hours=3))
@@ -99,7 +98,6 @@ def test_the_hourly_relay_calls_the_dispatcher_where_a_reminder_was_missed(
     pack: Pack, cluster: Cluster, lost: bool
 ) -> None:
     """The tick of the alarm was lost, and nobody came."""
-    pack.sql("DELETE FROM reminder")
     pack.create(due_at=at(hours=1))
     pack.sql("DELETE FROM outbox")
     pack.travel(minutes=62 if lost else 58)
