@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from taskmaster.database.inbox_rows import InboxKey, InboxRow
 from taskmaster.events import cloudevent, header_values
 from taskmaster.events.cloudevent import Malformed, Outgoing
-from taskmaster.events.outgoing import ENCODED, UNDECODED
+from taskmaster.events.outgoing import ENCODED, MISNAMED, UNDECODED
 from taskmaster.events.routes import mailbox_of
 from taskmaster.handling.idempotency import arrival_key, came_as, digest, event_key, is_same
 
@@ -81,6 +81,7 @@ class DeadLetter:
                 every[name] = header_values.restored(every[name])
         undecoded = tuple(filter(None, every.pop(UNDECODED, "").split(",")))
         content_type = every.pop("content-type")
+        every = header_values.unlisted(every.pop(MISNAMED, "")) | every
         value = record.value or b""
         attributes = {name: text for name, text in every.items() if name not in (*_ERROR, *_POSITION)}
         error = {said: every[name] for name, said in _ERROR.items() if name in every}
@@ -152,6 +153,8 @@ class DeadLetter:
             return "it says application/cloudevents+json and is none: correct it and produce it anew"
         if self.undecoded:
             return f"attribute {self.undecoded[0]} is not percent-encoded UTF-8: correct it and produce it anew"
+        if misnamed := next((name for name in self.attributes if not header_values.is_name(name)), None):
+            return f"{misnamed[:64]!r} is no name of an attribute: correct it and produce it anew"
         for name, value in {**self.attributes, "content-type": self.content_type}.items():
             if flaw := header_values.obstacle(value):
                 return f"attribute {name} {flaw}: correct it and produce it anew"

@@ -45,7 +45,6 @@ _ENVELOPE = {
 _ENVELOPE_METADATA = {"source": "source", "trace_id": "traceparent"}
 _REQUIRED = ("id", "source", "type")
 _TAKEN_OVER = ("id", "source", "userid", "correlationid")  # into keys of the inbox, and into what follows from it
-_NAME = re.compile(r"[a-z0-9]{1,64}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _ATTRIBUTE_LIMIT = 2048
 
@@ -245,7 +244,7 @@ def checked(attrs: dict[str, str]) -> dict[str, str]:
         if not attrs.get(name):
             raise Malformed(f"attribute {name} is missing")
     for name, value in attrs.items():
-        if not _NAME.fullmatch(name):
+        if not header_values.is_name(name):
             raise Malformed(f"attribute name {name[:64]!r} must be lower-case letters and digits")
         if len(value) > _ATTRIBUTE_LIMIT:
             raise Malformed(f"attribute {name} is too long: it has at most {_ATTRIBUTE_LIMIT} characters")

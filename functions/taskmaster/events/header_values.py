@@ -6,7 +6,7 @@ the partition; a character beyond Latin-1 arrives as a question mark.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from urllib.parse import quote, unquote, unquote_to_bytes
 
@@ -16,6 +16,7 @@ _NO_STRING = re.compile(
     + "".join(chr(plane * 0x10000 + end) for plane in range(17) for end in (0xFFFE, 0xFFFF))
     + "]"
 )
+_NAME = re.compile(r"[a-z0-9]{1,64}")
 _BEYOND_LATIN_1 = re.compile("[^\x00-\xff]")
 _PERCENT_ENCODED = re.compile("(?:[^%]|%[0-9A-Fa-f]{2})*")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
@@ -25,6 +26,11 @@ _SAFE = "".join(chr(each) for each in range(0x21, 0x7F) if chr(each) not in '%"'
 
 class CannotTravel(ValueError):
     """An outgoing event has a value that no header can carry unchanged. The text names the attribute."""
+
+
+def is_name(name: str) -> bool:
+    """Whether it names an attribute: lower-case letters and digits (CloudEvents 1.0.2, section 3), at most 64 here."""
+    return bool(_NAME.fullmatch(name))
 
 
 def flaw(value: str) -> str:
@@ -72,6 +78,21 @@ def received(value: str) -> str:
 def sent(value: str) -> str:
     """A value in ASCII as HTTP binding 3.1.3.2 has it: another text for every other value, lone surrogates too."""
     return quote(value, safe=_SAFE, errors="surrogatepass")
+
+
+def listed(values: Mapping[str, str]) -> str:
+    """Names and values in one value of ASCII, which `unlisted` reads."""
+    return ",".join(f"{_word(name)}={_word(value)}" for name, value in values.items())
+
+
+def unlisted(text: str) -> dict[str, str]:
+    """What `listed` wrote; of anything else, what can be read."""
+    pairs = (pair.partition("=") for pair in text.split(",") if pair)
+    return {restored(name): restored(value) for name, _, value in pairs}
+
+
+def _word(value: str) -> str:
+    return quote(value, safe="", errors="surrogatepass")
 
 
 def restored(value: str) -> str:

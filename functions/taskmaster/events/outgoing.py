@@ -20,6 +20,7 @@ OURS = "/taskmaster/"  # the prefix of the source of every event of the pack
 # Attributes of a dead letter that list names of its other attributes, with commas.
 ENCODED = "percentencoded"  # values that no header carries as they are
 UNDECODED = "undecoded"  # values that were no percent-encoded UTF-8 and are kept as received
+MISNAMED = "misnamed"  # NAME=VALUE, both percent-encoded, of attributes whose names are none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +83,17 @@ def outgoing(
 def dead_letter(attrs: Mapping[str, str], content_type: str, body: bytes, **why: str) -> Outgoing:
     """The event as received, with further attributes for why it failed, for the topic of dead letters.
 
-    Values that no header carries unchanged are percent-encoded, and listed in the attribute `percentencoded`: every
-    dead letter is sendable, and different events stay different.
+    Values that no header carries unchanged are percent-encoded, and listed in the attribute `percentencoded`; an
+    attribute whose name is none is kept in `misnamed`. So every dead letter is sendable, and different events stay
+    different.
     """
-    headers = {f"ce_{name}": value for name, value in {**attrs, **why}.items() if name != ENCODED}
+    named = {**attrs, **why}
+    headers = {f"ce_{name}": value for name, value in named.items() if header_values.is_name(name)}
+    misnamed = {name: value for name, value in named.items() if not header_values.is_name(name)}
+    for listing in (ENCODED, MISNAMED):
+        headers.pop(f"ce_{listing}", None)
+    if misnamed:
+        headers[f"ce_{MISNAMED}"] = header_values.listed(misnamed)
     if content_type:
         headers["content-type"] = content_type
     encoded = {name: header_values.sent(value) for name, value in headers.items() if header_values.obstacle(value)}

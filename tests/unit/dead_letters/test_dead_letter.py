@@ -169,7 +169,10 @@ def test_an_id_goes_back_as_it_came_or_not_at_all(identifier: str) -> None:
 ANYTHING = st.text(st.characters(exclude_categories=[]), max_size=40)
 
 
-@given(st.lists(ANYTHING, min_size=2, max_size=2, unique=True), st.sampled_from(["id", "note", "userid"]))
+NAMES = st.sampled_from(["id", "note", "userid", "content-type"]) | st.text(min_size=1, max_size=9)
+
+
+@given(st.lists(ANYTHING, min_size=2, max_size=2, unique=True), NAMES)
 def test_every_letter_is_sendable_and_another_than_every_other(values: list[str], name: str) -> None:
     """Whatever it is of: two that differ in one attribute, and a content type that nobody foresaw."""
     letters = [cloudevent.dead_letter({"id": "e", "type": "t", name: value}, value, b"") for value in values]
@@ -197,6 +200,19 @@ def test_what_is_no_percent_encoded_utf8_is_kept_as_it_came(value: str) -> None:
     assert raw.identity != encoded.identity
     assert raw.obstacle == "attribute id is not percent-encoded UTF-8: correct it and produce it anew"
     assert encoded.obstacle == ""
+
+
+def test_an_attribute_whose_name_is_none_is_kept_beside_the_others() -> None:
+    """Such a header would make KafkaSource take the whole letter for a record that is no event."""
+    whole = {"specversion": "1.0", "id": "e", "source": "/s", "type": "t", "trace\vid": "1,2=3", "Odd": "4"}
+    received = Received({"content-type": cloudevent.STRUCTURED}, json.dumps(whole).encode())
+    parked = received.as_dead_letter(reason="why", knativeerrordest=SINK)
+    assert parked.headers["ce_misnamed"] == "trace%0Bid=1%2C2%3D3,Odd=4"
+    made = from_record(Record.of(parked), namespace="default", name="park-dead-letter")
+    assert (made.attributes["type"], made.unsendable()) == ("t", "")
+    read = DeadLetter.read(Record.of(parked))
+    assert (read.attributes["trace\vid"], read.attributes["Odd"]) == ("1,2=3", "4")
+    assert read.obstacle == "'trace\\x0bid' is no name of an attribute: correct it and produce it anew"
 
 
 def test_a_letter_from_before_says_why_it_cannot_go_back() -> None:
