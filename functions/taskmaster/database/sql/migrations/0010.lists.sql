@@ -65,7 +65,8 @@ DO $migration$ BEGIN
 CREATE FUNCTION @schema.tasks_with_terms(wanted text, tags text[]) RETURNS SETOF bigint
   LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 100
   SET search_path = pg_catalog, pg_temp
-  SET enable_seqscan = off SET enable_indexscan = off SET enable_indexonlyscan = off SET work_mem = '32MB' SET jit = off
+  SET enable_seqscan = off SET enable_indexscan = off SET enable_indexonlyscan = off SET work_mem = '32MB'
+  SET max_parallel_workers_per_gather = 0 SET jit = off
 AS $body$
 DECLARE
   caller text := @schema.taskmaster_caller();

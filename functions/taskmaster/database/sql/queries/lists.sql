@@ -4,12 +4,14 @@
 -- name: in_order
 -- For the walk: the order comes from an index, whatever the statistics say of the user. A sort would read all the tasks.
 SELECT set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true),
-       set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true)
+       set_config('enable_bitmapscan', 'off', true), set_config('max_parallel_workers_per_gather', '0', true),
+       set_config('jit', 'off', true)
 
 -- name: by_filter
--- For the search: any index but none of the table itself.
+-- For the search: any index but none of the table itself. To start workers takes longer than what they would do.
 SELECT set_config('enable_sort', 'on', true), set_config('enable_seqscan', 'off', true),
-       set_config('enable_bitmapscan', 'on', true), set_config('jit', 'off', true)
+       set_config('enable_bitmapscan', 'on', true), set_config('max_parallel_workers_per_gather', '0', true),
+       set_config('jit', 'off', true)
 
 -- name: walk
 -- The first tasks in the order, of which those are told that pass the filters. The one behind them is told without: place
