@@ -36,7 +36,8 @@ BEGIN
 END $$;
 
 -- The condition on task_terms under which a task of this user may have the text as a part, and has the tags. `wanted` is
--- folded. A text of one character is the beginning of a pair. Of a long one ten pairs are enough.
+-- folded. A text of one character is the beginning of a pair. Of a long one a few pairs are enough: each costs a look at
+-- its list for each candidate.
 CREATE FUNCTION terms_wanted(user_id text, wanted text, tags text[]) RETURNS tsquery
   LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -53,16 +54,16 @@ BEGIN
             SELECT pairs || found, ':*' WHERE length(found) = 1
             UNION ALL
             SELECT pairs || substr(found, place, 2), ''
-              FROM generate_series(1, length(found) - 1, 1 + (length(found) - 2) / 10) AS place
+              FROM generate_series(1, length(found) - 1, 1 + (length(found) - 2) / 6) AS place
              WHERE substr(found, place, 1) <> ' ' OR substr(found, place, 2) = '  ') AS terms);
 END $$;
 
--- The ids of the caller's tasks that have these tags and may have this text; nobody else's, whatever it is given. With the
--- owner's rights, since no condition on task_terms may use an index under row-level security. The caller reads the tasks
--- themselves with its own rights, and compares the text.
+-- The caller's tasks that have these tags and may have this text; nobody else's, whatever it is given. With the owner's
+-- rights, since no condition on task_terms may use an index under row-level security. A list compares the text, picks the
+-- tasks of a page and reads these with its own rights.
 DO $migration$ BEGIN
   EXECUTE replace($definition$
-CREATE FUNCTION @schema.tasks_with_terms(wanted text, tags text[]) RETURNS SETOF bigint
+CREATE FUNCTION @schema.tasks_with_terms(wanted text, tags text[]) RETURNS SETOF @schema.task
   LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 100
   SET search_path = pg_catalog, pg_temp
   SET enable_seqscan = off SET enable_indexscan = off SET enable_indexonlyscan = off SET work_mem = '32MB'
@@ -72,7 +73,7 @@ DECLARE
   caller text := @schema.taskmaster_caller();
 BEGIN
   RETURN QUERY
-  SELECT t.task_id FROM @schema.task t
+  SELECT t.* FROM @schema.task t
    WHERE @schema.task_terms(
            t.user_id, @schema.searched_text(t.search_title, t.search_version, t.version, t.title),
            @schema.searched_text(t.search_description, t.search_version, t.version, t.description), t.tags)

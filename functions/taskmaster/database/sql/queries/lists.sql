@@ -30,8 +30,7 @@ SELECT place, {task_fixed}, {task_state}
 -- name: search
 -- All the tasks that pass the filters, by whichever index leads to the fewest, sorted. MATERIALIZED: or the planner would
 -- walk the order for a rare filter, since a limit makes that look cheap.
-WITH {ids}
-found AS MATERIALIZED ({branches}),
+WITH found AS MATERIALIZED ({branches}),
 page AS MATERIALIZED (SELECT task_id FROM found WHERE {mark} ORDER BY sort_key {direction}, task_id {direction} LIMIT %(limit)s)
 SELECT {task_fixed}, {task_state} FROM task WHERE task_id = ANY (ARRAY(SELECT task_id FROM page))
  ORDER BY {key} {direction}, task_id {direction}
@@ -39,12 +38,9 @@ SELECT {task_fixed}, {task_state} FROM task WHERE task_id = ANY (ARRAY(SELECT ta
 -- name: search_branch
 SELECT task_id, {key} AS sort_key FROM task WHERE {bounds} AND {filters}
 
--- name: ids
+-- name: search_branch_with_terms
 -- Of text and tags an index knows, whose condition row-level security would not let it use.
-candidate AS MATERIALIZED (SELECT ARRAY(SELECT tasks_with_terms(%(text)s, %(tags)s::text[])) AS ids),
-
--- name: among_ids
-task_id = ANY ((SELECT ids FROM candidate)::bigint[])
+SELECT task_id, {key} AS sort_key FROM tasks_with_terms(%(text)s, %(tags)s::text[]) AS task WHERE {filters}
 
 -- name: beyond_mark
 ({key}, task_id) {beyond} (%(mark_key)s, %(mark_id)s)
