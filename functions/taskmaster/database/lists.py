@@ -83,10 +83,12 @@ class Shape:
         return self._composed("walk", branches=_union(branches))
 
     def search(self) -> sql.Composed:
-        branches = (self._composed("search_branch", bounds=_all(bounds)) for bounds in self._search_bounds())
+        if self._has_terms:
+            branches = self._composed("search_branch_with_terms")
+        else:
+            branches = _union(self._composed("search_branch", bounds=_all(bounds)) for bounds in self._search_bounds())
         mark = self._composed("beyond_mark", key=sql.SQL("sort_key")) if self._is_marked else sql.SQL("true")
-        ids = _PIECES["ids"] if self._has_terms else sql.SQL("")
-        return self._composed("search", ids=ids, branches=_union(branches), mark=mark)
+        return self._composed("search", branches=branches, mark=mark)
 
     def _walk_bounds(self) -> Iterator[list[sql.Composable]]:
         """Ranges of the index that has the order, for each value of what stands in front of the order in it."""
@@ -102,9 +104,6 @@ class Shape:
 
     def _search_bounds(self) -> Iterator[list[sql.Composable]]:
         """What the filters say in terms that row-level security lets an index use."""
-        if self._has_terms:
-            yield [_PIECES["among_ids"]]
-            return
         ranks = [self._composed("of_ranks", key=_PIECES["priority"], ranks=sql.Literal(self._ranks))]
         for completed in self._completed:
             yield [completed, *self._due, *(ranks if self._ranks else ())]

@@ -10,7 +10,7 @@ from psycopg import errors
 
 from tests.support.function_pack import Pack, act_for
 
-FIND = "SELECT tasks_with_terms(%s, %s)"
+FIND = "SELECT task_id, user_id FROM tasks_with_terms(%s, %s)"
 SWITCHES = ("enable_bitmapscan", "enable_indexscan", "enable_seqscan")
 # What finds everything, something and nothing; and what could be taken for part of a condition.
 TEXTS = ("secret", "s", "", "zz", "' | 'a", "\\", "':*", "%", "@", "\u725b")
@@ -35,7 +35,9 @@ def ids_of(pack: Pack, user: str) -> set[int]:
 
 
 def told(connection: "psycopg.Connection[Any]", text: str | None, tags: list[str] | None) -> set[int]:
-    return {row[0] for row in connection.execute(FIND, [text, tags]).fetchall()}
+    found = connection.execute(FIND, [text, tags]).fetchall()
+    assert len({user for _, user in found}) <= 1
+    return {task_id for task_id, _ in found}
 
 
 @pytest.mark.parametrize("switched_off", list(product((False, True), repeat=len(SWITCHES))))

@@ -32,6 +32,7 @@ from taskmaster.database.store import Database
 from taskmaster.domain.paging import ListTasks, page, position_of
 from tests.programs.bench import seeding
 from tests.programs.bench.list_costs import migration, percentile, session_of_caller, sizes, writes
+from tests.programs.bench.list_plans import faults, plans
 from tests.programs.bench.list_shapes import Shape, shapes
 from tests.support import tokens
 from tests.support.command_line import taskmaster
@@ -64,6 +65,7 @@ def main() -> int:
             "of the caller": options.tasks // 10,
             "at first": options.few,
             "lists": lists,
+            "faults of plans": _faults(many, options.tasks // 10),
             "sizes": {"before": sizes(before), "now": sizes(many)},
             "writes": writes(console, before, many, options.writes),
             "migration": migration(console, before),
@@ -147,6 +149,15 @@ def _lists(
     ]
 
 
+def _faults(many: Mapping[str, str], of_the_caller: int) -> dict[str, list[str]]:
+    """By shape, what in its plans grows with all of the caller's tasks."""
+    told = {
+        shape.name: faults(plans(many, shape.asked), of_the_caller=of_the_caller)
+        for shape in shapes(many["MIGRATION_DATABASE_URL"], of_the_caller)
+    }
+    return {name: each for name, each in told.items() if each}
+
+
 def _database(environment: Mapping[str, str]) -> Database:
     return Database(
         user_url=environment["DATABASE_URL"], system_url=environment["SYSTEM_DATABASE_URL"], pool_size=1, timeout=5
@@ -195,6 +206,7 @@ def _show(console: Console, result: dict[str, Any]) -> None:
         times = (statistics.median(each[key]) for key in ("few", "many"))
         console.print("{:7.1f} {:7.1f} ms".format(*times), each["shape"], highlight=False)
     before, now = (sum(result["sizes"][name].values()) for name in ("before", "now"))
+    console.print("plans that grow with all of the caller's tasks:", result["faults of plans"] or "none")
     console.print(f"table with indexes: {before / 1e6:.0f} MB before, {now / 1e6:.0f} now, {now / before:.2f} times")
     console.print(
         {

@@ -15,13 +15,15 @@ CREATE FUNCTION searched_text(folded text, folded_version integer, version integ
 
 -- What a task can be found by in the index: each pair of neighbouring characters of its title and of its description (the
 -- last character by itself), each tag, and its user. Of a pair of a space and the beginning of a word only the space is
--- kept, which saves a seventh. Pairs begin with a small letter and tags with a capital one, which of four says the user's
--- key: the lists of one user are not as long as everybody's, and not so many that they take more space.
+-- kept, which saves a seventh. Pairs begin with a small letter and tags with two capital ones, which of four and which of
+-- 256 says the user's key: the lists of one user are not as long as everybody's. More letters for pairs would take much
+-- space; tags are few.
 CREATE FUNCTION task_terms(user_id text, title text, description text, tags text[]) RETURNS tsvector
   LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   key integer := (hashtextextended(user_id, 0) >> 32)::integer;
   pairs text := chr(97 + (key & 3));
+  of_tags text := chr(65 + (key & 15)) || chr(65 + ((key >> 4) & 15));
 BEGIN
   RETURN array_to_tsvector(
     array(SELECT pairs || first || CASE WHEN first = ' ' AND second <> ' ' THEN '' ELSE coalesce(second, '') END
@@ -31,47 +33,51 @@ BEGIN
             FROM unnest(string_to_array(description, NULL), string_to_array(substr(description, 2), NULL))
                  AS pair (first, second)
           UNION ALL
-          SELECT chr(65 + (key & 3)) || tag FROM unnest(tags) AS tag)
+          SELECT of_tags || tag FROM unnest(tags) AS tag)
     || ('@' || to_hex(key)));
 END $$;
 
 -- The condition on task_terms under which a task of this user may have the text as a part, and has the tags. `wanted` is
--- folded. A text of one character is the beginning of a pair. Of a long one ten pairs are enough.
+-- folded. The list of a user is as long as their tasks, and is left out where a tag says nearly as much. A text of one
+-- character is the beginning of a pair. Of a long one a few pairs are enough: each costs a look at
+-- its list for each candidate.
 CREATE FUNCTION terms_wanted(user_id text, wanted text, tags text[]) RETURNS tsquery
   LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   key integer := (hashtextextended(user_id, 0) >> 32)::integer;
   pairs text := chr(97 + (key & 3));
+  of_tags text := chr(65 + (key & 15)) || chr(65 + ((key >> 4) & 15));
   found text := coalesce(nullif(ltrim(wanted, ' '), ''), left(wanted, 2));
 BEGIN
   RETURN (
     SELECT string_agg('''' || replace(replace(term, '\', '\\'), '''', '''''') || '''' || suffix, ' & ')::tsquery
-      FROM (SELECT '@' || to_hex(key) AS term, '' AS suffix
+      FROM (SELECT '@' || to_hex(key) AS term, '' AS suffix WHERE coalesce(cardinality(tags), 0) = 0
             UNION ALL
-            SELECT chr(65 + (key & 3)) || tag, '' FROM unnest(tags) AS tag
+            SELECT of_tags || tag, '' FROM unnest(tags) AS tag
             UNION ALL
             SELECT pairs || found, ':*' WHERE length(found) = 1
             UNION ALL
             SELECT pairs || substr(found, place, 2), ''
-              FROM generate_series(1, length(found) - 1, 1 + (length(found) - 2) / 10) AS place
+              FROM generate_series(1, length(found) - 1, 1 + (length(found) - 2) / 6) AS place
              WHERE substr(found, place, 1) <> ' ' OR substr(found, place, 2) = '  ') AS terms);
 END $$;
 
--- The ids of the caller's tasks that have these tags and may have this text; nobody else's, whatever it is given. With the
--- owner's rights, since no condition on task_terms may use an index under row-level security. The caller reads the tasks
--- themselves with its own rights, and compares the text.
+-- The caller's tasks that have these tags and may have this text; nobody else's, whatever it is given. With the owner's
+-- rights, since no condition on task_terms may use an index under row-level security. A list compares the text, picks the
+-- tasks of a page and reads these with its own rights.
 DO $migration$ BEGIN
   EXECUTE replace($definition$
-CREATE FUNCTION @schema.tasks_with_terms(wanted text, tags text[]) RETURNS SETOF bigint
+CREATE FUNCTION @schema.tasks_with_terms(wanted text, tags text[]) RETURNS SETOF @schema.task
   LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 100
   SET search_path = pg_catalog, pg_temp
-  SET enable_seqscan = off SET enable_indexscan = off SET enable_indexonlyscan = off SET work_mem = '32MB' SET jit = off
+  SET enable_seqscan = off SET enable_indexscan = off SET enable_indexonlyscan = off SET work_mem = '32MB'
+  SET max_parallel_workers_per_gather = 0 SET jit = off
 AS $body$
 DECLARE
   caller text := @schema.taskmaster_caller();
 BEGIN
   RETURN QUERY
-  SELECT t.task_id FROM @schema.task t
+  SELECT t.* FROM @schema.task t
    WHERE @schema.task_terms(
            t.user_id, @schema.searched_text(t.search_title, t.search_version, t.version, t.title),
            @schema.searched_text(t.search_description, t.search_version, t.version, t.description), t.tags)

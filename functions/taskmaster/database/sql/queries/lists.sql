@@ -4,12 +4,14 @@
 -- name: in_order
 -- For the walk: the order comes from an index, whatever the statistics say of the user. A sort would read all the tasks.
 SELECT set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true),
-       set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true)
+       set_config('enable_bitmapscan', 'off', true), set_config('max_parallel_workers_per_gather', '0', true),
+       set_config('jit', 'off', true)
 
 -- name: by_filter
--- For the search: any index but none of the table itself.
+-- For the search: any index but none of the table itself. To start workers takes longer than what they would do.
 SELECT set_config('enable_sort', 'on', true), set_config('enable_seqscan', 'off', true),
-       set_config('enable_bitmapscan', 'on', true), set_config('jit', 'off', true)
+       set_config('enable_bitmapscan', 'on', true), set_config('max_parallel_workers_per_gather', '0', true),
+       set_config('jit', 'off', true)
 
 -- name: walk
 -- The first tasks in the order, of which those are told that pass the filters. The one behind them is told without: place
@@ -28,8 +30,7 @@ SELECT place, {task_fixed}, {task_state}
 -- name: search
 -- All the tasks that pass the filters, by whichever index leads to the fewest, sorted. MATERIALIZED: or the planner would
 -- walk the order for a rare filter, since a limit makes that look cheap.
-WITH {ids}
-found AS MATERIALIZED ({branches}),
+WITH found AS MATERIALIZED ({branches}),
 page AS MATERIALIZED (SELECT task_id FROM found WHERE {mark} ORDER BY sort_key {direction}, task_id {direction} LIMIT %(limit)s)
 SELECT {task_fixed}, {task_state} FROM task WHERE task_id = ANY (ARRAY(SELECT task_id FROM page))
  ORDER BY {key} {direction}, task_id {direction}
@@ -37,12 +38,9 @@ SELECT {task_fixed}, {task_state} FROM task WHERE task_id = ANY (ARRAY(SELECT ta
 -- name: search_branch
 SELECT task_id, {key} AS sort_key FROM task WHERE {bounds} AND {filters}
 
--- name: ids
+-- name: search_branch_with_terms
 -- Of text and tags an index knows, whose condition row-level security would not let it use.
-candidate AS MATERIALIZED (SELECT ARRAY(SELECT tasks_with_terms(%(text)s, %(tags)s::text[])) AS ids),
-
--- name: among_ids
-task_id = ANY ((SELECT ids FROM candidate)::bigint[])
+SELECT task_id, {key} AS sort_key FROM tasks_with_terms(%(text)s, %(tags)s::text[]) AS task WHERE {filters}
 
 -- name: beyond_mark
 ({key}, task_id) {beyond} (%(mark_key)s, %(mark_id)s)
