@@ -22,7 +22,6 @@ ReminderId = Annotated[str, Field(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f
 
 
 _limits = CallLimits()  # of this process, for all its requests
-_LONG_SECONDS = 5.0
 
 
 class ReminderToSend(Fact):
@@ -56,8 +55,8 @@ def send(fact: ReminderToSend, work: Work) -> SideEffect | None:
         return None
     due = {name: channel for name, channel in channels.items() if again[name] <= work.now}
     if held := _limits.seconds_held(due, user_id=work.user_id, age=work.now - reminder.moment):
-        # A short wait is a receiver with much to do. A long one is a receiver in trouble, for every reminder alike.
-        others = held >= _LONG_SECONDS and len(due) == len(of_user)
+        # A receiver in trouble makes every reminder of its user wait. To one that has much to do they go one by one.
+        others = len(due) == len(of_user) and _limits.are_in_trouble(due, user_id=work.user_id)
         work.hold_back(reminder, task, until=work.now + timedelta(seconds=held), others=others)
         return None
     user_id = work.user_id

@@ -81,6 +81,12 @@ class Breaker:
         with self._lock:
             return self._has_room(key)
 
+    def is_in_trouble(self, key: str) -> bool:
+        """Whether slow calls, and not many quick ones, are what leaves less room than there is otherwise."""
+        with self._lock:
+            known, now = self._known.get(key), time.monotonic()
+            return known is not None and (now < known.not_before or self._allowed(known, now) < self._most)
+
     def seconds_until(self, key: str) -> float:
         """Seconds after which a refused call may try again. Each caller gets a later moment than the one before."""
         with self._lock:

@@ -123,6 +123,10 @@ class CallLimits:
             return 0.0
         return min((slot.seconds_until_free() for slot in slots), default=0.0)
 
+    def are_in_trouble(self, channels: Mapping[str, Webhook | Mail], *, user_id: str) -> bool:
+        """Whether each of these channels has a receiver that was slow again and again."""
+        return all(self.slot(user_id, channel).is_in_trouble for channel in channels.values())
+
     def slot(self, user_id: str, channel: Webhook | Mail) -> "_Slot":
         """The slot that a call of this channel takes."""
         if isinstance(channel, Mail):
@@ -160,6 +164,10 @@ class _Slot(NamedTuple):
     def is_free(self) -> bool:
         """Whether a call might begin."""
         return all(breaker.has_room(key) for breaker, key, _ in self.counts)
+
+    @property
+    def is_in_trouble(self) -> bool:
+        return any(breaker.is_in_trouble(key) for breaker, key, _ in self.counts)
 
     def seconds_until_free(self) -> float:
         """The seconds after which to try again, where a call may not begin."""

@@ -151,6 +151,23 @@ def test_nobody_is_sent_away_for_longer_than_an_hour_nor_all_to_one_moment(clock
     assert len({round(place) for place in places}) > 1_000
 
 
+def test_many_quick_calls_are_no_trouble_and_slow_ones_are(clock: Clock) -> None:
+    breaker = Breaker(most=2)
+    while breaker.enter("host"):
+        pass
+    assert breaker.seconds_until("host") > 0
+    assert not breaker.is_in_trouble("host")
+    breaker = Breaker()
+    slow(breaker, clock, times=SLOW_IN_A_ROW)
+    assert breaker.is_in_trouble("host")
+    slow(breaker, clock, times=HOPELESS_IN_A_ROW - SLOW_IN_A_ROW)
+    assert breaker.is_in_trouble("host"), "in a pause"
+    clock.on(PAUSE_SECONDS[0])
+    assert breaker.enter("host")
+    breaker.leave("host", slow=False)
+    assert not breaker.is_in_trouble("host")
+
+
 def test_a_slow_key_is_no_other_key(clock: Clock) -> None:
     breaker = Breaker()
     slow(breaker, clock, times=HOPELESS_IN_A_ROW)

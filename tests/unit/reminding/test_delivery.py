@@ -165,6 +165,9 @@ def test_a_user_in_trouble_with_one_channel_has_the_others_at_once(receiver: HTT
         assert limits.seconds_held({"slow": slow}, user_id="ada", age=timedelta(0)) >= 1
         assert limits.seconds_held({"slow": slow, "fast": fast}, user_id="ada", age=timedelta(0)) == 0
         assert limits.seconds_held({"slow": slow}, user_id="bob", age=timedelta(0)) == 0
+        assert limits.are_in_trouble({"slow": slow}, user_id="ada")
+        assert not limits.are_in_trouble({"slow": slow, "fast": fast}, user_id="ada")
+        assert not limits.are_in_trouble({"slow": slow}, user_id="bob")
         assert not any(each.done() for each in stuck)
         tarpit.__exit__(None, None, None)
 
