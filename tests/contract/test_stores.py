@@ -520,17 +520,34 @@ def test_the_same_id_from_another_user_source_or_function_is_another_command(sto
 
 def test_the_next_moment_is_that_of_the_earliest_armed_reminder(store: Store, ada: str) -> None:
     early = datetime(1971, 1, 1, tzinfo=UTC)  # before those of any other test on this server
+    looks = {"now": early, "recheck_by": early + timedelta(seconds=1)}
     with store.as_system() as system:
-        system.schedule_next_wakeup(early)
+        system.schedule_next_wakeup(early, **looks)
         assert system.scheduled_wakeup() == early
     task = _keep(store, ada, due_at=early)
     with store.as_user(ada) as transaction:
         transaction.insert_reminders(task, [early + timedelta(hours=1)])
     with store.as_system() as system:
-        assert system.schedule_next_wakeup(None) == early + timedelta(hours=1)
+        assert system.schedule_next_wakeup(**looks) == early + timedelta(hours=1)
         assert system.scheduled_wakeup() == early + timedelta(hours=1)
-        assert system.schedule_next_wakeup(early + timedelta(minutes=1)) == early + timedelta(hours=1)
+        assert system.schedule_next_wakeup(early + timedelta(minutes=1), **looks) == early + timedelta(hours=1)
         assert system.scheduled_wakeup() == early + timedelta(minutes=1)
+
+
+def test_while_a_reminder_is_overdue_the_dispatcher_looks_again_soon(store: Store, ada: str) -> None:
+    early = datetime(1971, 1, 1, tzinfo=UTC)
+    task = _keep(store, ada, due_at=early)
+    with store.as_user(ada) as transaction:
+        transaction.insert_reminders(task, [early])
+    for now in (early, early + timedelta(hours=1)):
+        again = now + timedelta(seconds=1)
+        with store.as_system() as system:
+            assert system.schedule_next_wakeup(now=now, recheck_by=again) == early
+            assert system.scheduled_wakeup() == again
+            assert system.schedule_next_wakeup(now, now=now, recheck_by=again) == early
+            assert system.scheduled_wakeup() == now
+    with store.as_user(ada) as transaction:
+        transaction.drop_reminders(task, [])
 
 
 # ------------------------------------------------------------------------------------------------------------------

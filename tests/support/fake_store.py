@@ -346,10 +346,13 @@ class FakeSystemTransaction(_FakeInbox):
             fired.append(Fired(row.reminder_id, row.task_id, row.moment, row.due_at, is_stale))
         return fired
 
-    def schedule_next_wakeup(self, by: datetime | None) -> datetime | None:
+    def schedule_next_wakeup(
+        self, by: datetime | None = None, *, now: datetime, recheck_by: datetime
+    ) -> datetime | None:
         armed = [row.due_at for _, row in self._tables.reminders.values() if row.fired_at is None and not row.is_closed]
         following = min(armed, default=None)
-        looks = [moment for moment in (following, by) if moment is not None]
+        look = recheck_by if following and following <= now else following
+        looks = [moment for moment in (look, by) if moment is not None]
         self._tables.next_look = min(looks, default=None)
         return following
 

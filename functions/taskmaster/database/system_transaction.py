@@ -126,10 +126,17 @@ class SystemTransaction(InboxTransaction):
         """Insert an event if a reminder that was due by that moment is not fired."""
         self._session.later(_REMINDERS["insert_outbox_if_missed"], {**outbox_row(event), "by": by})
 
-    def schedule_next_wakeup(self, by: datetime | None) -> datetime | None:
-        """The next moment of any armed reminder, stored for transactions that arm one. Ends the transaction."""
+    def schedule_next_wakeup(
+        self, by: datetime | None = None, *, now: datetime, recheck_by: datetime
+    ) -> datetime | None:
+        """The next moment of any armed reminder. Ends the transaction.
+
+        Stored for transactions that arm one is when the dispatcher looks next: at that moment, or at `recheck_by` where
+        it has passed, and at `by` in any case.
+        """
         self._session.later(_REMINDERS["lock_alarm"])
-        [(moment,)] = self._session.fetch_and_commit(_REMINDERS["schedule_next_wakeup"], {"by": by}, tuple_row)
+        parameters = {"by": by, "now": now, "recheck_by": recheck_by}
+        [(moment,)] = self._session.fetch_and_commit(_REMINDERS["schedule_next_wakeup"], parameters, tuple_row)
         return moment if isinstance(moment, datetime) else None
 
     def next_moment(self, after: datetime) -> datetime | None:

@@ -22,7 +22,12 @@ TICK = timedelta(minutes=10)  # between two ticks, where no wake-up is scheduled
 START_UP = timedelta(seconds=10)  # from a wake-up to the moment it is for: a start from zero takes up to three
 WARM_UP = timedelta(seconds=5)  # before a moment send-reminder is woken
 _RETRY_AFTER = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds while the database is unavailable, or a wake-up cannot be scheduled
-_RECHECK_AFTER = (0.02, 0.04, 0.08, 0.1)  # seconds while locks, or users without room, hold all that is due
+_RECHECK_AFTER = (
+    0.02,
+    0.04,
+    0.08,
+    0.1,
+)  # seconds, below due.RECHECK, while locks or users without room hold all that is due
 _ON_TIME = timedelta(milliseconds=20)
 
 
@@ -95,7 +100,7 @@ class Dispatcher:
             return False
         now = clock.now()
         wakeups = self._wakeup.is_enabled
-        following = self._due_reminders.schedule_next_wakeup(by=None if wakeups else now + TICK)
+        following = self._due_reminders.schedule_next_wakeup(now=now, by=None if wakeups else now + TICK)
         if following and following <= now + (SOON if wakeups else TICK):
             self._wait_for(following, until)
             return False

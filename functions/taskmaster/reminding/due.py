@@ -18,6 +18,7 @@ from taskmaster.settings import Settings
 log = logging.getLogger(__name__)
 
 LATE = timedelta(minutes=1)  # from here on an event says that it is late
+RECHECK = timedelta(seconds=1)  # within which the dispatcher looks again at what is overdue and could not be dispatched
 BATCH = 200  # reminders of one transaction
 _CHARACTERS = 1_000_000  # of their tasks' descriptions: the next batch waits for this transaction
 
@@ -53,13 +54,13 @@ class DueReminders:
         self._publisher.wake()
         return max(len(dispatched), 1)
 
-    def schedule_next_wakeup(self, *, by: datetime | None) -> datetime | None:
-        """The next moment of any reminder, written where every transaction that arms a reminder reads it.
+    def schedule_next_wakeup(self, *, now: datetime, by: datetime | None) -> datetime | None:
+        """The next moment of any reminder. When the dispatcher looks next is written where it is read before arming one.
 
-        `by` is when the dispatcher looks in any case.
+        `by` is when it looks in any case.
         """
         with self._database.as_system() as transaction:
-            return transaction.schedule_next_wakeup(by)
+            return transaction.schedule_next_wakeup(by, now=now, recheck_by=now + RECHECK)
 
     def scheduled_wakeup(self) -> datetime | None:
         """The moment that was written last, by any process."""

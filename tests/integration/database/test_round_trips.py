@@ -167,7 +167,7 @@ def test_a_look_of_the_dispatcher_with_nothing_due_takes_four(pack: Pack, trips:
     long_ago = datetime(1970, 1, 1, tzinfo=UTC)
     assert due.dispatch(now=long_ago) == 0
     assert trips.taken() == 2
-    due.schedule_next_wakeup(by=None)
+    due.schedule_next_wakeup(now=long_ago, by=None)
     due.scheduled_wakeup()
     assert trips.taken() == 2
     due.next_moment(after=long_ago)

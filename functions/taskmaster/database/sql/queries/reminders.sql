@@ -75,8 +75,10 @@ RETURNING reminder_id::text, task_id, moment, due_at, closed_at IS NOT NULL
 SELECT pg_advisory_xact_lock(7461736722)
 
 -- name: schedule_next_wakeup
+-- Stored is when the dispatcher looks next: where a reminder is overdue, since its user has enough in delivery or its task
+-- is locked, that is soon, and not a moment that has passed, before which every reminder armed would wake the dispatcher.
 WITH next AS (SELECT min(due_at) AS due_at FROM reminder WHERE fired_at IS NULL AND closed_at IS NULL)
-UPDATE alarm SET next_at = CASE WHEN %(by)s::timestamptz IS NULL THEN next.due_at ELSE least(next.due_at, %(by)s) END
+UPDATE alarm SET next_at = least(CASE WHEN next.due_at <= %(now)s THEN %(recheck_by)s ELSE next.due_at END, %(by)s::timestamptz)
   FROM next RETURNING next.due_at
 
 -- name: next_moment
