@@ -27,7 +27,7 @@ _RECHECK_AFTER = (
     0.04,
     0.08,
     0.1,
-)  # seconds, below due.RECHECK, while locks or users without room hold all that is due
+)  # seconds, below RECHECK, while locks or users without room hold what is due
 _ON_TIME = timedelta(milliseconds=20)
 
 

@@ -55,7 +55,7 @@ class DueReminders:
         return max(len(dispatched), 1)
 
     def schedule_next_wakeup(self, *, now: datetime, by: datetime | None) -> datetime | None:
-        """The next moment of any reminder. When the dispatcher looks next is written where it is read before arming one.
+        """The next moment of any reminder. When the dispatcher looks next is written for transactions that arm one.
 
         `by` is when it looks in any case.
         """
