@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,16 +12,15 @@ from types import ModuleType
 from typing import Any
 from uuid import uuid4
 
-import functions_framework
-import psycopg
 import pytest
 from flask.testing import FlaskClient
+from psycopg import Connection
 from werkzeug.test import TestResponse
 
 from taskmaster import settings
 from taskmaster.runtime import Runtime
 from tests.programs.specifications import published
-from tests.support import tokens
+from tests.support import shared, tokens
 from tests.support.fake_store import FakeStore
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
@@ -124,16 +122,17 @@ class Pack:
         """What all functions hold, by the environment of when it was first needed."""
         with self._making:
             if self._runtime is None:
-                database: Any = self.store  # None: PostgreSQL
-                self._runtime = Runtime(settings.read(os.environ), database=database, publisher=SilentPublisher())
+                configured = settings.read(os.environ)
+                database: Any = self.store or shared.database(configured)
+                self._runtime = Runtime(configured, database=database, publisher=SilentPublisher())
             return self._runtime
 
     def restart(self) -> None:
-        """Let go of every connection, and read the environment anew when a function is called again."""
+        """As another process goes on: the environment is read anew when a function is called again."""
         with self._making:
             runtime, self._runtime = self._runtime, None
         if runtime is not None:
-            runtime.close()
+            runtime.broker.close()
 
     # Asking -----------------------------------------------------------------------------------------------------
 
@@ -211,10 +210,8 @@ class Pack:
 
     def serve(self, function: str, source: Path) -> None:
         """Serve a function from this file."""
-        target = function.replace("-", "_")
-        app = functions_framework.create_app(target, str(source))  # type: ignore[no-untyped-call]
+        app, self._modules[function] = shared.application(function, source)
         self._clients[function] = app.test_client()
-        self._modules[function] = sys.modules[target]
 
     def module(self, function: str) -> ModuleType:
         """The module of a function, as functions-framework has imported it."""
@@ -311,9 +308,8 @@ class Pack:
 
     def sql(self, query: str, **parameters: Any) -> list[tuple[Any, ...]]:
         """Look into the database as its owner."""
-        with psycopg.connect(self.owner_url, autocommit=True) as connection:
-            cursor = connection.execute(query, parameters)
-            return cursor.fetchall() if cursor.description else []
+        cursor = shared.owner(self.owner_url).execute(query, parameters)
+        return cursor.fetchall() if cursor.description else []
 
     def _hold_events(self) -> None:
         """Whatever was published for this user, and to the pack itself, is as its schema says."""
@@ -350,6 +346,6 @@ class Pack:
         )
 
 
-def act_for(connection: "psycopg.Connection[Any]", user: str) -> None:
+def act_for(connection: "Connection[Any]", user: str) -> None:
     """Have a session of the user's login act for this user, as a function does for each transaction."""
     connection.execute("SELECT set_config('taskmaster.user_id', %s, false)", [user])

@@ -1,0 +1,54 @@
+"""What the tests of one process share, since making it takes longer than a test: connections, and served functions."""
+
+import sys
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import functions_framework
+import psycopg
+from flask import Flask
+
+from taskmaster.database.store import Database
+from taskmaster.settings import Settings
+
+_owners: dict[str, "psycopg.Connection[Any]"] = {}
+_HAVE_STATE = {"send-reminder"}  # limits of one process, which no test is to leave to the next
+
+
+def owner(url: str) -> "psycopg.Connection[Any]":
+    """The session of a database's owner, in which each statement is a transaction."""
+    connection = _owners.get(url)
+    if connection is None or connection.closed:
+        connection = _owners[url] = psycopg.connect(url, autocommit=True)
+    return connection
+
+
+def database(settings: Settings) -> Database:
+    """The functions' sessions of both logins, as these settings have them."""
+    return _database(
+        settings.database_url.get_secret_value(),
+        settings.system_database_url.get_secret_value(),
+        settings.database_pool_size,
+        settings.database_timeout,
+    )
+
+
+@cache
+def _database(user_url: str, system_url: str, pool_size: int, timeout: float) -> Database:
+    return Database(user_url=user_url, system_url=system_url, pool_size=pool_size, timeout=timeout)
+
+
+def application(function: str, source: Path) -> tuple[Flask, ModuleType]:
+    """A function under functions-framework, and its module."""
+    return (_make if function in _HAVE_STATE else _made)(function, source)
+
+
+def _make(function: str, source: Path) -> tuple[Flask, ModuleType]:
+    target = function.replace("-", "_")
+    app = functions_framework.create_app(target, str(source))  # type: ignore[no-untyped-call]
+    return app, sys.modules[target]
+
+
+_made = cache(_make)
