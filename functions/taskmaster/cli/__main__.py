@@ -13,6 +13,7 @@ import click
 from taskmaster.broker.acls import USERS, Tool
 from taskmaster.cli.console import configured, deadline, fail, first_line
 from taskmaster.cli.dead_letters import dead_letters
+from taskmaster.cli.doctor import doctor, relay
 from taskmaster.cli.records import records
 
 _BROKER_SECONDS = 60
@@ -176,6 +177,8 @@ def _show_settings(private: bytes) -> None:
 
 main.add_command(dead_letters)
 main.add_command(records)
+main.add_command(doctor)
+main.add_command(relay)
 
 
 if __name__ == "__main__":
