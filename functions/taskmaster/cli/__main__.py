@@ -15,6 +15,7 @@ from taskmaster.cli.console import configured, deadline, fail, first_line
 from taskmaster.cli.dead_letters import dead_letters
 from taskmaster.cli.doctor import doctor, relay
 from taskmaster.cli.records import records
+from taskmaster.cli.trace import trace
 
 _BROKER_SECONDS = 60
 
@@ -179,6 +180,7 @@ main.add_command(dead_letters)
 main.add_command(records)
 main.add_command(doctor)
 main.add_command(relay)
+main.add_command(trace)
 
 
 if __name__ == "__main__":
