@@ -14,6 +14,7 @@ from taskmaster.broker.acls import USERS, Tool
 from taskmaster.cli.console import configured, deadline, fail, first_line
 from taskmaster.cli.dead_letters import dead_letters
 from taskmaster.cli.doctor import doctor, relay
+from taskmaster.cli.metrics import metrics
 from taskmaster.cli.records import records
 from taskmaster.cli.trace import trace
 
@@ -181,6 +182,7 @@ main.add_command(records)
 main.add_command(doctor)
 main.add_command(relay)
 main.add_command(trace)
+main.add_command(metrics)
 
 
 if __name__ == "__main__":
