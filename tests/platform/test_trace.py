@@ -12,9 +12,8 @@ import pytest
 from kafka import KafkaConsumer
 
 from knative.local.up import ENVIRONMENT, Platform
-from taskmaster.broker.window import read_window
+from taskmaster.broker.window import TopicReader
 from taskmaster.events import routes
-from taskmaster.story import records
 from tests.platform.user import User, eventually
 from tests.support.brokers import Kafka
 from tests.support.command_line import at_once
@@ -22,6 +21,7 @@ from tests.support.findings import doctor
 from tests.support.receiver import SECRET, Receiver
 
 Json = dict[str, Any]
+COMMANDS = 200  # of each kind; a completion makes four events, a creation two
 
 
 @pytest.fixture
@@ -193,17 +193,53 @@ def test_only_records_of_its_time_are_read_for_a_story(
     [correlation] = {each[0]["correlationid"] for each in user.events() if each[1]["task_id"] == made["task_id"]}
     read: list[Any] = []
 
-    def counted(*arguments: Any, **named: Any) -> Iterator[Any]:
-        for record in read_window(*arguments, **named):
+    unchanged = TopicReader.read
+
+    def counted(reader: TopicReader, **named: Any) -> Iterator[Any]:
+        for record in unchanged(reader, **named):
             read.append(record)
             yield record
 
-    monkeypatch.setattr(records, "read_window", counted)
+    monkeypatch.setattr(TopicReader, "read", counted)
     began = time.monotonic()
     assert [shape(each) for each in told(looked_at, correlation)] == [("call create-task", ["event task.created"])]
     took = time.monotonic() - began
     assert 0 < len(read) < 1_000
     assert took < 10, "a second on a quiet machine"
+
+
+def test_each_story_of_a_run_is_told_as_the_topics_and_the_inbox_have_it(
+    platform: Platform, user: User, looked_at: dict[str, str], broker_of_platform: Kafka
+) -> None:
+    """Stories of a thousand events that were made at once, by ids that say their time and by ids that do not."""
+    for number in range(COMMANDS):
+        task = {"title": f"{number}", "due_on": "2090-01-01", "recurrence_pattern": "daily"}
+        user.produce("create-task", "task.create", task, event_id=f"create-{user.name}-{number}")
+    user.flush()
+    eventually(lambda: len(tasks := user.tasks()) == COMMANDS and tasks)
+    first = [each["task_id"] for each in user.tasks()]
+    for task_id in first:
+        user.produce("complete-task", "task.complete", {"task_id": task_id}, event_id=f"complete-{user.name}-{task_id}")
+    user.flush()
+    eventually(lambda: len(user.tasks()) == 2 * COMMANDS)
+    eventually(lambda: len(user.facts()) == 2 * COMMANDS)
+    lie = places(broker_of_platform, user.name)
+    assert len(lie) >= 1_000
+    told_of = {
+        # A creation: the command, one handling, one event. A completion: its successor as well.
+        **{f"create-{user.name}-{number}": (2, 1) for number in range(0, COMMANDS, COMMANDS // 10)},
+        **{f"complete-{user.name}-{task_id}": (4, 2) for task_id in first[:: COMMANDS // 10]},
+    }
+    for identifier, (events, handlings) in told_of.items():
+        story = list(walk(told(looked_at, identifier)))
+        found = {each["id"]: set(each["places"]) for each in story if each["kind"] == "event"}
+        assert len(found) == events
+        assert found == {event_id: lie[event_id] for event_id in found}
+        handled = [each for each in story if each["kind"] == "handling"]
+        assert [each["status"] for each in handled] == [204] * handlings
+        assert {each["correlation"] for each in story if each["kind"] == "event"} == {identifier}
+        ours = next(event_id for event_id in found if event_id != identifier)
+        assert list(walk(told(looked_at, ours))) == story
 
 
 def test_what_nobody_knows_is_one_sentence(looked_at: dict[str, str]) -> None:

@@ -130,8 +130,8 @@ def skip(settings: Settings, group: str, position: RecordPosition) -> None:
 
 
 @contextmanager
-def plain_consumer(settings: Settings) -> Iterator["KafkaConsumer"]:
-    """A consumer of no group, of which nothing stays on the broker. Raises kafka's errors."""
+def plain_consumer(settings: Settings, **options: Any) -> Iterator["KafkaConsumer"]:
+    """A consumer of no group, of which nothing stays on the broker, with more of kafka's options. Raises its errors."""
     from kafka import KafkaConsumer
 
     consumer = KafkaConsumer(
@@ -140,6 +140,7 @@ def plain_consumer(settings: Settings) -> Iterator["KafkaConsumer"]:
         group_id=None,
         enable_auto_commit=False,
         allow_auto_create_topics=False,
+        **options,
     )
     try:
         yield consumer

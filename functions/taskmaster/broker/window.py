@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from taskmaster.broker.producer import connection_settings
+from taskmaster.broker.records import plain_consumer
 from taskmaster.settings import Settings
 
 if TYPE_CHECKING:
@@ -15,37 +16,37 @@ _POLL = 5_000  # records
 _LAST_LOOK_MS = 30  # at the end of all partitions: some brokers name an end that is before the last batch
 
 
-def read_window(
-    settings: Settings,
-    topics: Iterable[str],
-    *,
-    since: datetime | None = None,
-    is_over: Callable[[Any], bool] = lambda record: False,
-) -> Iterator[Any]:
-    """Every record with a timestamp of `since` or later, in the order of each partition.
+class TopicReader:
+    """One connection for several looks at the same topics."""
 
-    A partition is read no further once `is_over` says so of a record. Topics that are not there, or not to be seen, are
-    left out. Raises kafka's errors, and TimeoutError when the broker stays silent for as long as one request may take.
-    """
-    consumer = _connect(settings)
-    try:
-        yield from _read(consumer, _partitions(consumer, topics), since, is_over, settings.kafka_request_timeout)
-    finally:
-        consumer.close()
+    def __init__(self, consumer: "KafkaConsumer", topics: Iterable[str], *, patience: float) -> None:
+        self._consumer = consumer
+        self._partitions = _partitions(consumer, topics)
+        self._patience = patience
+
+    def read(
+        self, *, since: datetime | None = None, is_over: Callable[[Any], bool] = lambda record: False
+    ) -> Iterator[Any]:
+        """Every record with a timestamp of `since` or later, in the order of each partition.
+
+        A partition is read no further once `is_over` says so of a record. Raises kafka's errors, and TimeoutError when
+        the broker stays silent for as long as one request may take.
+        """
+        if self._partitions:
+            yield from _read(self._consumer, self._partitions, since, is_over, self._patience)
 
 
-def _connect(settings: Settings) -> "KafkaConsumer":
-    from kafka import KafkaConsumer
+@contextmanager
+def reading(settings: Settings, topics: Iterable[str]) -> Iterator[TopicReader]:
+    """A reader of these topics; those that are not there, or not to be seen, are left out. Raises kafka's errors."""
+    with plain_consumer(settings, auto_offset_reset="earliest", fetch_max_wait_ms=50) as consumer:
+        yield TopicReader(consumer, topics, patience=settings.kafka_request_timeout)
 
-    return KafkaConsumer(
-        **connection_settings(settings),
-        bootstrap_timeout_ms=int(settings.kafka_request_timeout * 1000),
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        allow_auto_create_topics=False,
-        fetch_max_wait_ms=50,
-    )
+
+def read_window(settings: Settings, topics: Iterable[str], *, since: datetime | None = None) -> Iterator[Any]:
+    """Every record of these topics from `since` on, by a connection of its own. Raises as TopicReader.read does."""
+    with reading(settings, topics) as reader:
+        yield from reader.read(since=since)
 
 
 def _partitions(consumer: "KafkaConsumer", topics: Iterable[str]) -> "list[TopicPartition]":
@@ -67,9 +68,9 @@ def _read(
     is_over: Callable[[Any], bool],
     patience: float,
 ) -> Iterator[Any]:
-    if not partitions:
-        return
     consumer.assign(partitions)
+    if paused := consumer.paused():  # by a look before this one
+        consumer.resume(*paused)
     ends = dict(consumer.end_offsets(partitions))
     starts = dict(consumer.beginning_offsets(partitions))
     if since is not None:

@@ -11,7 +11,8 @@ import click
 from taskmaster.cli import console
 from taskmaster.cli.console import TimeOrAge, fail, printable
 from taskmaster.story.logs import read_logs
-from taskmaster.story.telling import Node, tell
+from taskmaster.story.node import Node
+from taskmaster.story.telling import tell
 
 _SECONDS = 300
 
@@ -50,10 +51,10 @@ def trace(
     except (Unavailable, Busy, StatementFailed) as error:
         fail(f"the database refused: {error}")
     if as_json:
-        click.echo(json.dumps({"id": identifier, "story": [each.as_json() for each in story.nodes]}))
-    elif story.nodes:
-        click.echo("\n".join(line for node in story.nodes for line in _lines(node, "", "")))
-    if not story.nodes:
+        click.echo(json.dumps({"id": identifier, "story": [each.as_json() for each in story]}))
+    elif story:
+        click.echo("\n".join(line for node in story for line in _lines(node, "", "")))
+    if not story:
         fail(
             f"nothing is kept of {printable(identifier)}: topics keep 7 days, the inbox 8;"
             " an id that is no UUIDv7 says no time, and --since may name one that is too late"

@@ -1,6 +1,6 @@
 """What the database knows of a story: rows of the inbox, of reminders, and what waits in the outbox."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +12,7 @@ from taskmaster.database.inbox_rows import InboxKey
 from taskmaster.database.queries import named
 from taskmaster.database.session import Busy, Login, StatementFailed, Unavailable
 from taskmaster.settings import Settings
+from taskmaster.story.event import Event, of_headers
 
 _SQL, _TASKS = named("story.sql"), named("tasks.sql")
 
@@ -62,8 +63,10 @@ class Rows:
                 each.close()
 
     def handlings(self, keys: Collection[InboxKey]) -> dict[InboxKey, Handling]:
-        """Raises Unavailable."""
-        columns = [list(column) for column in zip(*keys, strict=True)] or [[]] * 4
+        """What became of these events. Raises Unavailable."""
+        if not keys:
+            return {}
+        columns = [list(column) for column in zip(*keys, strict=True)]
         parameters = dict(zip(("functions", "user_ids", "sources", "ids"), columns, strict=True))
         return {
             (key := InboxKey._make(row[:4])): Handling(
@@ -72,11 +75,13 @@ class Rows:
             for row in self._ask("inbox_of", parameters)
         }
 
-    def waiting(self, correlations: Collection[str], subjects: Collection[str]) -> Sequence[Any]:
-        return self._ask("outbox_of", {"correlations": list(correlations), "subjects": list(subjects)})
+    def waiting(self, correlations: Collection[str], subjects: Collection[str]) -> list[Event]:
+        """The events of these stories and tasks in the outbox. Raises Unavailable."""
+        parameters = {"correlations": list(correlations), "subjects": list(subjects)}
+        return [of_headers(headers, waits_since=since) for headers, since in self._ask("outbox_of", parameters)]
 
     def reminders(self, *, tasks: Collection[int] = (), reminders: Collection[str] = ()) -> list[Reminder]:
-        """Those of the tasks, and those of the ids, with what came of them on each channel."""
+        """Those of the tasks, and those of the ids, with what came of each channel. Raises Unavailable."""
         rows = self._ask("reminders_of", {"tasks": list(tasks), "reminders": list(reminders)})
         went = self._outcomes({row[2] for row in rows}, [row[0] for row in rows])
         return [

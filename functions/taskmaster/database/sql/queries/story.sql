@@ -9,7 +9,7 @@ SELECT i.function, i.user_id, asked.source, i.id, i.attempts, i.status, i.answer
 
 -- name: outbox_of
 -- Events of a story that nobody has published yet.
-SELECT headers, topics, created_at FROM outbox
+SELECT headers, created_at FROM outbox
  WHERE headers ->> 'ce_correlationid' = ANY (%(correlations)s) OR headers ->> 'ce_subject' = ANY (%(subjects)s)
  ORDER BY id LIMIT 1000
 

@@ -7,7 +7,8 @@ from uuid import UUID
 import pytest
 
 from taskmaster.events.ids import new_id
-from taskmaster.story.records import Event, Names, event_of, made_at
+from taskmaster.story.event import Event, of_record
+from taskmaster.story.names import Names, made_at
 from tests.programs.fuzz.targets import Record
 
 HEADERS = [
@@ -20,7 +21,7 @@ HEADERS = [
 
 def event(**headers: str) -> Event:
     more = [(f"ce_{name}", value.encode()) for name, value in headers.items()]
-    return event_of(Record(headers=[*HEADERS, *more], value=b"{}"))
+    return of_record(Record(headers=[*HEADERS, *more], value=b"{}"))
 
 
 def test_an_event_without_a_correlation_begins_one() -> None:
@@ -32,7 +33,7 @@ def test_an_event_without_a_correlation_begins_one() -> None:
 
 @pytest.mark.parametrize("value", [b"", b"[]", b"{", b'{"metadata": 7}', b'"x"', b"\xff"])
 def test_whatever_a_record_holds_it_has_a_name(value: bytes) -> None:
-    assert event_of(Record(headers=[], value=value)).id.startswith("partition:")
+    assert of_record(Record(headers=[], value=value)).id.startswith("partition:")
 
 
 def test_the_original_envelope_is_known_by_what_it_says() -> None:
@@ -43,7 +44,7 @@ def test_the_original_envelope_is_known_by_what_it_says() -> None:
         "correlation_id": "c",
         "metadata": {"source": "/s"},
     }
-    found = event_of(Record(headers=[], value=json.dumps(envelope).encode()))
+    found = of_record(Record(headers=[], value=json.dumps(envelope).encode()))
     assert (found.id, found.type, found.user_id, found.correlation, found.source) == (
         "e",
         "task.create",
