@@ -11,17 +11,22 @@ from typing import BinaryIO
 import click
 
 from taskmaster.broker.acls import USERS, Tool
-from taskmaster.cli.console import configured, deadline, fail, first_line
-from taskmaster.cli.dead_letters import dead_letters
-from taskmaster.cli.doctor import doctor, relay
-from taskmaster.cli.metrics import metrics
-from taskmaster.cli.records import records
-from taskmaster.cli.trace import trace
+from taskmaster.cli.console import LateCommands, configured, deadline, fail, first_line
 
 _BROKER_SECONDS = 60
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+_LATE = {
+    "dead-letters": "taskmaster.cli.dead_letters",
+    "doctor": "taskmaster.cli.doctor",
+    "metrics": "taskmaster.cli.metrics",
+    "records": "taskmaster.cli.records",
+    "relay": "taskmaster.cli.doctor",
+    "trace": "taskmaster.cli.trace",
+}
+
+
+@click.group(cls=LateCommands, late=_LATE, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Prepare and look after taskmaster functions. The environment says where the database and the broker are."""
 
@@ -175,14 +180,6 @@ def _show_settings(private: bytes) -> None:
     except ValueError as error:
         fail(str(error))
     click.echo(f"OIDC_ISSUER={keypair.ISSUER}\nOIDC_AUDIENCE={keypair.AUDIENCE}\nOIDC_JWKS={public}")
-
-
-main.add_command(dead_letters)
-main.add_command(records)
-main.add_command(doctor)
-main.add_command(relay)
-main.add_command(trace)
-main.add_command(metrics)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ _SECONDS = 300
 
 @click.command("trace")
 @click.argument("identifier", metavar="ID")
-@click.option("--since", type=TimeOrAge(), help="Read topics from here on; without it, from when the id was made.")
-@click.option("--until", type=TimeOrAge(), help="Read on up to here; without it, ten minutes beyond the last event.")
+@click.option("--since", type=TimeOrAge(), help="Read topics from here to their end.")
+@click.option("--until", type=TimeOrAge(), help="Read topics up to here, for a story with a pause.")
 @click.option(
     "--logs",
     multiple=True,
@@ -35,6 +35,9 @@ def trace(
 
     Who asked, each event with its topic, partition and offset, each handling with its attempts and outcome, each dead
     letter, and what came of a reminder on each channel. Takes READ on the topics, as the operator's user has it.
+
+    Topics are read around the moments at which the ids of the story were made, if they say so, each until ten minutes
+    after the last event there; else whole.
     """
     from kafka.errors import KafkaError, TopicAuthorizationFailedError
 

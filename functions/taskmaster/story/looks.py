@@ -1,16 +1,20 @@
 """Where on the topics a story is looked for: spans of time, each read once unless it turns out to be longer."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
-
-from taskmaster.broker.window import TopicReader
+from typing import Any, Protocol
 
 QUIET = timedelta(minutes=10)  # after the last event that was found: what comes later is looked for by itself
 _SKEW = timedelta(seconds=10)  # between the clocks of those who make ids and of the broker
 _KEPT = 50_000  # records that a look keeps for the next turn, about 100 MB
 NEVER = datetime.max.replace(tzinfo=UTC)
+
+
+class Reader(Protocol):
+    """What is used of broker.window.TopicReader."""
+
+    def read(self, *, since: datetime | None, is_over: Callable[[Any], bool]) -> Iterator[Any]: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,7 +43,7 @@ class Look:
         """There is an event of the story at this moment, and what follows from it comes later."""
         self.until = max(self.until, min(moment, NEVER - QUIET) + QUIET)
 
-    def records(self, topics: TopicReader) -> Iterator[Any]:
+    def records(self, topics: Reader) -> Iterator[Any]:
         """Its records, as they were kept if they are. Raises kafka's errors and TimeoutError."""
         if self._kept is not None and self.is_whole:
             yield from self._kept

@@ -7,12 +7,12 @@ to look next. An id that says nothing has the topics read whole.
 from collections.abc import Iterable
 from datetime import datetime
 
-from taskmaster.broker.window import TopicReader, reading
+from taskmaster.broker.window import reading
 from taskmaster.dead_letters.dead_letter import DeadLetter
 from taskmaster.events import routes
 from taskmaster.settings import Settings
 from taskmaster.story.event import Event, Place, of_letter, of_record
-from taskmaster.story.looks import NEVER, Look
+from taskmaster.story.looks import NEVER, Look, Reader
 from taskmaster.story.names import Names
 
 _TURNS = 1_000  # a task that is changed every ten minutes has as many in a week, for which topics keep its events
@@ -26,27 +26,44 @@ def read_events(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> list[Event]:
+    """The events of a story, as find_events has them, over a connection of its own. Raises as that does."""
+    letters = settings.topic(routes.DEAD_LETTERS)
+    with reading(settings, map(settings.topic, routes.TOPICS)) as topics:
+        return find_events(topics, names, letters=letters, moments=moments, since=since, until=until)
+
+
+def find_events(
+    topics: Reader,
+    names: Names,
+    *,
+    letters: str,
+    moments: Iterable[datetime] = (),
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> list[Event]:
     """The events of a story, in the order in which they were first seen. `names` grows by what they are known by.
 
     Topics are read around `moments` and those that the names say; whole, where none is said or nothing is found there.
-    `since` and `until` have them read from here to there instead. All moments are real time. Raises kafka's errors, and
-    OSError.
+    `since` and `until` have them read from here to there at least: from when the first of it was made, or to the end,
+    where one of the two is None. All moments are real time. `letters` is the topic of
+    dead letters. Raises kafka's errors, and TimeoutError when the broker stays silent.
     """
-    with reading(settings, map(settings.topic, routes.TOPICS)) as topics:
-        search = _Search(topics, names, letters=settings.topic(routes.DEAD_LETTERS))
-        if since or until:
-            search.go_on([Look(since=since, until=until or NEVER)])
-        else:
-            search.go_on([], moments=moments)
-            if not search.found:
-                search.go_on([Look()])
-        return sorted(search.found.values(), key=lambda each: each.at or NEVER)
+    search = _Search(topics, names, letters=letters)
+    if since or until:
+        made = min((*moments, *names.moments), default=None)
+        begin = since or (Look.around(made).since if made else None)
+        search.go_on([Look(since=begin, until=until or NEVER)])
+    else:
+        search.go_on([], moments=moments)
+        if not search.found:
+            search.go_on([Look()])
+    return sorted(search.found.values(), key=lambda each: each.at or NEVER)
 
 
 class _Search:
     """What was found so far."""
 
-    def __init__(self, topics: TopicReader, names: Names, *, letters: str) -> None:
+    def __init__(self, topics: Reader, names: Names, *, letters: str) -> None:
         self.found: dict[tuple[str, str], Event] = {}
         self._topics = topics
         self._names = names

@@ -60,6 +60,7 @@ def test_an_id_says_when_it_was_made_if_it_is_a_uuidv7() -> None:
     assert abs((datetime.now(UTC) - made).total_seconds()) < 5
     assert made_at(str(UUID(int=4, version=4))) is None
     assert made_at("c") is None
+    assert made_at("ffffffff-ffff-7000-8000-000000000000") is None  # the year 10889
 
 
 def test_a_story_grows_by_the_correlations_of_its_events() -> None:
