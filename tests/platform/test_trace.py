@@ -213,7 +213,7 @@ def test_each_story_of_a_run_is_told_as_the_topics_and_the_inbox_have_it(
 ) -> None:
     """Stories of a thousand events that were made at once, by ids that say their time and by ids that do not."""
     for number in range(COMMANDS):
-        task = {"title": f"{number}", "due_on": "2090-01-01", "recurrence_pattern": "daily"}
+        task = {"title": f"{number}", "due_on": "2090-01-01", "recurrence_pattern": "daily", "reminders": []}
         user.produce("create-task", "task.create", task, event_id=f"create-{user.name}-{number}")
     user.flush()
     eventually(lambda: len(tasks := user.tasks()) == COMMANDS and tasks)

@@ -1,7 +1,7 @@
 """The events of a story on the topics.
 
 An id that says when it was made is looked for around that moment. What is found names others, and their ids say where
-to look next. An id that says nothing has the topics read whole.
+to look next. An id that says nothing has the topics read whole: one that was asked for, or that of a cause.
 """
 
 from collections.abc import Iterable
@@ -43,7 +43,8 @@ def find_events(
 ) -> list[Event]:
     """The events of a story, in the order in which they were first seen. `names` grows by what they are known by.
 
-    Topics are read around `moments` and those that the names say; whole, where none is said or nothing is found there.
+    Topics are read around `moments` and those that the names say; whole, where none is said, nothing is found there, or
+    not what an event follows from.
     `since` and `until` have them read from here to there at least: from when the first of it was made, or to the end,
     where one of the two is None. All moments are real time. `letters` is the topic of
     dead letters. Raises kafka's errors, and TimeoutError when the broker stays silent.
@@ -55,9 +56,12 @@ def find_events(
         search.go_on([Look(since=begin, until=until or NEVER)])
     else:
         search.go_on([], moments=moments)
-        if not search.found:
+        if not search.is_complete:
             search.go_on([Look()])
-    return sorted(search.found.values(), key=lambda each: each.at or NEVER)
+    for event in search.found.values():  # in the same order, whichever id led here
+        event.places.sort(key=lambda each: (each.at, str(each)))
+        event.letters.sort(key=lambda each: (each.parked_at, each.position))
+    return sorted(search.found.values(), key=lambda each: (each.at or NEVER, each.id))
 
 
 class _Search:
@@ -68,6 +72,11 @@ class _Search:
         self._topics = topics
         self._names = names
         self._letters = letters
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is anything, and with every event the one that it follows from: ids of others say no time."""
+        return bool(self.found) and self._names.causes <= {event.id for event in self.found.values()}
 
     def go_on(self, looks: list[Look], *, moments: Iterable[datetime] | None = None) -> None:
         """Look until no look finds a further name. With `moments` look around them, and around those of the names."""

@@ -118,7 +118,7 @@ def _served(
     lazy = LazyRuntime(read(os.environ, needs=needs) if is_served else None)
 
     def serve(flask_request: Any) -> Response:
-        token = log.context.set({"function": target.replace("_", "-")})
+        token = log.context.set({log.FUNCTION: target.replace("_", "-")})
         line = log.Invocation(**{"faas.coldstart": not lazy.is_made})
         counting = log.invocation.set(line)
         error: Exception | None = None

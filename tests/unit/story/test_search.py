@@ -30,15 +30,15 @@ class Topics:
         self.looks = 0
         self.read_count = 0
 
-    def add(self, at: datetime, *, topic: str = "task-events", partition: int = 0, value: bytes = b"{}", **attrs: str) -> None:
+    def add(
+        self, at: datetime, *, topic: str = "task-events", partition: int = 0, value: bytes = b"{}", **attrs: str
+    ) -> None:
         headers = [(f"ce_{name}", text.encode()) for name, text in attrs.items()]
         if "id" in attrs:
             headers = [("ce_specversion", b"1.0"), ("ce_source", b"/taskmaster/create-task"), *headers]
         offset = sum((each.topic, each.partition) == (topic, partition) for each in self.records)
         stamp = int(at.timestamp() * 1000)
-        self.records.append(
-            Record(headers, value, topic=topic, partition=partition, offset=offset, timestamp=stamp)
-        )
+        self.records.append(Record(headers, value, topic=topic, partition=partition, offset=offset, timestamp=stamp))
 
     def read(self, *, since: datetime | None, is_over: Callable[[Any], bool]) -> Iterator[Any]:
         self.looks += 1
@@ -96,6 +96,13 @@ def test_an_event_leads_to_what_came_before_and_after_it(topics: Topics) -> None
     assert ids(found(topics, command, until=T0 + timedelta(hours=6))) == [command, made]
 
 
+def test_a_command_that_waited_is_found_though_its_id_says_no_time(topics: Topics) -> None:
+    made = id_at(T0 + timedelta(hours=5))
+    topics.add(T0, id="c", correlationid="c", topic="create-task")
+    topics.add(T0 + timedelta(hours=5), id=made, correlationid="c", causationid="c")
+    assert ids(found(topics, made)) == ["c", made]
+
+
 def test_a_reminder_is_found_where_it_was_fired_days_later(topics: Topics) -> None:
     reminder, fired = id_at(T0), T0 + timedelta(days=3)
     due = id_at(fired)
@@ -122,6 +129,14 @@ def test_a_story_that_is_found_longer_is_read_on_in_every_partition(topics: Topi
     assert ids(found(topics, correlation)) == ["soon", "late"]
 
 
+def test_a_story_has_one_order_whichever_id_led_to_it(topics: Topics) -> None:
+    correlation, first, second = (id_at(T0, each) for each in range(3))
+    topics.add(T0, id=second, correlationid=correlation, partition=0)
+    topics.add(T0, id=first, correlationid=correlation, partition=1)
+    for identifier in (correlation, first, second):
+        assert ids(found(topics, identifier)) == [first, second]
+
+
 def test_a_task_has_all_its_stories(topics: Topics) -> None:
     topics.add(T0, id="c1", correlationid="c1", topic="create-task")
     topics.add(T0 + timedelta(seconds=1), id="e1", correlationid="c1", subject="tasks/17")
@@ -132,8 +147,8 @@ def test_a_task_has_all_its_stories(topics: Topics) -> None:
 
 
 def test_an_event_seen_twice_is_one_with_both_places(topics: Topics) -> None:
-    topics.add(T0, id="e", correlationid="c")
     topics.add(T0, id="e", correlationid="c", topic="task-updates")
+    topics.add(T0, id="e", correlationid="c")
     [event] = found(topics, "c")
     assert [str(each) for each in event.places] == ["task-events/0/0", "task-updates/0/0"]
 

@@ -41,7 +41,6 @@ def tried(function: str, event_id: str = "", correlation: str = "") -> Tried:
     )
 
 
-
 def built(events: list[Event], handled: dict[Any, Any] | None = None, **more: Any) -> list[Node]:
     by_event: dict[Any, Any] = {each.key: [] for each in events} | (handled or {})
     return tree(events, by_event, more.get("reminders", []), more.get("logs", []), is_inbox_known=True)
