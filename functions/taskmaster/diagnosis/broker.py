@@ -27,6 +27,7 @@ def topics_of(settings: Settings) -> set[str]:
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
+    """What is wrong there; what cannot be asked is a finding of its own. Raises nothing of kafka's."""
     from kafka.errors import KafkaError
 
     if not settings.kafka_bootstrap_servers:

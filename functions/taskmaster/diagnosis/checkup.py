@@ -52,6 +52,7 @@ def examine(settings: Settings, asked: Asked) -> list[Finding]:
 
 
 def worst(found: Collection[Finding]) -> Severity:
+    """The exit code of `taskmaster doctor`."""
     return max((each.severity for each in found), default=Severity.NOTE)
 
 

@@ -35,7 +35,11 @@ def examine(
     alarm_name: str = "reminder-alarm",
     groups: Sequence[Group] = (),
 ) -> Iterator[Finding]:
-    """`objects` are those of KINDS in a namespace; `alarm` is None where the database could not be asked."""
+    """What is wrong with the objects of a namespace, which are those of KINDS. Without I/O.
+
+    `now` is business time; `alarm` is None where the database could not be asked, `groups` is empty where the broker
+    could not.
+    """
     by_kind: dict[str, dict[str, Object]] = {}
     for each in objects:
         by_kind.setdefault(each["kind"], {})[each["metadata"]["name"]] = each

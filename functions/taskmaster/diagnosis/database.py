@@ -23,6 +23,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
+    """What is wrong there; what cannot be asked is a finding of its own. Raises nothing of psycopg's."""
     urls = {
         "DATABASE_URL": settings.database_url.get_secret_value(),
         "SYSTEM_DATABASE_URL": settings.system_database_url.get_secret_value(),

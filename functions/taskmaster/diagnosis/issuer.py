@@ -13,6 +13,7 @@ AREA = "issuer"
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
+    """What is wrong with the keys for people's and for events' tokens. Fetches them, each under a deadline."""
     if not settings.oidc_issuer:
         yield Finding(
             code="nobody-signs-in",

@@ -33,7 +33,7 @@ class Alarm:
 
 
 def examine(settings: Settings, *, topics: set[str] | None = None) -> Iterator[Finding]:
-    """`topics` are those that the broker has, where it could be asked."""
+    """What is late. `topics` are those that the broker has, where it could be asked. Raises nothing of psycopg's."""
     url = settings.system_database_url.get_secret_value()
     if not url:
         yield not_looked_at(AREA, "SYSTEM_DATABASE_URL is not set", "run it where the functions' Secrets are")
@@ -49,7 +49,7 @@ def examine(settings: Settings, *, topics: set[str] | None = None) -> Iterator[F
 
 
 def alarm(settings: Settings) -> Alarm | None:
-    """None where the database cannot be asked."""
+    """The moments of the alarm; None where the database cannot be asked."""
     url = settings.system_database_url.get_secret_value()
     try:
         with connect(url, settings) as connection:

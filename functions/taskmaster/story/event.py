@@ -98,6 +98,7 @@ def of_headers(headers: dict[str, str], *, waits_since: datetime) -> Event:
 
 
 def of_attributes(attributes: dict[str, str], data: bytes) -> Event:
+    """The event of a CloudEvent's attributes, names without a prefix. One without a correlation begins one."""
     identifier = attributes.get("id", "")
     return Event(
         id=identifier,

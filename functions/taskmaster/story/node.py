@@ -1,6 +1,6 @@
 """A story as it is shown: a tree of parts, each with its moment and one sentence."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ class Node:
     children: list["Node"] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
+        """For `--json`. Times are ISO 8601 with their offset."""
         return {
             "kind": self.kind,
             "at": self.at.isoformat() if self.at else None,
@@ -24,13 +25,6 @@ class Node:
             **self.about,
             "children": [each.as_json() for each in self.children],
         }
-
-
-def walk(nodes: Iterable[Node]) -> Iterator[Node]:
-    """Every node of these trees, each before its children."""
-    for node in nodes:
-        yield node
-        yield from walk(node.children)
 
 
 def in_order(nodes: Iterable[Node]) -> list[Node]:

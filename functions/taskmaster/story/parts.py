@@ -15,6 +15,7 @@ DISPATCH = "dispatch-due-reminders"  # a tick is not remembered: the inbox has n
 
 
 def of_event(event: Event) -> Node:
+    """With its places, and what an event about a delivery says of each channel. Nothing else of its data is shown."""
     where = ", ".join(map(str, event.places)) or "waits in the outbox"
     by = "" if event.function else f" from {event.source or 'somebody'} as {event.user_id or 'nobody'}"
     outcome = _outcome(event)
@@ -96,6 +97,7 @@ def of_handling(function: str, handling: Handling | None, *, is_known: bool) -> 
 
 
 def of_invocation(tried: Tried) -> Node:
+    """One try, as a line of the log has it."""
     return Node(kind="invocation", at=tried.at, what=tried.text, about=tried.as_json())
 
 
@@ -111,6 +113,7 @@ def of_call(event: Event) -> Node:
 
 
 def of_letter(letter: DeadLetter) -> Node:
+    """Where it lies on dead-letters, and why; `taskmaster dead-letters show` takes its position."""
     return Node(
         kind="dead letter",
         at=letter.parked_at,
@@ -120,6 +123,7 @@ def of_letter(letter: DeadLetter) -> Node:
 
 
 def of_reminder(reminder: Reminder) -> Node:
+    """Its moments are business time. What each channel said last stands below it."""
     if reminder.closed_at is not None:
         said = "sent or failed for good"
     elif reminder.fired_at is not None:
