@@ -6,8 +6,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from taskmaster.events.cloudevent import WRAPPED
+from taskmaster.events.outgoing import ENCODED
 from taskmaster.story.event import Event
 
+_WRAPPED = WRAPPED.encode()
 _PACK = "taskmaster"  # the user of what the pack says to itself
 
 
@@ -40,7 +43,10 @@ class Names:
             self._written, self._written_count = {each.encode("utf-8", "replace") for each in names}, self.count
         if any(value in self._written for _, value in record.headers):
             return True
-        return not any(name.lower() == "ce_specversion" for name, _ in record.headers)
+        headers = {name.lower(): value for name, value in record.headers}
+        if "ce_specversion" not in headers or f"ce_{ENCODED}" in headers:
+            return True  # what it is known by is in its value, or written in another way
+        return headers.get("ce_type") == _WRAPPED
 
     def take(self, event: Event) -> bool:
         """Whether an event is of the story; its correlation then is, too."""

@@ -94,24 +94,18 @@ class _Search:
     def _take_all(self, look: Look) -> None:
         look.names = self._names.count
         for record in look.records(self._topics):
-            is_letter = record.topic == self._letters
-            if is_letter:
-                letter = DeadLetter.read(record)
-                event = of_letter(letter)
-            elif self._names.may_concern(record):
-                event = of_record(record)
-            else:
+            if not self._names.may_concern(record):
                 continue
+            letter = DeadLetter.read(record) if record.topic == self._letters else None
+            event = of_letter(letter) if letter else of_record(record)
             if not self._names.take(event):
                 continue
             place = Place.of(record)
             look.go_on_after(place.at)
             known = self.found.setdefault(event.key, event)
-            if is_letter:
-                if letter not in known.letters:
-                    known.letters.append(letter)
-                continue
-            if not known.is_whole:  # a letter of it came first
-                known.data, known.cause, known.subject = event.data, event.cause, event.subject
-            if place not in known.places:
+            if letter and letter not in known.letters:
+                known.letters.append(letter)
+            elif not letter and place not in known.places:
+                if not known.is_whole:  # a letter of it came first
+                    known.data, known.cause, known.subject = event.data, event.cause, event.subject
                 known.places.append(place)
