@@ -1,5 +1,6 @@
 """Where the consumer groups of the KafkaSources are: what each has handled, and what lies behind that."""
 
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from kafka import KafkaAdminClient
 
 PREFIX = "taskmaster-"  # kafka.consumerGroupPrefix of the chart
+_PAUSE_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +47,22 @@ def functions() -> list[str]:
 def groups(settings: Settings, *, prefix: str = PREFIX) -> list[Group]:
     """The group of every function, in each partition of its topic. One that has committed nothing begins at the oldest.
 
-    Raises kafka's errors: GroupAuthorizationFailedError for a user who may not DESCRIBE groups.
+    A broker that has just started has no coordinator of groups yet, and is asked again for as long as one request may
+    take. Raises kafka's errors: GroupAuthorizationFailedError for a user who may not DESCRIBE groups.
     """
+    from kafka.errors import KafkaError
+
+    until = time.monotonic() + settings.kafka_request_timeout
+    while True:
+        try:
+            return _groups(settings, prefix)
+        except KafkaError as error:
+            if not getattr(error, "retriable", False) or time.monotonic() > until:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+
+
+def _groups(settings: Settings, prefix: str) -> list[Group]:
     from kafka import TopicPartition
 
     names = {function: prefix + function for function in functions()}
