@@ -23,6 +23,7 @@ class Look:
 
     since: datetime | None = None
     until: datetime = NEVER
+    is_fixed: bool = False  # whether it ends at `until` whatever is found: another look begins there
     names: int = 0  # how many names the story had when the records were last compared with them
     _read_until: datetime | None = None  # where the first partition ended; None before it was read
     _kept: list[Any] | None = field(default_factory=list)  # None: they are too many
@@ -36,12 +37,18 @@ class Look:
         """Whether every partition was read as far as it goes by now."""
         return self._read_until is not None and self._read_until >= self.until
 
+    @classmethod
+    def before(cls, looks: "list[Look]") -> "Look":
+        """From the oldest record to where the first of these begins."""
+        return cls(until=min(look.since or NEVER for look in looks), is_fixed=True)
+
     def covers(self, moment: datetime) -> bool:
         return (self.since is None or self.since <= moment) and moment <= self.until
 
     def go_on_after(self, moment: datetime) -> None:
         """There is an event of the story at this moment, and what follows from it comes later."""
-        self.until = max(self.until, min(moment, NEVER - QUIET) + QUIET)
+        if not self.is_fixed:
+            self.until = max(self.until, min(moment, NEVER - QUIET) + QUIET)
 
     def records(self, topics: Reader) -> Iterator[Any]:
         """Its records, as they were kept if they are. Raises kafka's errors and TimeoutError."""

@@ -43,8 +43,8 @@ def find_events(
 ) -> list[Event]:
     """The events of a story, in the order in which they were first seen. `names` grows by what they are known by.
 
-    Topics are read around `moments` and those that the names say; whole, where none is said, nothing is found there, or
-    not what an event follows from.
+    Topics are read around `moments` and those that the names say; whole, where none is said or nothing is found there;
+    from the oldest record on, where what an event follows from is not found there.
     `since` and `until` have them read from here to there at least: from when the first of it was made, or to the end,
     where one of the two is None. All moments are real time. `letters` is the topic of
     dead letters. Raises kafka's errors, and TimeoutError when the broker stays silent.
@@ -55,9 +55,13 @@ def find_events(
         begin = since or (Look.around(made).since if made else None)
         search.go_on([Look(since=begin, until=until or NEVER)])
     else:
-        search.go_on([], moments=moments)
-        if not search.is_complete:
+        looks: list[Look] = []
+        search.go_on(looks, moments=moments)
+        if not search.found:
             search.go_on([Look()])
+        elif not search.is_complete:
+            looks.append(Look.before(looks))
+            search.go_on(looks, moments=moments)
     for event in search.found.values():  # in the same order, whichever id led here
         event.places.sort(key=lambda each: (each.at, str(each)))
         event.letters.sort(key=lambda each: (each.parked_at, each.position))
@@ -75,8 +79,8 @@ class _Search:
 
     @property
     def is_complete(self) -> bool:
-        """Whether there is anything, and with every event the one that it follows from: ids of others say no time."""
-        return bool(self.found) and self._names.causes <= {event.id for event in self.found.values()}
+        """Whether there is, with every event, the one that it follows from: ids of others say no time."""
+        return self._names.causes <= {event.id for event in self.found.values()}
 
     def go_on(self, looks: list[Look], *, moments: Iterable[datetime] | None = None) -> None:
         """Look until no look finds a further name. With `moments` look around them, and around those of the names."""

@@ -101,6 +101,7 @@ def test_a_command_that_waited_is_found_though_its_id_says_no_time(topics: Topic
     topics.add(T0, id="c", correlationid="c", topic="create-task")
     topics.add(T0 + timedelta(hours=5), id=made, correlationid="c", causationid="c")
     assert ids(found(topics, made)) == ["c", made]
+    assert topics.read_count == 2  # no record is read twice
 
 
 def test_a_reminder_is_found_where_it_was_fired_days_later(topics: Topics) -> None:
