@@ -154,6 +154,11 @@ class LazyRuntime:
                 atexit.register(self.close)
             return self._runtime
 
+    @property
+    def is_made(self) -> bool:
+        """Whether there is a runtime: the first request of a process finds none."""
+        return self._runtime is not None
+
     def use(self, runtime: Runtime) -> None:
         """Serve with a runtime that somebody else made and closes."""
         self._runtime = runtime

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from knative.local.logs import LogStream
 from knative.local.up import Platform
 from tests.platform.user import User
 from tests.support import brokers
@@ -27,9 +28,13 @@ def platform(broker_of_platform: Kafka) -> Iterator[Platform]:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="taskmaster-test-") as state:
         Path(state).chmod(0o711)  # as root, PostgreSQL runs as another user and must get there
+        environ = broker_of_platform.platform()
         with (
             broker_of_platform.project(ROOT) as root,
-            Platform(root, state=Path(state), environ=broker_of_platform.platform(), watch=False) as running,
+            (Path(state) / "log").open("w") as log,
+            Platform(
+                root, state=Path(state), environ=environ, watch=False, logs=LogStream(log, as_json=True)
+            ) as running,
         ):
             assert running.wait_until_consuming(60)
             yield running

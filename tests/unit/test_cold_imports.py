@@ -21,7 +21,6 @@ ALLOWED = {
     "psycopg_pool",
     "pydantic",
     "pydantic_core",
-    "pythonjsonlogger",
     "typing_extensions",
     "typing_inspection",
     "uuid_utils",  # until Python 3.14 has uuid7 itself

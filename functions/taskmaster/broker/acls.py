@@ -53,7 +53,9 @@ GRANTS = (
     Grant(role="listener", resource="topic", names=(routes.TASK_EVENTS, routes.TASK_UPDATES), operations=("READ",)),
     Grant(role="listener", resource="group", names=("listener-",), operations=("READ",)),
     Grant(role="admin", resource="topic", names=routes.TOPICS, operations=("CREATE", "DESCRIBE", "ALTER_CONFIGS")),
-    Grant(role="operator", resource="topic", names=(routes.DEAD_LETTERS,), operations=("READ",)),
+    # Whoever looks after the pack reads what happened, and sees which group goes on: doctor, trace, metrics.
+    Grant(role="operator", resource="topic", names=routes.TOPICS, operations=("READ",)),
+    Grant(role="operator", resource="group", names=("taskmaster-",), operations=("DESCRIBE",)),
     Grant(role="operator", resource="topic", names=SOURCES, operations=("WRITE",)),
 )
 

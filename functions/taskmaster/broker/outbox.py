@@ -46,7 +46,7 @@ def publish(database: Database, broker: Broker, *, seconds: float = math.inf) ->
                 others_at = time.monotonic() + _FOLLOWED
             if not rows or time.monotonic() > ends_at:
                 if oldest > _DELAYED:
-                    log.info("published %d events, of which the oldest had waited %.0f s", published, oldest)
+                    log.warning("published %d events, of which the oldest had waited %.0f s", published, oldest)
                 return published
             acknowledged, failures = broker.send(_records(rows))
             if acknowledged:

@@ -54,7 +54,7 @@ def record_at(settings: Settings, position: RecordPosition) -> Any:
     """The record at a position. Raises NoSuchRecord, kafka's errors, and TimeoutError where the broker is silent."""
     from kafka import TopicPartition
 
-    with _consumer(settings) as consumer:
+    with plain_consumer(settings) as consumer:
         partition = TopicPartition(position.topic, position.partition)
         if position.partition not in (consumer.partitions_for_topic(position.topic) or ()):
             raise NoSuchRecord(
@@ -77,7 +77,7 @@ def next_records(settings: Settings, group: str) -> dict[RecordPosition, int]:
 
     Raises kafka's errors.
     """
-    with _admin(settings) as admin, _consumer(settings) as consumer:
+    with admin_client(settings) as admin, plain_consumer(settings) as consumer:
         known = {each: at.offset for each, at in admin.list_group_offsets([group])[group].items() if at.offset >= 0}
         ends = consumer.end_offsets(list(known)) if known else {}
         firsts = consumer.beginning_offsets(list(known)) if known else {}
@@ -109,7 +109,7 @@ def skip(settings: Settings, group: str, position: RecordPosition) -> None:
     from kafka.errors import KafkaError
 
     partition = TopicPartition(position.topic, position.partition)
-    with _admin(settings) as admin:
+    with admin_client(settings) as admin:
         states = {each["group_id"]: each.get("group_state") for each in admin.list_groups()}
         if states.get(group) not in ("Empty", "Dead", "Unknown", None):  # not every broker says
             raise NotSkipped(
@@ -130,7 +130,8 @@ def skip(settings: Settings, group: str, position: RecordPosition) -> None:
 
 
 @contextmanager
-def _consumer(settings: Settings) -> Iterator["KafkaConsumer"]:
+def plain_consumer(settings: Settings, **options: Any) -> Iterator["KafkaConsumer"]:
+    """A consumer of no group, of which nothing stays on the broker, with more of kafka's options. Raises its errors."""
     from kafka import KafkaConsumer
 
     consumer = KafkaConsumer(
@@ -139,6 +140,7 @@ def _consumer(settings: Settings) -> Iterator["KafkaConsumer"]:
         group_id=None,
         enable_auto_commit=False,
         allow_auto_create_topics=False,
+        **options,
     )
     try:
         yield consumer
@@ -147,7 +149,8 @@ def _consumer(settings: Settings) -> Iterator["KafkaConsumer"]:
 
 
 @contextmanager
-def _admin(settings: Settings) -> Iterator["KafkaAdminClient"]:
+def admin_client(settings: Settings) -> Iterator["KafkaAdminClient"]:
+    """Kafka's admin client. Raises kafka's errors."""
     from kafka import KafkaAdminClient
 
     admin = KafkaAdminClient(

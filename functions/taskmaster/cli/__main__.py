@@ -3,22 +3,36 @@
 Every command is safe to repeat. What goes wrong is one sentence on standard error and exit code 1.
 """
 
+import gc
 import os
-import sys
-from pathlib import Path
-from typing import BinaryIO
 
-import click
+# Before anything else is imported: a command is a process of its own, and half of a short one is its imports.
+gc.set_threshold(100_000)  # imports make no garbage, and looking for it takes time
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # looking for plugins reads the metadata of every package
 
-from taskmaster.broker.acls import USERS, Tool
-from taskmaster.cli.console import configured, deadline, fail, first_line
-from taskmaster.cli.dead_letters import dead_letters
-from taskmaster.cli.records import records
+import sys  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import BinaryIO  # noqa: E402
+
+import click  # noqa: E402
+
+from taskmaster.broker.acls import USERS, Tool  # noqa: E402
+from taskmaster.cli.console import LateCommands, configured, deadline, fail, first_line  # noqa: E402
 
 _BROKER_SECONDS = 60
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+_LATE = {
+    "dead-letters": "taskmaster.cli.dead_letters",
+    "doctor": "taskmaster.cli.doctor",
+    "metrics": "taskmaster.cli.metrics",
+    "records": "taskmaster.cli.records",
+    "relay": "taskmaster.cli.doctor",
+    "trace": "taskmaster.cli.trace",
+}
+
+
+@click.group(cls=LateCommands, late=_LATE, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Prepare and look after taskmaster functions. The environment says where the database and the broker are."""
 
@@ -172,10 +186,6 @@ def _show_settings(private: bytes) -> None:
     except ValueError as error:
         fail(str(error))
     click.echo(f"OIDC_ISSUER={keypair.ISSUER}\nOIDC_AUDIENCE={keypair.AUDIENCE}\nOIDC_JWKS={public}")
-
-
-main.add_command(dead_letters)
-main.add_command(records)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -36,6 +37,24 @@ class TimeOrAge(click.ParamType):  # type: ignore[type-arg]  # generic since cli
         except ValueError:
             self.fail(f"{value!r} is neither a time such as 2026-11-24T09:00:00Z nor an age such as 2h, 3d or PT90M")
         return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class LateCommands(click.Group):
+    """A group of which some commands are imported when they are asked for, each from a module of its own."""
+
+    def __init__(self, *arguments: Any, late: Mapping[str, str], **named: Any) -> None:
+        """`late` has the module of a command, in which it has its own name with underscores."""
+        super().__init__(*arguments, **named)
+        self._late = late
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self._late})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._late:
+            return super().get_command(ctx, cmd_name)
+        found: click.Command = getattr(import_module(self._late[cmd_name]), cmd_name.replace("-", "_"))
+        return found
 
 
 def configured(*needs: str) -> settings.Settings:

@@ -4,7 +4,7 @@ A login may change its own settings (ALTER ROLE CURRENT_USER), and a restored da
 with. So a migration that runs once is not enough.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, LiteralString
 
 import psycopg
@@ -28,7 +28,7 @@ _SETTINGS: Mapping[str, Mapping[LiteralString, LiteralString]] = {
     },
 }
 # A statement that fails is not logged, nor its row: both may hold a user's texts.
-_SILENCE: Mapping[LiteralString, LiteralString] = {"log_min_error_statement": "panic", "log_error_verbosity": "terse"}
+SILENCE: Mapping[LiteralString, LiteralString] = {"log_min_error_statement": "panic", "log_error_verbosity": "terse"}
 
 _UNNEEDED: Mapping[str, LiteralString] = {
     "make temporary tables in this database": "REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC",
@@ -40,6 +40,11 @@ SELECT has_database_privilege(%(login)s, current_database(), 'TEMPORARY'),
 """
 
 
+def missing_settings(configured: Iterable[str] | None, login: str) -> list[str]:
+    """The names of the settings that a login should have and has not, given what the catalog has (rolconfig)."""
+    return list(_missing(configured, {**_SETTINGS[login], **SILENCE}))
+
+
 def secure(connection: "psycopg.Connection[Any]", *, may_move_time: bool) -> list[str]:
     """Enforce settings and rights of the logins, as the owner of the tables. `connection` is in autocommit mode.
 
@@ -47,6 +52,7 @@ def secure(connection: "psycopg.Connection[Any]", *, may_move_time: bool) -> lis
     sentences for the administrator of the server.
     """
     connection.execute("UPDATE clock SET may_be_moved = %s WHERE may_be_moved <> %s", (may_move_time, may_move_time))
+    connection.execute("GRANT SELECT (migration_id) ON _yoyo_migration TO taskmaster_system")  # for `taskmaster doctor`
     return [*_set(connection), *_revoke(connection), *_silence(connection)]
 
 
@@ -76,7 +82,7 @@ def _set(connection: "psycopg.Connection[Any]") -> Iterator[str]:
 
 
 def _silence(connection: "psycopg.Connection[Any]") -> Iterator[str]:
-    refused = [each for login in LOGINS for each in _altered(connection, login, _SILENCE)]
+    refused = [each for login in LOGINS for each in _altered(connection, login, SILENCE)]
     if refused:
         yield (
             "the server may log what users wrote with a statement that fails, since this login may not set that for"
@@ -84,14 +90,19 @@ def _silence(connection: "psycopg.Connection[Any]") -> Iterator[str]:
         )
 
 
+def _missing(
+    configured: Iterable[str] | None, settings: Mapping[LiteralString, LiteralString]
+) -> dict[LiteralString, LiteralString]:
+    has = {each.replace("TimeZone=", "timezone=") for each in configured or ()}
+    return {name: value for name, value in settings.items() if f"{name}={value}" not in has}
+
+
 def _altered(
     connection: "psycopg.Connection[Any]", login: str, settings: Mapping[LiteralString, LiteralString]
 ) -> Iterator[str]:
     """Alter the settings that differ. Yields the statements that were refused."""
     [(configured,)] = connection.execute("SELECT rolconfig FROM pg_roles WHERE rolname = %s", (login,)).fetchall()
-    for name, value in settings.items():
-        if f"{name}={value}" in [each.replace("TimeZone=", "timezone=") for each in configured or ()]:
-            continue
+    for name, value in _missing(configured, settings).items():
         statement = sql.SQL("ALTER ROLE {} SET {} = {}").format(
             sql.Identifier(login), sql.Identifier(name), sql.Literal(value)
         )

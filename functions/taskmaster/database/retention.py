@@ -1,12 +1,10 @@
 """Retention: delete expired rows in batches, so that no transaction is long. By real time."""
 
-import logging
 from collections.abc import Callable
 
+from taskmaster import log
 from taskmaster.database.store import Database
 from taskmaster.database.system_transaction import SystemTransaction
-
-log = logging.getLogger(__name__)
 
 _BATCH = 5_000
 _MOST_BATCHES = 100  # of one run; the next run goes on
@@ -18,7 +16,7 @@ def purge(database: Database) -> int:
         database, SystemTransaction.purge_reminders
     )
     if gone:
-        log.info("purged %d rows", gone)
+        log.note(purged_rows=gone)
     return gone
 
 

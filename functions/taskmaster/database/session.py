@@ -17,6 +17,7 @@ from psycopg.rows import RowFactory
 from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequests
 
 from taskmaster.errors import TaskmasterError
+from taskmaster.log import count_round_trip
 
 Parameters = Mapping[str, Any]
 _Row = TypeVar("_Row")
@@ -96,6 +97,7 @@ class Session:
         """The rows of a query that is sent separately, with protocol parameters, which the server does not log."""
         if self._waiting:
             self._send()
+        count_round_trip()
         cursor = self._connection.cursor(row_factory=rows).execute(query, parameters)
         return cursor.fetchall() if cursor.description else []
 
@@ -127,6 +129,7 @@ class Session:
         statements, self._waiting = self._waiting, []
         receivers, self._receivers = self._receivers, {}
         self._has_checks = False
+        count_round_trip()
         cursor = ClientCursor(self._connection).execute(";\n".join(statements).encode())
         for index in range(len(statements)):
             if index:

@@ -126,6 +126,10 @@ class SystemTransaction(InboxTransaction):
         """Insert an event if a reminder that was due by that moment is not fired."""
         self._session.later(_REMINDERS["insert_outbox_if_missed"], {**outbox_row(event), "by": by})
 
+    def note_tick(self, function: str) -> None:
+        """Store that a function which is woken every hour is running."""
+        self._session.later(_REMINDERS["note_tick"], {"function": function})
+
     def schedule_next_wakeup(
         self, by: datetime | None = None, *, now: datetime, recheck_by: datetime
     ) -> datetime | None:

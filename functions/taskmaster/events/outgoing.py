@@ -41,6 +41,7 @@ class Origin:
     user_id: str
     correlation_id: str
     traceparent: str | None = None
+    causation_id: str | None = None  # the id of the event that is being handled; None in a call
 
 
 def outgoing(
@@ -74,6 +75,8 @@ def outgoing(
     }
     if subject:
         headers["ce_subject"] = subject
+    if origin.causation_id:
+        headers["ce_causationid"] = origin.causation_id
     if origin.traceparent:
         headers["ce_traceparent"] = origin.traceparent
     header_values.check(headers.items())

@@ -14,6 +14,7 @@ from taskmaster.database.system_transaction import SystemTransaction
 from taskmaster.handling.answers import Answer, problem
 from taskmaster.handling.arrival import Arrival, DecodedCommand
 from taskmaster.handling.idempotency import KEEP_EVENTS, Mismatch, first_answer, is_decoded, is_same, parked
+from taskmaster.log import note
 from taskmaster.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ class Attempts:
         Malformed.
         """
         row = self._count(arrival.key, arrival.digest)
+        note(attempt=row.attempts)
         if is_same(row, *arrival.digests) or not is_decoded(row):
             try:
                 if (first := first_answer(row, *arrival.digests)) is not None:

@@ -234,6 +234,7 @@ def _origin(function: str, decoded: DecodedCommand) -> Origin:
         user_id=decoded.key.user_id,
         correlation_id=attrs.get("correlationid") or decoded.key.id,
         traceparent=trace if cloudevent.is_traceparent(trace) else None,
+        causation_id=decoded.key.id,
     )
 
 

@@ -171,8 +171,13 @@ def discover(issuer: str, *, kubernetes_api: str) -> Document:
     return within(TOTAL_SECONDS, lambda deadline: _discover(issuer, deadline, kubernetes_api))
 
 
+def discovery_url(issuer: str) -> str:
+    """Where an issuer says what there is to know about it (OpenID Connect Discovery 1.0, 4)."""
+    return issuer.rstrip("/") + "/.well-known/openid-configuration"
+
+
 def _discover(issuer: str, deadline: Deadline, kubernetes_api: str) -> Document:
-    about = _fetch(issuer.rstrip("/") + "/.well-known/openid-configuration", deadline, kubernetes_api)
+    about = _fetch(discovery_url(issuer), deadline, kubernetes_api)
     where = about.get("jwks_uri")
     if about.get("issuer") != issuer or not isinstance(where, str) or not may_serve_keys(where):
         raise ValueError("the discovery document is another issuer's, or does not say where the keys are")

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from taskmaster.errors import TaskmasterError
 from taskmaster.identity import jws
 from taskmaster.identity.jwks import GivenKeys, Keys, KeySet, PublishedKeys, discover, fetch
+from taskmaster.log import note
 from taskmaster.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class Verifier:
         try:
             return self._user_of(token, now)
         except Rejected as error:
-            logger.info("a token was rejected: %s", error.reason)
+            note(**{"error.type": "token rejected", "error.message": error.reason})
             raise
 
     def _user_of(self, token: str, now: float) -> str:

@@ -82,6 +82,7 @@ class DueReminders:
         event = self._to_pack("reminder.armed", now)
         with self._database.as_system() as transaction:
             transaction.insert_outbox_if_missed(event, by=now - LATE)
+            transaction.note_tick("relay-outbox")
 
     def warm_up_delivery(self) -> None:
         """Start a process of send-reminder ahead of time, and the way of an event to it."""

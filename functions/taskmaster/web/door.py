@@ -118,26 +118,54 @@ def _served(
     lazy = LazyRuntime(read(os.environ, needs=needs) if is_served else None)
 
     def serve(flask_request: Any) -> Response:
-        token = log.context.set({"function": target.replace("_", "-")})
+        token = log.context.set({log.FUNCTION: target.replace("_", "-")})
+        line = log.Invocation(**{"faas.coldstart": not lazy.is_made})
+        counting = log.invocation.set(line)
+        error: Exception | None = None
         try:
             runtime = lazy.get()
             largest = limit or runtime.settings.max_body_bytes
             request = Request.read(flask_request.environ, limit=largest)
+            line.note(**_trigger(request))
             if request.body is None:
                 raise HttpRefusal(problem(413, "Too large", f"A request has at most {largest} bytes."))
             given = answer(runtime, request, request.body)
             if publishes:
                 runtime.publish_after_request(may_have_written=request.method not in ("GET", "HEAD"))
-        except Exception as error:
+        except Exception as raised:
+            error = raised
             given = _answer_to(error)
-        finally:
-            log.context.reset(token)
+        line.note(**{"http.response.status_code": given.status})
+        line.finish(_outcome(given, error))
+        log.invocation.reset(counting)
+        log.context.reset(token)
         return _response(given)
 
     serve.__name__ = target
     serve.runtime = lazy  # type: ignore[attr-defined]  # for the server, which forks the publisher and closes it
     serve.largest_body = limit  # type: ignore[attr-defined]  # for the server, which reads no more than that
     return serve
+
+
+def _trigger(request: Request) -> dict[str, Any]:
+    """What triggered a function: nothing of the path, which a person chose."""
+    if request.path != EVENTS:
+        return {"faas.trigger": "http", "http.request.method": request.method}
+    return {"faas.trigger": "timer" if request.headers.get("ce-type") == cloudevent.PING else "pubsub"}
+
+
+def _outcome(answer: Answer, error: Exception | None) -> str:
+    """One word for what came of an invocation."""
+    match error:
+        case Busy():
+            return "busy"
+        case Unavailable() | BrokerUnavailable() | KeysUnavailable():
+            return "unavailable"
+        case None | HttpRefusal() | Mismatch():
+            if answer.status >= 400:
+                return "refused"
+            return "parked" if answer.reason else "done"
+    return "failed"
 
 
 def _answer_to(error: Exception) -> Answer:

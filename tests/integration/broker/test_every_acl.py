@@ -72,6 +72,11 @@ def deletes_its_group(kafka: Kafka, role: str) -> None:
         assert group not in {each["group_id"] for each in _of_everybody(kafka)}
 
 
+def sees_its_groups(kafka: Kafka, role: str) -> None:
+    with closing(KafkaAdminClient(**kafka.client(role))) as admin:
+        admin.list_group_offsets(["taskmaster-create-task"])
+
+
 def creates(kafka: Kafka, role: str) -> None:
     """As far as it gets with a topic that is there: who may not create it is told that, and nothing of the topic."""
     with suppress(TopicAlreadyExistsError), closing(KafkaAdminClient(**kafka.client(role))) as admin:
@@ -100,6 +105,7 @@ DEEDS: dict[tuple[str, str, str], Deed] = {
     ("admin", "topic", "DESCRIBE"): describes,
     ("admin", "topic", "ALTER_CONFIGS"): shortens,
     ("operator", "topic", "READ"): reads(routes.DEAD_LETTERS),
+    ("operator", "group", "DESCRIBE"): sees_its_groups,
     ("operator", "topic", "WRITE"): writes("create-task"),
 }
 

@@ -50,6 +50,7 @@ FACT_HEADERS: dict[str, Any] = {
         "ce_dataschema": {**_TEXT, "description": "the $id of the schema of the data"},
         "ce_partitionkey": {**_TEXT, "description": "the record's key, which KafkaSource does not copy"},
         "ce_subject": {"type": "string", "pattern": "^tasks/[0-9]+$"},
+        "ce_causationid": {**_CARRIED, "description": "the id of the event that was being handled; none in a call"},
     },
 }  # fmt: skip
 

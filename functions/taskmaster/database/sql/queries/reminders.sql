@@ -24,6 +24,9 @@ INSERT INTO outbox ({outbox_row})
 SELECT {outbox_row:values}
  WHERE EXISTS (SELECT FROM reminder WHERE fired_at IS NULL AND closed_at IS NULL AND due_at <= %(by)s)
 
+-- name: note_tick
+INSERT INTO tick (function, at) VALUES (%(function)s, now()) ON CONFLICT (function) DO UPDATE SET at = excluded.at
+
 -- name: begin_move
 -- A new day_hour: reminders that follow it move, from the first task on. A move that is under way begins anew. Where there
 -- is none, or it has made no step for a minute, an event starts one.

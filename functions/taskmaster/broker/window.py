@@ -1,0 +1,105 @@
+"""The records of topics from a moment on, to where each partition ended when asked. Without a consumer group."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from taskmaster.broker.records import plain_consumer
+from taskmaster.settings import Settings
+
+if TYPE_CHECKING:
+    from kafka import KafkaConsumer, TopicPartition
+
+_POLL = 5_000  # records
+_LAST_LOOK_MS = 30  # at the end of all partitions: some brokers name an end that is before the last batch
+
+
+class TopicReader:
+    """One connection for several looks at the same topics."""
+
+    def __init__(self, consumer: "KafkaConsumer", topics: Iterable[str], *, patience: float) -> None:
+        self._consumer = consumer
+        self._partitions = _partitions(consumer, topics)
+        self._patience = patience
+
+    def read(
+        self, *, since: datetime | None = None, is_over: Callable[[Any], bool] = lambda record: False
+    ) -> Iterator[Any]:
+        """Every record with a timestamp of `since` or later, in the order of each partition.
+
+        A partition is read no further once `is_over` says so of a record. Raises kafka's errors, and TimeoutError when
+        the broker stays silent for as long as one request may take.
+        """
+        if self._partitions:
+            yield from _read(self._consumer, self._partitions, since, is_over, self._patience)
+
+
+@contextmanager
+def reading(settings: Settings, topics: Iterable[str]) -> Iterator[TopicReader]:
+    """A reader of these topics; those that are not there, or not to be seen, are left out. Raises kafka's errors."""
+    with plain_consumer(settings, auto_offset_reset="earliest", fetch_max_wait_ms=50) as consumer:
+        yield TopicReader(consumer, topics, patience=settings.kafka_request_timeout)
+
+
+def read_window(settings: Settings, topics: Iterable[str], *, since: datetime | None = None) -> Iterator[Any]:
+    """Every record of these topics from `since` on, by a connection of its own. Raises as TopicReader.read does."""
+    with reading(settings, topics) as reader:
+        yield from reader.read(since=since)
+
+
+def _partitions(consumer: "KafkaConsumer", topics: Iterable[str]) -> "list[TopicPartition]":
+    from kafka import TopicPartition
+
+    there = consumer.topics()
+    return [
+        TopicPartition(topic, number)
+        for topic in dict.fromkeys(topics)
+        if topic in there
+        for number in sorted(consumer.partitions_for_topic(topic) or ())
+    ]
+
+
+def _read(
+    consumer: "KafkaConsumer",
+    partitions: "list[TopicPartition]",
+    since: datetime | None,
+    is_over: Callable[[Any], bool],
+    patience: float,
+) -> Iterator[Any]:
+    consumer.assign(partitions)
+    if paused := consumer.paused():  # by a look before this one
+        consumer.resume(*paused)
+    ends = dict(consumer.end_offsets(partitions))
+    starts = dict(consumer.beginning_offsets(partitions))
+    if since is not None:
+        found = consumer.offsets_for_times({each: int(since.timestamp() * 1000) for each in partitions})
+        # Where there is no such record some brokers say nothing, others a place without a time.
+        starts |= {
+            each: at.offset if (at := found.get(each)) and at.timestamp >= 0 else ends[each] for each in partitions
+        }
+    for partition in partitions:
+        consumer.seek(partition, starts[partition])
+    open_ones, unseen = set(partitions), set(partitions)
+    silent_since = time.monotonic()
+    while True:
+        is_last_look = all(consumer.position(each) >= ends[each] for each in open_ones)
+        batches = consumer.poll(timeout_ms=_LAST_LOOK_MS if is_last_look else 500, max_records=_POLL)
+        if is_last_look and not unseen & batches.keys():
+            return
+        for partition, records in batches.items():
+            silent_since = time.monotonic()
+            if partition in unseen:  # a broker may say of its last batch only where it begins
+                unseen.discard(partition)
+                ends[partition] = max(ends[partition], consumer.highwater(partition) or 0)
+            for record in records:
+                if partition not in open_ones or record.offset >= ends[partition]:
+                    break
+                if is_over(record):
+                    open_ones.discard(partition)
+                    consumer.pause(partition)
+                    break
+                yield record
+        if time.monotonic() > silent_since + patience:
+            raise TimeoutError(f"no record for {patience:g} seconds")
