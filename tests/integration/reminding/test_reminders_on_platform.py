@@ -92,7 +92,7 @@ def test_a_thousand_reminders_ring_once_each(user: User, platform: Platform, rec
         list(side_by_side.map(create, range(1000 // each)))
     until(lambda: is_set_to(platform, start))
     platform.travel(start - platform.clock.now() - timedelta(seconds=15))
-    until(lambda: len(receiver.rung) >= 1000, 120)
+    until(lambda: len(receiver.rung) >= 1000, 300)
     time.sleep(1)
     assert len(receiver.rung) == sum(receiver.rung.values()) == 1000
 
