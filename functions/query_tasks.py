@@ -1,5 +1,6 @@
-"""query-tasks: one task, a page of tasks, or the next dates of a recurring one. Changes nothing."""
+"""query-tasks: one task, a page of tasks, changes since a cursor, or the next dates of a recurring task. Read only."""
 
+from taskmaster.domain.changes import Changes, ListChanges, change_position, page_of_changes
 from taskmaster.domain.occurrences import ListOccurrences, Occurrences, PreviewOccurrences, preview, upcoming
 from taskmaster.domain.paging import ListTasks, Page, page, position_of
 from taskmaster.domain.task import Command, Refused, Task, TaskId
@@ -18,6 +19,18 @@ def list_tasks(command: ListTasks, work: Work) -> Page:
     filters = command.filters(now=work.now)
     found = work.list_tasks(filters, sort=command.sort, beyond=position, limit=command.limit + 1)
     return page(command, found)
+
+
+@handles(http=["GET /tasks/changes"])
+def list_changes(command: ListChanges, work: Work) -> Changes:
+    """What changed since a cursor, deletions included; without a cursor all tasks.
+
+    For clients that keep a copy. Of each task the highest version counts; a deletion has a version too. There is always
+    a cursor, also on a page without changes. A cursor that is older than 30 days, or of a database that was restored,
+    is answered with 410: begin anew without one.
+    """
+    position = None if command.cursor is None else change_position(command.cursor)
+    return page_of_changes(position, work.changes(position, limit=command.limit + 1), limit=command.limit)
 
 
 @handles(http=["GET /{task_id}", "GET /tasks/{task_id}"])
@@ -42,4 +55,4 @@ def preview_occurrences(command: PreviewOccurrences, work: Work) -> Occurrences:
     return preview(command, now=work.now)
 
 
-query_tasks = function("query_tasks", preview_occurrences, list_tasks, list_occurrences, get_task)
+query_tasks = function("query_tasks", preview_occurrences, list_tasks, list_changes, list_occurrences, get_task)

@@ -20,6 +20,7 @@ from tests.programs.specifications import openapi
 from tests.programs.specifications.answers import REFUSALS, problem
 from tests.programs.specifications.examples import (
     CREATE,
+    CURSOR,
     PREFERENCES,
     QUERIES,
     REQUESTS,
@@ -127,6 +128,8 @@ def settled(answer: Any) -> Any:
     for name in ("task_id", "series_id"):
         if name in same:
             same[name] = 7
+    if "cursor" in same:
+        same["cursor"] = CURSOR
     for name in ("created_at", "updated_at", "completed_at", "snoozed_until"):
         if same.get(name):
             moment = datetime.fromisoformat(same[name]).astimezone(UTC)
@@ -143,6 +146,7 @@ def test_the_examples_of_refusals_are_what_is_said(pack: Pack) -> None:
         401: called(pack, OPERATIONS["getTask"], task_id=task_id, Authorization=""),
         404: called(pack, OPERATIONS["getTask"], task_id=999_999_999),
         409: called(pack, OPERATIONS["snoozeTask"], task_id=done),
+        410: pack.call("query-tasks", "GET", f"/tasks/changes?cursor={CURSOR}"),
         412: called(pack, OPERATIONS["updateTask"], task_id=task_id, If_Match='"3"'),
         413: called(pack, OPERATIONS["createTask"], body=b" " * 300_000),
         415: called(pack, OPERATIONS["createTask"], Content_Type="text/plain"),

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from psycopg.rows import dict_row, tuple_row
 
+from taskmaster.database.changes import purge_deleted_tasks
 from taskmaster.database.inbox_rows import InboxKey, InboxRow, InboxTransaction, outbox_row
 from taskmaster.database.queries import named
 from taskmaster.domain.reminder_rows import ReminderDue
@@ -76,6 +77,10 @@ class SystemTransaction(InboxTransaction):
     def purge_reminders(self, batch: int) -> int:
         """Delete up to `batch` reminders that were closed more than 30 days ago. Returns how many."""
         return self._session.count(_REMINDERS["purge_reminders"], {"batch": batch})
+
+    def purge_deleted_tasks(self, batch: int) -> int:
+        """Delete up to `batch` notes of tasks that were deleted more than 30 days ago. Returns how many."""
+        return purge_deleted_tasks(self._session, batch)
 
     def is_outbox_empty(self) -> bool:
         """Whether there is nothing to publish. Ends the transaction."""

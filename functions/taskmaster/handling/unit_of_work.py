@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from taskmaster.domain import reminders
+from taskmaster.domain.changes import ChangePosition, Found
 from taskmaster.domain.paging import PagePosition, Sort
 from taskmaster.domain.preferences import Preferences
 from taskmaster.domain.reminder_rows import ReminderRow
@@ -117,6 +118,10 @@ class Work:
     ) -> list[Task]:
         """Tasks of this user in an order, not locked: those behind a position."""
         return self._transaction.list_tasks(filters, sort, beyond, limit)
+
+    def changes(self, position: ChangePosition | None, *, limit: int) -> Found:
+        """What changed of this user's tasks since a position."""
+        return self._transaction.read_changes(position, limit)
 
     @property
     def preferences(self) -> Preferences:

@@ -23,6 +23,7 @@ ROWS: Mapping[str, Json] = {
     "delete-task": {},
     "get-task": {},
     "list-tasks": {},
+    "list-changes": {},
     "list-occurrences": {},
     "preview-occurrences": {"recurrence_pattern": "daily", "due_on": "2090-01-01"},
     "follow-completion": {},

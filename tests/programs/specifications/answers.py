@@ -128,6 +128,12 @@ REFUSALS = {
         "Completed",
         "A completed task does not remind. Reopen it first.",
     ),
+    410: Refusal(
+        "Gone",
+        "The cursor is older than 30 days, or of another database: begin anew without it.",
+        "Start anew",
+        "This cursor is of another database. Drop what you have, and leave it out.",
+    ),
     412: Refusal(
         "VersionConflict",
         "What is there has no ETag that If-Match names, or one that If-None-Match names.",

@@ -96,6 +96,7 @@ FACTS: dict[str, Json] = {
     },
 }  # fmt: skip
 
+CURSOR = "WyI5Zjg2ZDA4MTg4NGM3ZDY1OWEyZmVhYTBjNTVhZDAxNSIsIjc1MTo3NTE6IixudWxsXQ"
 ENVELOPE: Json = {
     "event_id": "019ab1f5-0000-7000-8000-000000000002",
     "event_type": "task.create",
@@ -111,6 +112,7 @@ ENVELOPE: Json = {
 QUERIES: dict[str, Json] = {
     "listTasks": {"status": "open", "priority": ["high", "urgent"], "tag": ["home"], "due_from": "2027-01-01",
                   "due_to": "2027-12-31T23:59:59Z", "text": "rent", "sort": "due", "limit": 20},
+    "listChanges": {"limit": 100},
     "listOccurrences": {"count": 2},
     "previewOccurrences": {"recurrence_pattern": "FREQ=MONTHLY;BYDAY=-1FR", "due_on": "2027-01-29",
                            "time_zone": "Europe/Zurich", "count": 3},
@@ -132,6 +134,7 @@ RESPONSES: dict[str, Json] = {
     "dismissTask": {**TASK, "version": 2},
     "getTask": TASK,
     "listTasks": {"tasks": [TASK], "next_cursor": None},
+    "listChanges": {"tasks": [TASK], "deleted": [], "cursor": CURSOR, "more": False},
     "listOccurrences": {
         "occurrences": [{"due_at": None, "due_on": "2027-02-28"}, {"due_at": None, "due_on": "2027-03-31"}]
     },

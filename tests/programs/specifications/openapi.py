@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from taskmaster.domain.changes import ListChanges
 from taskmaster.domain.task import FrozenModel, Task, TaskCommand
 from taskmaster.handling.operation import Route
 from tests.programs.specifications import answers, json_schema
@@ -212,6 +213,8 @@ def _refusals(each: Served, route: Route, *, has_body: bool) -> list[int]:
         found.add(412)
     if route.path.endswith("}/occurrences"):
         found.add(409)  # of a task that does not recur
+    if issubclass(each.operation.command, ListChanges):
+        found.add(410)
     return sorted(found)
 
 

@@ -1,0 +1,45 @@
+-- name: read_changes
+-- Tasks that were written, and deleted, by transactions that the snapshot `since` does not show and `upto` does, in the order
+-- of the transactions. Where `upto` is NULL it is the present one. Where `since` is NULL every task is returned, and no deletion.
+-- One statement, so that all of it has the same snapshot. Where nothing changed, one row without a task.
+--
+-- A database that was dumped and restored may have numbers of transactions that are ahead of its own: such rows are old.
+WITH here AS MATERIALIZED (
+  SELECT left(encode(sha256(concat_ws(' ', f.epoch, s.system_identifier, c.timeline_id, d.oid, 'task'::regclass::oid)::bytea), 'hex'), 32)
+           AS epoch,
+         f.purged_up_to, pg_current_snapshot() AS now, coalesce(%(upto)s::pg_snapshot, pg_current_snapshot()) AS upto
+    FROM change_feed f, pg_control_system() s, pg_control_checkpoint() c, pg_database d WHERE d.datname = current_database()
+   LIMIT 1)
+SELECT here.epoch, here.purged_up_to::text::bigint AS purged_up_to, here.now::text AS now,
+       found.changed_in::text::bigint AS changed_in, found.deleted_task_id, found.deleted_version, {task_fixed}, {task_state}
+  FROM here LEFT JOIN LATERAL (
+    (SELECT changed_in, task_id AS place, task_id AS changed_task_id, NULL::bigint AS deleted_task_id, NULL::integer AS deleted_version
+       FROM task
+      WHERE user_id = taskmaster_caller()
+        AND (changed_in, task_id) > (%(beyond_change)s::text::xid8, %(beyond_task)s)
+        AND (pg_visible_in_snapshot(changed_in, here.upto)
+             OR (%(since)s::pg_snapshot IS NULL AND changed_in >= pg_snapshot_xmax(here.now)))
+        AND (%(since)s::pg_snapshot IS NULL OR NOT pg_visible_in_snapshot(changed_in, %(since)s::pg_snapshot))
+      ORDER BY changed_in, task_id LIMIT %(limit)s)
+    UNION ALL
+    (SELECT changed_in, task_id, NULL, task_id, version
+       FROM deleted_task
+      WHERE user_id = taskmaster_caller() AND %(since)s::pg_snapshot IS NOT NULL
+        AND (changed_in, task_id) > (%(beyond_change)s::text::xid8, %(beyond_task)s)
+        AND pg_visible_in_snapshot(changed_in, here.upto)
+        AND NOT pg_visible_in_snapshot(changed_in, %(since)s::pg_snapshot)
+      ORDER BY changed_in, task_id LIMIT %(limit)s)
+    ORDER BY changed_in, place LIMIT %(limit)s) AS found ON true
+  LEFT JOIN task ON task.task_id = found.changed_task_id
+ ORDER BY found.changed_in, found.place
+
+-- name: purge_deleted_tasks
+-- One statement: no cursor is accepted that would need a row which is gone.
+WITH gone AS (
+  DELETE FROM deleted_task WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM deleted_task WHERE deleted_at < now() - interval '30 days' ORDER BY deleted_at LIMIT %(batch)s))
+  RETURNING changed_in),
+noted AS (
+  UPDATE change_feed SET purged_up_to = greatest(purged_up_to, (SELECT changed_in FROM gone ORDER BY changed_in DESC LIMIT 1))
+   WHERE EXISTS (SELECT FROM gone))
+SELECT count(*) FROM gone
