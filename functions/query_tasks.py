@@ -1,6 +1,7 @@
-"""query-tasks: one task, a page of tasks, changes since a cursor, or the next dates of a recurring task. Read only."""
+"""query-tasks: one task, a page of tasks, changes since a cursor, a history, or the dates ahead. Read only."""
 
 from taskmaster.domain.changes import Changes, ListChanges, change_position, page_of_changes
+from taskmaster.domain.history import History, ListHistory, before_version, page_of_history
 from taskmaster.domain.occurrences import ListOccurrences, Occurrences, PreviewOccurrences, preview, upcoming
 from taskmaster.domain.paging import ListTasks, Page, page, position_of
 from taskmaster.domain.task import Command, Refused, Task, TaskId
@@ -39,6 +40,16 @@ def get_task(command: GetTask, work: Work) -> Task:
     return work.read_task(command.task_id)
 
 
+@handles(http=["GET /{task_id}/history", "GET /tasks/{task_id}/history"])
+def list_history(command: ListHistory, work: Work) -> History:
+    """What was done to a task, the latest first: when, by which door, and the old and new values of changed fields.
+
+    Entries are kept for 90 days. Those of a deleted task can be read until then.
+    """
+    found = work.history(command.task_id, before=before_version(command), limit=command.limit + 1)
+    return page_of_history(command, found)
+
+
 @handles(http=["GET /{task_id}/occurrences", "GET /tasks/{task_id}/occurrences"])
 def list_occurrences(command: ListOccurrences, work: Work) -> Occurrences:
     """The next dates of a recurring task, behind the open one."""
@@ -55,4 +66,6 @@ def preview_occurrences(command: PreviewOccurrences, work: Work) -> Occurrences:
     return preview(command, now=work.now)
 
 
-query_tasks = function("query_tasks", preview_occurrences, list_tasks, list_changes, list_occurrences, get_task)
+query_tasks = function(
+    "query_tasks", preview_occurrences, list_tasks, list_changes, list_occurrences, list_history, get_task
+)

@@ -130,7 +130,7 @@ def settled(answer: Any) -> Any:
             same[name] = 7
     if "cursor" in same:
         same["cursor"] = CURSOR
-    for name in ("created_at", "updated_at", "completed_at", "snoozed_until"):
+    for name in ("created_at", "updated_at", "completed_at", "snoozed_until", "at"):
         if same.get(name):
             moment = datetime.fromisoformat(same[name]).astimezone(UTC)
             same[name] = moment.replace(second=0, microsecond=0).isoformat()

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from taskmaster.database.inbox_rows import InboxKey, InboxRow, outbox_row
 from taskmaster.database.system_transaction import DueReminder, Fired
 from taskmaster.domain.changes import ChangePosition, DeletedTask, Found
+from taskmaster.domain.history import HistoryEntry
 from taskmaster.domain.paging import PRIORITIES, PagePosition, Sort
 from taskmaster.domain.preferences import Preferences
 from taskmaster.domain.reminder_rows import Move, ReminderDue, ReminderRow
@@ -55,6 +56,7 @@ class Tables:
     transaction: int = 1  # the number of the next one
     changed_in: dict[int, int] = field(default_factory=dict)  # the transaction that wrote each task
     deletions: list[Deletion] = field(default_factory=list)
+    history: list[tuple[str, int, HistoryEntry]] = field(default_factory=list)  # by user and task
 
     def copied(self) -> "Tables":
         return Tables(**{name: copy.copy(value) for name, value in vars(self).items()})
@@ -189,6 +191,13 @@ class FakeUserTransaction(_FakeInbox):
             changed_in=self._tables.changed_in,
             deletions=[each for each in self._tables.deletions if each.user_id == self._user_id],
         )
+
+    def insert_history(self, task_id: int, entry: HistoryEntry) -> None:
+        self._tables.history.append((self._user_id, task_id, entry))
+
+    def read_history(self, task_id: int, before: int, limit: int) -> list[HistoryEntry]:
+        own = [entry for user, task, entry in self._tables.history if (user, task) == (self._user_id, task_id)]
+        return sorted((each for each in own if each.version < before), key=lambda each: -each.version)[:limit]
 
     def lock_series(self, series_id: int) -> Series | None:
         return _owned(self._tables.series.get(series_id), self._user_id)
@@ -403,6 +412,7 @@ def _is_within(task: Task, filters: Mapping[str, Any]) -> bool:
     return all(
         (
             filters["completed"] is None or task.completed == filters["completed"],
+            filters["series_id"] is None or task.series_id == filters["series_id"],
             overdue_at is None or (task.deadline is not None and task.deadline <= overdue_at),
             priorities is None or task.priority in priorities,
             set(filters["tags"]) <= set(task.tags),

@@ -70,7 +70,8 @@ class Shape:
         self._completed = [sql.SQL(each) for each in _COMPLETED[filters["completed"]]]
         self._ranks = sorted({PRIORITIES.index(each) for each in filters["priorities"] or ()})
         self._due = [_PIECES[name].format(due=_PIECES["due"]) for name in ("earliest", "latest") if filters[name]]
-        self._has_terms = bool(filters["text"] or filters["tags"])
+        self._is_of_series = filters["series_id"] is not None
+        self._has_terms = bool(filters["text"] or filters["tags"]) and not self._is_of_series
         self._names = {
             "key": _PIECES[column],
             "direction": sql.SQL("DESC" if descending else "ASC"),
@@ -104,6 +105,9 @@ class Shape:
 
     def _search_bounds(self) -> Iterator[list[sql.Composable]]:
         """What the filters say in terms that row-level security lets an index use."""
+        if self._is_of_series:
+            yield [_PIECES["of_series"]]
+            return
         ranks = [self._composed("of_ranks", key=_PIECES["priority"], ranks=sql.Literal(self._ranks))]
         for completed in self._completed:
             yield [completed, *self._due, *(ranks if self._ranks else ())]

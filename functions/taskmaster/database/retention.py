@@ -12,11 +12,12 @@ _PURGES = (
     SystemTransaction.purge_inbox,
     SystemTransaction.purge_reminders,
     SystemTransaction.purge_deleted_tasks,
+    SystemTransaction.purge_history,
 )
 
 
 def purge(database: Database) -> int:
-    """Delete expired inbox rows, closed reminders and old deletions. Returns how many."""
+    """Delete expired inbox rows, closed reminders, old deletions and old history. Returns how many."""
     gone = sum(_in_batches(database, purge_some) for purge_some in _PURGES)
     if gone:
         log.note(purged_rows=gone)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from psycopg.rows import dict_row, tuple_row
 
 from taskmaster.database.changes import purge_deleted_tasks
+from taskmaster.database.history import purge_history
 from taskmaster.database.inbox_rows import InboxKey, InboxRow, InboxTransaction, outbox_row
 from taskmaster.database.queries import named
 from taskmaster.domain.reminder_rows import ReminderDue
@@ -81,6 +82,10 @@ class SystemTransaction(InboxTransaction):
     def purge_deleted_tasks(self, batch: int) -> int:
         """Delete up to `batch` notes of tasks that were deleted more than 30 days ago. Returns how many."""
         return purge_deleted_tasks(self._session, batch)
+
+    def purge_history(self, batch: int) -> int:
+        """Delete up to `batch` entries of histories that are older than 90 days. Returns how many."""
+        return purge_history(self._session, batch)
 
     def is_outbox_empty(self) -> bool:
         """Whether there is nothing to publish. Ends the transaction."""

@@ -346,7 +346,7 @@ def test_a_page_is_found_by_an_index_however_many_tasks_there_are(environment: d
         plan = "\n".join(line for (line,) in connection.execute(f"EXPLAIN {bound}".encode()))
         connection.rollback()
     assert re.search(
-        r"Index Only Scan using task_by_change .*\n +Index Cond: .*user_id = .*ROW\(changed_in, task_id\) >", plan
+        r"Index Scan using task_by_change .*\n +Index Cond: .*user_id.*ROW\(changed_in, task_id\) >", plan
     ), plan
     assert "Seq Scan on task" not in plan
     assert "Sort Method" not in plan

@@ -24,6 +24,7 @@ ROWS: Mapping[str, Json] = {
     "get-task": {},
     "list-tasks": {},
     "list-changes": {},
+    "list-history": {},
     "list-occurrences": {},
     "preview-occurrences": {"recurrence_pattern": "daily", "due_on": "2090-01-01"},
     "follow-completion": {},

@@ -4,7 +4,6 @@
 -- What is there counts as written before every transaction. A constant default: the table is not rewritten.
 ALTER TABLE task ADD COLUMN changed_in xid8 NOT NULL DEFAULT '0';
 ALTER TABLE task ALTER COLUMN changed_in SET DEFAULT pg_current_xact_id();
-CREATE INDEX task_by_change ON task (user_id, changed_in, task_id);
 
 CREATE TABLE deleted_task (
   task_id    bigint NOT NULL,

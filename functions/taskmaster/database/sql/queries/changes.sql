@@ -15,8 +15,7 @@ SELECT here.epoch, here.purged_up_to::text::bigint AS purged_up_to, here.now::te
   FROM here LEFT JOIN LATERAL (
     (SELECT changed_in, task_id AS place, task_id AS changed_task_id, NULL::bigint AS deleted_task_id, NULL::integer AS deleted_version
        FROM task
-      WHERE user_id = taskmaster_caller()
-        AND (changed_in, task_id) > (%(beyond_change)s::text::xid8, %(beyond_task)s)
+      WHERE (changed_in, task_id) > (%(beyond_change)s::text::xid8, %(beyond_task)s)
         AND (pg_visible_in_snapshot(changed_in, here.upto)
              OR (%(since)s::pg_snapshot IS NULL AND changed_in >= pg_snapshot_xmax(here.now)))
         AND (%(since)s::pg_snapshot IS NULL OR NOT pg_visible_in_snapshot(changed_in, %(since)s::pg_snapshot))
