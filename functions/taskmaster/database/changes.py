@@ -23,17 +23,21 @@ def read_changes(session: Session, position: ChangePosition | None, limit: int) 
         "beyond_task": beyond_task,
         "limit": limit,
     }
+    session.later(_CHANGES["by_index"])
     rows = session.fetch_and_commit(_CHANGES["read_changes"], parameters, dict_row)
     epoch, purged_up_to, now = (rows[0][name] for name in ("epoch", "purged_up_to", "now"))
-    return Found(
-        epoch, purged_up_to, Snapshot.parse(now), [_change(row) for row in rows if row["changed_in"] is not None]
-    )
+    return Found(epoch, purged_up_to, Snapshot.parse(now), _changes(rows))
 
 
 def purge_deleted_tasks(session: Session, batch: int) -> int:
     """Delete up to `batch` notes of deletions that are older than 30 days. Returns how many."""
     [(count,)] = session.fetch(_CHANGES["purge_deleted_tasks"], {"batch": batch}, tuple_row)
     return int(count)
+
+
+def _changes(rows: list[dict[str, Any]]) -> list[Change]:
+    found = [row for row in rows if row["changed_in"] is not None]
+    return [_change(row) for row in sorted(found, key=lambda row: (row["changed_in"], row["place"]))]
 
 
 def _change(row: dict[str, Any]) -> Change:

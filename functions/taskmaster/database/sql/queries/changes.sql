@@ -1,3 +1,8 @@
+-- name: by_index
+-- The order comes from an index, whatever the statistics say of the user: a sort would read all of the user's tasks.
+SELECT set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off', true),
+       set_config('enable_bitmapscan', 'off', true), set_config('jit', 'off', true)
+
 -- name: read_changes
 -- Tasks that were written, and deleted, by transactions that the snapshot `since` does not show and `upto` does, in the order
 -- of the transactions. Where `upto` is NULL it is the present one. Where `since` is NULL every task is returned, and no deletion.
@@ -11,7 +16,7 @@ WITH here AS MATERIALIZED (
     FROM change_feed f, pg_control_system() s, pg_control_checkpoint() c, pg_database d WHERE d.datname = current_database()
    LIMIT 1)
 SELECT here.epoch, here.purged_up_to::text::bigint AS purged_up_to, here.now::text AS now,
-       found.changed_in::text::bigint AS changed_in, found.deleted_task_id, found.deleted_version, {task_fixed}, {task_state}
+       found.changed_in::text::bigint AS changed_in, found.place, found.deleted_task_id, found.deleted_version, {task_fixed}, {task_state}
   FROM here LEFT JOIN LATERAL (
     (SELECT changed_in, task_id AS place, task_id AS changed_task_id, NULL::bigint AS deleted_task_id, NULL::integer AS deleted_version
        FROM task
@@ -30,7 +35,6 @@ SELECT here.epoch, here.purged_up_to::text::bigint AS purged_up_to, here.now::te
       ORDER BY changed_in, task_id LIMIT %(limit)s)
     ORDER BY changed_in, place LIMIT %(limit)s) AS found ON true
   LEFT JOIN task ON task.task_id = found.changed_task_id
- ORDER BY found.changed_in, found.place
 
 -- name: purge_deleted_tasks
 -- One statement: no cursor is accepted that would need a row which is gone.
