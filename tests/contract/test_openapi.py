@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from tests.programs.specifications.examples import (
     QUERIES,
     REQUESTS,
     RESPONSES,
+    STREAM,
     TASK,
     TO_A_COMPLETED_TASK,
 )
@@ -109,7 +111,10 @@ def test_the_example_of_an_operation_is_what_happens(pack: Pack, name: str) -> N
         pack.complete(task)
     answer = called(pack, each, task_id=task.get("task_id", 0))
     assert answer.status_code == (204 if each.answers == [None] else each.operation.status), answer.text
-    if name in RESPONSES:
+    if name == "streamChanges":
+        assert answer.content_type.startswith("text/event-stream")
+        assert re.sub("id: .*", f"id: {CURSOR}", answer.text) == STREAM
+    elif name in RESPONSES:
         assert settled(answer.json) == settled(RESPONSES[name])
     else:
         assert answer.data == b""
@@ -137,6 +142,13 @@ def settled(answer: Any) -> Any:
     return same
 
 
+def too_many_streams(pack: Pack) -> Any:
+    opened = [called(pack, OPERATIONS["streamChanges"]) for _ in range(6)]
+    for answer in opened[:5]:
+        answer.close()
+    return opened[5]
+
+
 def test_the_examples_of_refusals_are_what_is_said(pack: Pack) -> None:
     task = pack.create(**CREATE)
     task_id = task["task_id"]
@@ -148,6 +160,7 @@ def test_the_examples_of_refusals_are_what_is_said(pack: Pack) -> None:
         409: called(pack, OPERATIONS["snoozeTask"], task_id=done),
         410: pack.call("query-tasks", "GET", f"/tasks/changes?cursor={CURSOR}"),
         412: called(pack, OPERATIONS["updateTask"], task_id=task_id, If_Match='"3"'),
+        429: too_many_streams(pack),
         413: called(pack, OPERATIONS["createTask"], body=b" " * 300_000),
         415: called(pack, OPERATIONS["createTask"], Content_Type="text/plain"),
         422: called(pack, OPERATIONS["createTask"], body={}),

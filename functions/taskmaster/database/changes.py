@@ -1,5 +1,6 @@
 """Changes of one user's tasks: the rows that one snapshot of the database shows and an earlier one does not."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from psycopg.rows import dict_row, tuple_row
@@ -27,6 +28,15 @@ def read_changes(session: Session, position: ChangePosition | None, limit: int) 
     rows = session.fetch_and_commit(_CHANGES["read_changes"], parameters, dict_row)
     epoch, purged_up_to, now = (rows[0][name] for name in ("epoch", "purged_up_to", "now"))
     return Found(epoch, purged_up_to, Snapshot.parse(now), _changes(rows))
+
+
+def readers_with_changes(
+    session: Session, readers: Sequence[tuple[str, ChangePosition]]
+) -> list[tuple[str, ChangePosition]]:
+    """Those of these users, each at a position without `upto`, who have changes behind it. Ends the transaction."""
+    parameters = {"user_ids": [user_id for user_id, _ in readers], "snapshots": [str(at.since) for _, at in readers]}
+    rows = session.fetch_and_commit(_CHANGES["users_with_changes"], parameters, tuple_row)
+    return [readers[number - 1] for (number,) in rows]
 
 
 def purge_deleted_tasks(session: Session, batch: int) -> int:

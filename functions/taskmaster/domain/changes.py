@@ -9,7 +9,7 @@ import json
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, ClassVar, NamedTuple, Self
 
 from pydantic import BeforeValidator, Field
 
@@ -36,6 +36,18 @@ class DeletedTask(FrozenModel):
 
     task_id: int
     version: int = Field(description="one more than the last that the task had")
+
+
+class WatchTasks(Command):
+    """A stream of changes, as the query string asks for it."""
+
+    takes_last_event_id: ClassVar[bool] = True
+
+    cursor: Annotated[str, Field(max_length=8192)] | None = Field(
+        default=None,
+        description="a cursor of GET /tasks/changes or of an event; without one, changes from now on. The header "
+        "Last-Event-ID takes its place",
+    )
 
 
 class Changes(FrozenModel):
@@ -138,6 +150,21 @@ def change_position(cursor: str) -> ChangePosition:
     if len(place) != (0 if position.upto is None else len(numbers)):
         raise _no_cursor()
     return position
+
+
+class ChangeStream(NamedTuple):
+    """A stream to be opened: whose changes, and behind which position."""
+
+    user_id: str
+    position: ChangePosition
+
+    @classmethod
+    def begun(cls, user_id: str, position: ChangePosition | None, found: Found) -> Self:
+        """A stream behind a position, or from now on. Raises Refused (410) for a position that is not valid."""
+        if position is None:
+            return cls(user_id, ChangePosition(found.epoch, found.now.shortened()))
+        _expect_known(position, found)
+        return cls(user_id, position)
 
 
 def read_on(position: ChangePosition | None, found: Found, *, limit: int) -> tuple[list[Change], ChangePosition, bool]:

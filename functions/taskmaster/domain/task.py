@@ -287,6 +287,8 @@ def _or_null(schema: JsonSchemaValue) -> JsonSchemaValue:
 class Command(Asked):
     """A command. `expected_version` is for events what If-Match is for calls."""
 
+    takes_last_event_id: ClassVar[bool] = False  # whether the header Last-Event-ID takes the place of `cursor`
+
 
 class Fact(Asked):
     """The data of an event about what happened: other fields than these are ignored, and may be added."""

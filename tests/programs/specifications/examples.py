@@ -105,6 +105,7 @@ FACTS: dict[str, Json] = {
 }  # fmt: skip
 
 CURSOR = "WyI5Zjg2ZDA4MTg4NGM3ZDY1OWEyZmVhYTBjNTVhZDAxNSIsIjc1MTo3NTE6IixudWxsXQ"
+STREAM = f"retry: 1000\n\nid: {CURSOR}\nevent: ready\ndata: {{}}\n\n"
 ENVELOPE: Json = {
     "event_id": "019ab1f5-0000-7000-8000-000000000002",
     "event_type": "task.create",

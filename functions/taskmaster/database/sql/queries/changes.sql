@@ -46,3 +46,6 @@ noted AS (
   UPDATE change_feed SET purged_up_to = greatest(purged_up_to, (SELECT changed_in FROM gone ORDER BY changed_in DESC LIMIT 1))
    WHERE EXISTS (SELECT FROM gone))
 SELECT count(*) FROM gone
+
+-- name: users_with_changes
+SELECT users_with_changes(%(user_ids)s, %(snapshots)s)
