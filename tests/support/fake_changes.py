@@ -39,4 +39,4 @@ def changes_behind(
         for *place, each in places
         if tuple(place) > beyond and place[0] < upto.xmax and (since is None or place[0] >= since.xmax)
     ]
-    return Found(EPOCH, 0, now, found[:limit])
+    return Found(EPOCH, 0, now, transaction, found[:limit])

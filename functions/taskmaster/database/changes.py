@@ -26,8 +26,8 @@ def read_changes(session: Session, position: ChangePosition | None, limit: int) 
     }
     session.later(_CHANGES["by_index"])
     rows = session.fetch_and_commit(_CHANGES["read_changes"], parameters, dict_row)
-    epoch, purged_up_to, now = (rows[0][name] for name in ("epoch", "purged_up_to", "now"))
-    return Found(epoch, purged_up_to, Snapshot.parse(now), _changes(rows))
+    here = rows[0]
+    return Found(here["epoch"], here["purged_up_to"], Snapshot.parse(here["now"]), here["durable"], _changes(rows))
 
 
 def readers_with_changes(

@@ -3,6 +3,9 @@
 A cursor holds two snapshots of the database. Its reader has everything that `since` shows, and is reading what `upto`
 shows beyond that, in the order of the transactions that wrote it. A transaction that began early and commits late is in
 no earlier snapshot, so its changes are returned as soon as they are committed.
+
+A cursor says nothing of transactions whose numbers a crash of the database may take back and give out again: those that
+left nothing on disk yet. `Found.kept` leaves them out.
 """
 
 import json
@@ -18,6 +21,7 @@ from taskmaster.domain.task import MAX_ID, Command, FrozenModel, Refused, Task, 
 _SNAPSHOT = re.compile(r"([0-9]{1,19}):([0-9]{1,19}):((?:[0-9]{1,19}(?:,[0-9]{1,19})*)?)")
 _EPOCH = re.compile(r"[0-9a-f]{32}")
 _MOST_RUNNING = 64  # transactions that a cursor names
+_FIRST_NORMAL = 3  # PostgreSQL gives no transaction a number whose lower half is less
 
 
 class ListChanges(Command):
@@ -84,6 +88,14 @@ class Snapshot(NamedTuple):
         """The snapshot, or where it is long one that shows less: a change may be returned twice, none is missed."""
         return self if len(self.running) <= _MOST_RUNNING else self._replace(xmax=self.xmin, running=())
 
+    def below(self, bound: int) -> Self:
+        """What it shows of the transactions below a number."""
+        bound = bound if bound % 2**32 else bound + _FIRST_NORMAL
+        if bound >= self.xmax:
+            return self
+        running = tuple(each for each in self.running if each < bound)
+        return type(self)(running[0] if running else bound, bound, running)
+
     def __str__(self) -> str:
         return f"{self.xmin}:{self.xmax}:{','.join(map(str, self.running))}"
 
@@ -121,13 +133,20 @@ class Change(NamedTuple):
 class Found(NamedTuple):
     """Changes in order, the snapshot that shows them, and what decides whether a cursor is valid.
 
-    `epoch` identifies the database; deletions by transactions up to `purged_up_to` may be purged.
+    `epoch` identifies the database; deletions by transactions up to `purged_up_to` may be purged. Transactions below
+    `durable` survive a crash of the database, and all changes of this user are below it.
     """
 
     epoch: str
     purged_up_to: int
     now: Snapshot
+    durable: int
     changes: Sequence[Change]
+
+    @property
+    def kept(self) -> Snapshot:
+        """What a cursor keeps of the snapshot: all that it shows of this user, and nothing that a crash takes back."""
+        return self.now.below(self.durable).shortened()
 
 
 def change_position(cursor: str) -> ChangePosition:
@@ -162,7 +181,7 @@ class ChangeStream(NamedTuple):
     def begun(cls, user_id: str, position: ChangePosition | None, found: Found) -> Self:
         """A stream behind a position, or from now on. Raises Refused (410) for a position that is not valid."""
         if position is None:
-            return cls(user_id, ChangePosition(found.epoch, found.now.shortened()))
+            return cls(user_id, ChangePosition(found.epoch, found.kept))
         _expect_known(position, found)
         return cls(user_id, position)
 
@@ -176,7 +195,7 @@ def read_on(position: ChangePosition | None, found: Found, *, limit: int) -> tup
         _expect_known(position, found)
     changes = list(found.changes[:limit])
     here = position or ChangePosition(found.epoch, None)
-    upto = here.upto or found.now.shortened()
+    upto = here.upto or found.kept
     if len(found.changes) <= limit:
         return changes, ChangePosition(found.epoch, upto), False
     last = changes[-1]

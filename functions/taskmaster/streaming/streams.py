@@ -152,7 +152,7 @@ class ChangeStreams:
             for each in group:
                 each.sink.end()
             return
-        upto = position.upto or found.now.shortened()
+        upto = position.upto or found.kept
         last = len(changes) - 1
         sent = b"".join(
             change_event(

@@ -11,7 +11,7 @@ from types import UnionType
 from typing import Any, get_args
 
 from knative.local import manifests
-from taskmaster.domain.task import Fact, FrozenModel
+from taskmaster.domain.task import Fact
 from taskmaster.handling.operation import Operation, Route
 
 ROOT = Path(__file__).parents[3]

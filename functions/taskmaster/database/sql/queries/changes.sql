@@ -8,14 +8,29 @@ SELECT set_config('enable_sort', 'off', true), set_config('enable_seqscan', 'off
 -- of the transactions. Where `upto` is NULL it is the present one. Where `since` is NULL every task is returned, and no deletion.
 -- One statement, so that all of it has the same snapshot. Where nothing changed, one row without a task.
 --
+-- What survives a crash: transactions that the last checkpoint knows, and those below one whose commit others see.
+--
 -- A database that was dumped and restored may have numbers of transactions that are ahead of its own: such rows are old.
-WITH here AS MATERIALIZED (
-  SELECT left(encode(sha256(concat_ws(' ', f.epoch, s.system_identifier, c.timeline_id, d.oid, 'task'::regclass::oid)::bytea), 'hex'), 32)
+WITH latest AS (
+  (SELECT changed_in FROM task
+    WHERE changed_in < pg_snapshot_xmax(pg_current_snapshot()) ORDER BY changed_in DESC LIMIT 1)
+  UNION ALL
+  (SELECT changed_in FROM deleted_task
+    WHERE user_id = taskmaster_caller() AND changed_in < pg_snapshot_xmax(pg_current_snapshot())
+    ORDER BY changed_in DESC LIMIT 1)),
+purged AS (
+  SELECT epoch, CASE WHEN purged_up_to < pg_snapshot_xmax(pg_current_snapshot()) THEN purged_up_to::text::bigint ELSE 0 END AS up_to
+    FROM change_feed),
+here AS MATERIALIZED (
+  SELECT left(encode(sha256(concat_ws(' ', purged.epoch, s.system_identifier, c.timeline_id, d.oid, 'task'::regclass::oid)::bytea), 'hex'), 32)
            AS epoch,
-         f.purged_up_to, pg_current_snapshot() AS now, coalesce(%(upto)s::pg_snapshot, pg_current_snapshot()) AS upto
-    FROM change_feed f, pg_control_system() s, pg_control_checkpoint() c, pg_database d WHERE d.datname = current_database()
+         purged.up_to AS purged_up_to,
+         greatest(split_part(c.next_xid, ':', 1)::bigint * 4294967296 + split_part(c.next_xid, ':', 2)::bigint,
+                  purged.up_to + 1, (SELECT max(changed_in::text::bigint) + 1 FROM latest)) AS durable,
+         pg_current_snapshot() AS now, coalesce(%(upto)s::pg_snapshot, pg_current_snapshot()) AS upto
+    FROM purged, pg_control_system() s, pg_control_checkpoint() c, pg_database d WHERE d.datname = current_database()
    LIMIT 1)
-SELECT here.epoch, here.purged_up_to::text::bigint AS purged_up_to, here.now::text AS now,
+SELECT here.epoch, here.purged_up_to, here.durable, here.now::text AS now,
        found.changed_in::text::bigint AS changed_in, found.place, found.deleted_task_id, found.deleted_version, {task_fixed}, {task_state}
   FROM here LEFT JOIN LATERAL (
     (SELECT changed_in, task_id AS place, task_id AS changed_task_id, NULL::bigint AS deleted_task_id, NULL::integer AS deleted_version
@@ -43,7 +58,10 @@ WITH gone AS (
     SELECT ctid FROM deleted_task WHERE deleted_at < now() - interval '30 days' ORDER BY deleted_at LIMIT %(batch)s))
   RETURNING changed_in),
 noted AS (
-  UPDATE change_feed SET purged_up_to = greatest(purged_up_to, (SELECT changed_in FROM gone ORDER BY changed_in DESC LIMIT 1))
+  UPDATE change_feed SET purged_up_to = greatest(
+      CASE WHEN purged_up_to < pg_snapshot_xmax(pg_current_snapshot()) THEN purged_up_to END,
+      (SELECT changed_in FROM gone WHERE changed_in < pg_snapshot_xmax(pg_current_snapshot()) ORDER BY changed_in DESC LIMIT 1),
+      '0')
    WHERE EXISTS (SELECT FROM gone))
 SELECT count(*) FROM gone
 
