@@ -20,7 +20,9 @@ def insert_history(session: Session, user_id: str, task_id: int, entry: HistoryE
 
 def read_history(session: Session, task_id: int, before: int, limit: int) -> list[HistoryEntry]:
     """Entries with versions below `before`, the latest first."""
-    return session.fetch(_HISTORY["read_history"], {"task_id": task_id, "before": before, "limit": limit}, kwargs_row(_entry))
+    return session.fetch(
+        _HISTORY["read_history"], {"task_id": task_id, "before": before, "limit": limit}, kwargs_row(_entry)
+    )
 
 
 def purge_history(session: Session, batch: int) -> int:

@@ -27,7 +27,7 @@ _FIRST_NORMAL = 3  # PostgreSQL gives no transaction a number whose lower half i
 class ListChanges(Command):
     """A page of changes, as the query string asks for it."""
 
-    cursor: Annotated[str, Field(max_length=8192)] | None = Field(
+    cursor: Annotated[str, Field(max_length=4096)] | None = Field(
         default=None, description="`cursor` of the page before; without one, all tasks are returned"
     )
     limit: Annotated[int, Field(ge=1, le=200), BeforeValidator(number)] = Field(
@@ -47,7 +47,7 @@ class WatchTasks(Command):
 
     takes_last_event_id: ClassVar[bool] = True
 
-    cursor: Annotated[str, Field(max_length=8192)] | None = Field(
+    cursor: Annotated[str, Field(max_length=4096)] | None = Field(
         default=None,
         description="a cursor of GET /tasks/changes or of an event; without one, changes from now on. The header "
         "Last-Event-ID takes its place",

@@ -129,7 +129,7 @@ def purged(environment: dict[str, str]) -> int:
 
 @pytest.fixture
 def crashing(environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    """A server of its own, whose transactions without a flush stay in memory: a crash forgets them, and their numbers."""
+    """A server of its own. A crash forgets its transactions that were not flushed, and gives their numbers again."""
     with postgres(durable=False) as server:
         there = {
             **environment,
@@ -181,7 +181,9 @@ def test_what_has_a_number_that_a_crash_took_back_is_told(crashing: dict[str, st
     if begins == "before":
         copy.catch_up()
     for _ in range(20):
-        written(crashing, "SET synchronous_commit = off; " + INSERT.replace("%(user)s", "'bob'").replace("%(count)s", "1"))
+        written(
+            crashing, "SET synchronous_commit = off; " + INSERT.replace("%(user)s", "'bob'").replace("%(count)s", "1")
+        )
     copy.catch_up()
     before = latest_transaction(crashing)
     crash(crashing)

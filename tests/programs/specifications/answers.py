@@ -54,7 +54,7 @@ PARAMETERS: dict[str, Any] = {
         "in": "header",
         "description": "The id of the last event of the stream before: it goes on there, without a gap. It takes the "
         "place of the cursor in the query.",
-        "schema": {"type": "string", "maxLength": 8192},
+        "schema": {"type": "string", "maxLength": 4096},
     },
     "Idempotency-Key": {
         "name": "Idempotency-Key",
