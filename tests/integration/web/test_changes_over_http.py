@@ -92,5 +92,16 @@ def test_a_page_that_has_not_changed_is_not_sent_again(pack: Pack) -> None:
     assert (again.status_code, again.data) == (304, b"")
 
 
+def test_a_look_that_finds_nothing_is_answered_with_304(pack: Pack) -> None:
+    pack.create()
+    cursor = (changes(pack).json or {})["cursor"]
+    tag = changes(pack, cursor=cursor).headers["ETag"]
+    pack.call("create-task", "POST", "/tasks", {"title": "x"}, user=f"stranger-{uuid4()}")
+    path = f"/tasks/changes?cursor={cursor}"
+    assert pack.call("query-tasks", "GET", path, If_None_Match=tag).status_code == 304
+    pack.create()
+    assert pack.call("query-tasks", "GET", path, If_None_Match=tag).status_code == 200
+
+
 def test_changes_are_read_and_not_written(pack: Pack) -> None:
     assert pack.call("query-tasks", "POST", "/tasks/changes").status_code == 405
