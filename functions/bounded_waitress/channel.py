@@ -137,6 +137,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         return sent
 
     def service(self) -> None:
+        self._free_since = time.monotonic()  # for the moment in which the request is over and the next line not reached
         super().service()
         self._free_since = time.monotonic()
 
