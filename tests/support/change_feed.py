@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 
 from taskmaster.database.changes import read_changes
-from taskmaster.database.session import Login
+from taskmaster.database.session import Session
 from taskmaster.domain.changes import change_position, page_of_changes
 from taskmaster.domain.task import Refused
 
@@ -23,11 +23,11 @@ INSERT = (
 
 def asked(environment: Mapping[str, str], user: str, limit: int) -> Ask:
     """GET /tasks/changes: given a cursor or None, it returns the answer. Raises Refused."""
-    login = Login(environment["DATABASE_URL"], size=1, timeout=5)
 
     def ask(cursor: str | None) -> Json:
         position = None if cursor is None else change_position(cursor)
-        with login.transaction() as session:
+        with psycopg.connect(environment["DATABASE_URL"], autocommit=True) as connection:
+            session = Session(connection)
             session.later("SELECT set_config('taskmaster.user_id', %(user)s, true)", {"user": user})
             found = read_changes(session, position, limit + 1)
         return page_of_changes(position, found, limit=limit).model_dump()
