@@ -1,5 +1,7 @@
-"""query-tasks: one task, a page of tasks, or the next dates of a recurring one. Changes nothing."""
+"""query-tasks: one task, a page of tasks, changes since a cursor, a history, or the dates ahead. Read only."""
 
+from taskmaster.domain.changes import Changes, ListChanges, change_position, page_of_changes
+from taskmaster.domain.history import History, ListHistory, before_version, page_of_history
 from taskmaster.domain.occurrences import ListOccurrences, Occurrences, PreviewOccurrences, preview, upcoming
 from taskmaster.domain.paging import ListTasks, Page, page, position_of
 from taskmaster.domain.task import Command, Refused, Task, TaskId
@@ -20,10 +22,32 @@ def list_tasks(command: ListTasks, work: Work) -> Page:
     return page(command, found)
 
 
+@handles(http=["GET /tasks/changes"])
+def list_changes(command: ListChanges, work: Work) -> Changes:
+    """What changed since a cursor, deletions included; without a cursor all tasks.
+
+    For clients that keep a copy. Of each task the highest version counts; a deletion has a version too. There is always
+    a cursor, also on a page without changes. A cursor that is older than 30 days, or of a database that was restored,
+    is answered with 410: begin anew without one.
+    """
+    position = None if command.cursor is None else change_position(command.cursor)
+    return page_of_changes(position, work.changes(position, limit=command.limit + 1), limit=command.limit)
+
+
 @handles(http=["GET /{task_id}", "GET /tasks/{task_id}"])
 def get_task(command: GetTask, work: Work) -> Task:
     """One task."""
     return work.read_task(command.task_id)
+
+
+@handles(http=["GET /{task_id}/history", "GET /tasks/{task_id}/history"])
+def list_history(command: ListHistory, work: Work) -> History:
+    """What was done to a task, the latest first: when, by which door, and the old and new values of changed fields.
+
+    Entries are kept for 90 days. Those of a deleted task can be read until then.
+    """
+    found = work.history(command.task_id, before=before_version(command), limit=command.limit + 1)
+    return page_of_history(command, found)
 
 
 @handles(http=["GET /{task_id}/occurrences", "GET /tasks/{task_id}/occurrences"])
@@ -42,4 +66,6 @@ def preview_occurrences(command: PreviewOccurrences, work: Work) -> Occurrences:
     return preview(command, now=work.now)
 
 
-query_tasks = function("query_tasks", preview_occurrences, list_tasks, list_occurrences, get_task)
+query_tasks = function(
+    "query_tasks", preview_occurrences, list_tasks, list_changes, list_occurrences, list_history, get_task
+)

@@ -60,6 +60,7 @@ def environment(database_server: Server) -> dict[str, str]:
         "DATABASE_URL": database_server.login("taskmaster_user", "user's", "postgres").replace("'", "%27"),
         "SYSTEM_DATABASE_URL": database_server.login("taskmaster_system", "system's", "postgres").replace("'", "%27"),
         "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "STREAM_SECONDS": "1",
         **tokens.settings(),
     }
     migrate(configured)

@@ -15,6 +15,7 @@ from waitress.task import ErrorTask, WSGITask
 from bounded_waitress import limits as said
 from bounded_waitress.limits import LINGER_BYTES, LINGER_SECONDS, MIN_RATE, Limits, Refusal
 from bounded_waitress.parser import Parser
+from bounded_waitress.streams import Stream
 
 _ENOUGH_TO_ASK = 65_536  # bytes of a body or an answer that are worth adding up all others
 
@@ -22,11 +23,15 @@ _ENOUGH_TO_ASK = 65_536  # bytes of a body or an answer that are worth adding up
 class Task(WSGITask):  # type: ignore[misc]
     """An answer of the application's. One to HEAD has no body, whoever made it (RFC 9110, 9.3.2)."""
 
+    _stream: Stream | None = None
+
     @property
     def _is_head(self) -> bool:
         return getattr(self.request, "command", "") == "HEAD"
 
     def build_response_header(self) -> bytes:
+        if self._stream is not None and not self._is_head:
+            self.content_length = None  # waitress takes a list of one for the whole body
         header: bytes = super().build_response_header()
         if self._is_head:
             self.chunked_response = False  # its end would be a body
@@ -34,6 +39,31 @@ class Task(WSGITask):  # type: ignore[misc]
 
     def write(self, data: bytes) -> None:
         super().write(b"" if self._is_head else data)
+
+    def get_environment(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environment()
+        environ["bounded_waitress.stream"] = self._keep_open
+        return environ
+
+    def _keep_open(self) -> Stream:
+        self._stream = Stream(self.channel)
+        return self._stream
+
+    def service(self) -> None:
+        try:
+            super().service()
+        finally:
+            if self._stream is not None and self.channel.stream is not self._stream:
+                self._stream.abandon()
+
+    def finish(self) -> None:
+        if self._stream is None or self._is_head or not self.has_body:
+            super().finish()
+            return
+        if not self.wrote_header:
+            self.write(b"")
+        self.close_on_finish = False  # the end of the stream does it
+        self.channel.keep_open(self._stream, is_chunked=self.chunked_response)
 
     def set_close_on_finish(self) -> None:
         """waitress closes behind every answer without a length, 204 and 304 among them, which have none to say."""
@@ -73,6 +103,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         self._flushing = False
         self._lingers_until: float | None = None
         self._discarded = 0
+        self.stream: Stream | None = None  # an answer that goes on without a thread
         super().__init__(server, sock, address, adjustments, map=map)
 
     def parser_class(self, adjustments: Any) -> Parser:
@@ -106,8 +137,18 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         return sent
 
     def service(self) -> None:
+        self._free_since = time.monotonic()  # for the moment in which the request is over and the next line not reached
         super().service()
         self._free_since = time.monotonic()
+
+    def keep_open(self, stream: Stream, *, is_chunked: bool) -> None:
+        """Have an answer go on. It is the last one of this connection: further requests are not answered."""
+        with self.requests_lock:
+            further, self.requests[1:] = self.requests[1:], []
+            self.stream = stream
+        for request in further:
+            request.close()
+        stream.start(is_chunked=is_chunked)
 
     # Reading ----------------------------------------------------------------------------------------------------
 
@@ -118,7 +159,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         return self._fileno is not None and self._lingers_until is None and bool(super().writable())
 
     def received(self, data: bytes) -> bool:
-        return not self._turned_away and bool(super().received(data))
+        return not self._turned_away and self.stream is None and bool(super().received(data))
 
     def handle_read(self) -> None:
         if self._lingers_until is None:
@@ -154,7 +195,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
                 if self._sent < MIN_RATE * limits.send_seconds:
                     self.close()
                 self._answering_since, self._sent = now, 0
-        elif self.requests or self.close_when_flushed or self.will_close:
+        elif self.requests or self.stream or self.close_when_flushed or self.will_close:
             return  # it is the application's turn, or the end of its answer is on its way
         elif request is None:
             if time.time() - self.last_activity > limits.idle_seconds:
@@ -173,7 +214,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         """
         if self._lingers_until is not None:
             return False, self._free_since
-        if self.requests or self.total_outbufs_len or self.close_when_flushed or self.will_close:
+        if self.requests or self.stream or self.total_outbufs_len or self.close_when_flushed or self.will_close:
             return None
         began = self.request.began if self.request is not None else 0.0
         return True, max(began, self._free_since)
@@ -183,7 +224,11 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def handle_write(self) -> None:
         self._flushing = True
         try:
-            super().handle_write()
+            if self.stream is None:
+                super().handle_write()
+            else:  # its threads write at the same time
+                with self.outbuf_lock:
+                    super().handle_write()
         finally:
             self._flushing = False
 

@@ -77,8 +77,8 @@ function follow(client, tasks, queue) {
   others.addEventListener("message", () => document.visibilityState === "visible" && void tasks.load());
   window.addEventListener("online", () => void queue.send().then(() => tasks.load()));
   document.addEventListener("visibilitychange", () => {
-    if (document.visibilityState === "hidden") void queue.send(true);
-    else void queue.send();
+    if (document.visibilityState === "visible") void queue.send();
+    else if (navigator.onLine) void queue.send(true);
   });
   changes.follow();
 }

@@ -21,6 +21,7 @@ from taskmaster.settings import Settings, read
 if TYPE_CHECKING:
     from taskmaster.reminding.dispatcher import Dispatcher
     from taskmaster.reminding.due import DueReminders
+    from taskmaster.streaming.streams import ChangeStreams
 
 DRAIN_SECONDS = 20.0
 
@@ -96,6 +97,13 @@ class Runtime:
             self.due_reminders, Wakeup(self.settings), clock_may_move=bool(self.settings.clock_offset_file)
         )
 
+    @_once
+    def change_streams(self) -> "ChangeStreams":
+        """The streams of changes of this process."""
+        from taskmaster.streaming.streams import ChangeStreams
+
+        return ChangeStreams(self.database, seconds=self.settings.stream_seconds)
+
     def publishing_thread(self) -> Publisher:
         """The publish loop in a thread of this process."""
         return ThreadPublisher(
@@ -115,6 +123,8 @@ class Runtime:
         """End the requests that wait for a moment, since the process is told to stop."""
         if "dispatcher" in vars(self):
             self.dispatcher.stop()
+        if "change_streams" in vars(self):
+            self.change_streams.stop()
 
     def close(self) -> None:
         """Publish what is waiting, then close every connection."""

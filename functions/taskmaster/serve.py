@@ -102,6 +102,9 @@ def _load(target: str) -> Any:
 def _application(function: Callable[[Any], Any]) -> Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]:
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         body, status, headers = function(SimpleNamespace(environ=environ))
+        if not isinstance(body, str | bytes):  # a stream: the server keeps it open
+            start_response(f"{status} {HTTPStatus(status).phrase}", list(headers.items()))
+            return body  # type: ignore[no-any-return]
         content = body if isinstance(body, bytes) else body.encode()
         length = [] if status in (204, 304) else [("Content-Length", str(len(content)))]
         start_response(f"{status} {HTTPStatus(status).phrase}", [*headers.items(), *length])

@@ -100,6 +100,9 @@ class Settings(BaseModel):
     database_pool_size: int = Field(
         8, ge=1, le=64, description="connections of one pod to the database, per login, at most"
     )
+    stream_seconds: float = Field(
+        50.0, gt=0, le=3600, description="how long a stream of changes lasts; below the Service's timeoutSeconds"
+    )
     database_timeout: float = Field(
         5.0, gt=0, le=60, description="seconds to wait for a connection before answering 503"
     )

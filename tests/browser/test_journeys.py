@@ -164,13 +164,44 @@ def test_signing_out_forgets_everything_here(visitor: Visitor) -> None:
     visitor.page.get_by_role("button", name="Sign in").wait_for()
 
 
+def hide(visitor: Visitor, state: str) -> None:
+    visitor.page.evaluate(
+        """(state) => { Object.defineProperty(document, 'visibilityState', {value: state, configurable: true});
+                        document.dispatchEvent(new Event('visibilitychange')); }""",
+        state,
+    )
+
+
 def test_nothing_is_asked_while_the_page_is_hidden(visitor: Visitor) -> None:
     asked: list[str] = []
-    visitor.page.evaluate(
-        """() => { Object.defineProperty(document, 'visibilityState', {value: 'hidden', configurable: true});
-                   document.dispatchEvent(new Event('visibilitychange')); }"""
-    )
+    hide(visitor, "hidden")
     visitor.page.wait_for_timeout(500)
     visitor.page.on("request", lambda request: asked.append(request.url))
     visitor.page.wait_for_timeout(17_000)  # more than the time between two looks
     assert asked == []
+
+
+def test_changes_from_elsewhere_are_shown_as_they_happen(visitor: Visitor) -> None:
+    visitor.add("Mine")
+    task = visitor.call("POST", "/tasks", {"title": "From elsewhere"})
+    soon = 5_000  # sooner than a look at the list, which comes every 15 s where there is no stream
+    visitor.row("From elsewhere").wait_for(timeout=soon)
+    visitor.call("PATCH", f"/tasks/{task['task_id']}", {"title": "Renamed"})
+    visitor.row("Renamed").wait_for(timeout=soon)
+    visitor.call("DELETE", f"/tasks/{task['task_id']}")
+    visitor.row("Renamed").wait_for(state="detached", timeout=soon)
+    assert visitor.titles() == ["Mine"]
+
+
+def test_what_happened_while_a_page_was_hidden_is_shown_when_it_is_seen(visitor: Visitor) -> None:
+    visitor.add("Mine")
+    task = visitor.call("POST", "/tasks", {"title": "Before"})
+    visitor.row("Before").wait_for(timeout=5_000)
+    hide(visitor, "hidden")
+    visitor.call("DELETE", f"/tasks/{task['task_id']}")
+    visitor.call("POST", "/tasks", {"title": "Meanwhile"})
+    visitor.page.wait_for_timeout(2_000)
+    assert sorted(visitor.titles()) == ["Before", "Mine"]
+    hide(visitor, "visible")
+    visitor.row("Meanwhile").wait_for(timeout=5_000)
+    visitor.row("Before").wait_for(state="detached", timeout=5_000)

@@ -455,3 +455,4 @@ def test_any_cursor_is_answered(pack: Pack, cursor: Any, sort: str) -> None:
 
     sent = urlsafe_b64encode(cursor).decode() if isinstance(cursor, bytes) else quote(cursor)
     expect_documented(pack.call("query-tasks", "GET", f"/tasks?sort={sort}&cursor={sent}"))
+    expect_documented(pack.call("query-tasks", "GET", f"/tasks/changes?cursor={sent}"))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -20,10 +21,12 @@ from tests.programs.specifications import openapi
 from tests.programs.specifications.answers import REFUSALS, problem
 from tests.programs.specifications.examples import (
     CREATE,
+    CURSOR,
     PREFERENCES,
     QUERIES,
     REQUESTS,
     RESPONSES,
+    STREAM,
     TASK,
     TO_A_COMPLETED_TASK,
 )
@@ -108,7 +111,10 @@ def test_the_example_of_an_operation_is_what_happens(pack: Pack, name: str) -> N
         pack.complete(task)
     answer = called(pack, each, task_id=task.get("task_id", 0))
     assert answer.status_code == (204 if each.answers == [None] else each.operation.status), answer.text
-    if name in RESPONSES:
+    if name == "streamChanges":
+        assert answer.content_type.startswith("text/event-stream")
+        assert re.sub("id: .*", f"id: {CURSOR}", answer.text) == STREAM
+    elif name in RESPONSES:
         assert settled(answer.json) == settled(RESPONSES[name])
     else:
         assert answer.data == b""
@@ -127,11 +133,20 @@ def settled(answer: Any) -> Any:
     for name in ("task_id", "series_id"):
         if name in same:
             same[name] = 7
-    for name in ("created_at", "updated_at", "completed_at", "snoozed_until"):
+    if "cursor" in same:
+        same["cursor"] = CURSOR
+    for name in ("created_at", "updated_at", "completed_at", "snoozed_until", "at"):
         if same.get(name):
             moment = datetime.fromisoformat(same[name]).astimezone(UTC)
             same[name] = moment.replace(second=0, microsecond=0).isoformat()
     return same
+
+
+def too_many_streams(pack: Pack) -> Any:
+    opened = [called(pack, OPERATIONS["streamChanges"]) for _ in range(6)]
+    for answer in opened[:5]:
+        answer.close()
+    return opened[5]
 
 
 def test_the_examples_of_refusals_are_what_is_said(pack: Pack) -> None:
@@ -143,7 +158,9 @@ def test_the_examples_of_refusals_are_what_is_said(pack: Pack) -> None:
         401: called(pack, OPERATIONS["getTask"], task_id=task_id, Authorization=""),
         404: called(pack, OPERATIONS["getTask"], task_id=999_999_999),
         409: called(pack, OPERATIONS["snoozeTask"], task_id=done),
+        410: pack.call("query-tasks", "GET", f"/tasks/changes?cursor={CURSOR}"),
         412: called(pack, OPERATIONS["updateTask"], task_id=task_id, If_Match='"3"'),
+        429: too_many_streams(pack),
         413: called(pack, OPERATIONS["createTask"], body=b" " * 300_000),
         415: called(pack, OPERATIONS["createTask"], Content_Type="text/plain"),
         422: called(pack, OPERATIONS["createTask"], body={}),

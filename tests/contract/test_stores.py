@@ -196,6 +196,22 @@ def test_the_latest_later_occurrence_is_found(store: Store, ada: str) -> None:
         assert transaction.lock_latest_after(series.series_id, 3) is None
 
 
+@pytest.mark.parametrize("query", [{}, {"text": "wat"}, {"status": "completed"}, {"tag": ["home"]}])
+def test_a_list_of_a_series_has_its_occurrences_alone(store: Store, ada: str, bob: str, query: dict[str, Any]) -> None:
+    task, series = _keep_series(store, ada, title="water", tags=["home"])
+    _keep_series(store, ada, title="water", tags=["home"])
+    _keep(store, ada, title="water", tags=["home"])
+    with store.as_user(ada) as transaction:
+        done = task.complete(at=NOW)
+        transaction.update_task(done)
+        successor = task.model_copy(update={"task_id": transaction.new_task_id(), "occurrence": 2})
+        transaction.insert_task(successor)
+    for user, expected in ((ada, [done] if query.get("status") else [done, successor]), (bob, [])):
+        command = ListTasks.model_validate({"sort": "created_at", "series_id": series.series_id, **query})
+        with store.as_user(user) as transaction:
+            assert transaction.list_tasks(command.filters(now=NOW), command.sort, None, 100) == expected
+
+
 def test_two_open_occurrences_cannot_be_committed(store: Store, ada: str) -> None:
     task, _ = _keep_series(store, ada)
     with pytest.raises(Exception), store.as_user(ada) as transaction:  # noqa: B017 - each store has its own

@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 
 from taskmaster.database.inbox_rows import InboxKey, InboxRow, outbox_row
 from taskmaster.database.system_transaction import DueReminder, Fired
+from taskmaster.domain.changes import ChangePosition, DeletedTask, Found
+from taskmaster.domain.history import HistoryEntry
 from taskmaster.domain.paging import PRIORITIES, PagePosition, Sort
 from taskmaster.domain.preferences import Preferences
 from taskmaster.domain.reminder_rows import Move, ReminderDue, ReminderRow
@@ -24,6 +26,7 @@ from taskmaster.domain.series import Series
 from taskmaster.domain.task import Task
 from taskmaster.events.cloudevent import Outgoing
 from taskmaster.events.ids import new_id
+from tests.support.fake_changes import Deletion, changes_behind
 
 Row = TypeVar("Row")
 
@@ -50,6 +53,10 @@ class Tables:
     outbox: list[Outgoing] = field(default_factory=list)
     next_look: datetime | None = None  # of the dispatcher
     most_under_way: int = MOST_UNDER_WAY
+    transaction: int = 1  # the number of the next one
+    changed_in: dict[int, int] = field(default_factory=dict)  # the transaction that wrote each task
+    deletions: list[Deletion] = field(default_factory=list)
+    history: list[tuple[str, int, HistoryEntry]] = field(default_factory=list)  # by user and task
 
     def copied(self) -> "Tables":
         return Tables(**{name: copy.copy(value) for name, value in vars(self).items()})
@@ -82,6 +89,7 @@ class FakeStore:
             begun = self.tables.copied()
             yield begun  # an exception leaves it behind
             _hold(begun)
+            begun.transaction += 1
             self.tables = begun
 
 
@@ -174,6 +182,23 @@ class FakeUserTransaction(_FakeInbox):
             found = [task for task, place in places if (place < mark if descending else place > mark)]
         return found[:limit]
 
+    def read_changes(self, position: ChangePosition | None, limit: int) -> Found:
+        return changes_behind(
+            position,
+            limit,
+            transaction=self._tables.transaction,
+            tasks=list(self._tasks()),
+            changed_in=self._tables.changed_in,
+            deletions=[each for each in self._tables.deletions if each.user_id == self._user_id],
+        )
+
+    def insert_history(self, task_id: int, entry: HistoryEntry) -> None:
+        self._tables.history.append((self._user_id, task_id, entry))
+
+    def read_history(self, task_id: int, before: int, limit: int) -> list[HistoryEntry]:
+        own = [entry for user, task, entry in self._tables.history if (user, task) == (self._user_id, task_id)]
+        return sorted((each for each in own if each.version < before), key=lambda each: -each.version)[:limit]
+
     def lock_series(self, series_id: int) -> Series | None:
         return _owned(self._tables.series.get(series_id), self._user_id)
 
@@ -219,17 +244,23 @@ class FakeUserTransaction(_FakeInbox):
         if task.task_id in self._tables.tasks:
             raise BrokenRule("a task has the id of another")
         self._tables.tasks[task.task_id] = (self._user_id, task)
+        self._tables.changed_in[task.task_id] = self._tables.transaction
 
     def update_task(self, task: Task) -> None:
         was = self.read_task(task.task_id)
         if was is not None:
             kept = {"created_at": was.created_at}
             self._tables.tasks[task.task_id] = (self._user_id, task.model_copy(update=kept))
+            if was.version != task.version:
+                self._tables.changed_in[task.task_id] = self._tables.transaction
 
     def delete_task(self, task: Task) -> None:
-        if self.read_task(task.task_id) is None:
+        was = self.read_task(task.task_id)
+        if was is None:
             return
         del self._tables.tasks[task.task_id]
+        gone = DeletedTask(task_id=task.task_id, version=was.version + 1)
+        self._tables.deletions.append(Deletion(self._user_id, self._tables.transaction, gone))
         self._tables.reminders = {
             name: row for name, row in self._tables.reminders.items() if row[1].task_id != task.task_id
         }
@@ -381,6 +412,7 @@ def _is_within(task: Task, filters: Mapping[str, Any]) -> bool:
     return all(
         (
             filters["completed"] is None or task.completed == filters["completed"],
+            filters["series_id"] is None or task.series_id == filters["series_id"],
             overdue_at is None or (task.deadline is not None and task.deadline <= overdue_at),
             priorities is None or task.priority in priorities,
             set(filters["tags"]) <= set(task.tags),

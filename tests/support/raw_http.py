@@ -67,6 +67,11 @@ class RawClient:
         self.send(data)
         return self.answer(head=data.startswith(b"HEAD "))
 
+    def receive(self) -> bytes:
+        """What has come, at least a byte; nothing where the server has closed."""
+        self._socket.settimeout(20)
+        return self._socket.recv(65_536)
+
     def is_closed(self, within: float) -> bool:
         """Whether the server ends the connection in so many seconds of real time, sending nothing more."""
         self._socket.settimeout(within)

@@ -2,8 +2,9 @@
 
 A page begins with a walk: the first thousand tasks in the order, by an index that has this order, filtered. Where
 enough of them pass, that is the page; and where the order ends within them. Only else is everything looked up that
-passes the filters, by the most selective index, and sorted. PostgreSQL's planner would choose between these two by what
-it knows of all users together, which is wrong for some; so each step leaves it no choice.
+passes the filters, by the most selective index, and sorted. Tasks of one series are looked up at once, without a walk.
+PostgreSQL's planner would choose between these two by what it knows of all users together, which is wrong for some; so
+each step leaves it no choice.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,10 +36,11 @@ def read_page(
     walk = max(_LEAST_WALK, _WALK_A_TASK * limit)
     mark = {"mark_key": beyond.key if beyond else None, "mark_id": beyond.task_id if beyond else None}
     parameters = {**filters, **mark, "walk": walk, "limit": limit}
-    walked = _read(session, "in_order", shape.walk(), parameters, kwargs_row(_placed))
-    found: list[Task] = [task for place, task in walked if place <= walk]
-    if len(found) == len(walked):
-        return found
+    if not shape.is_of_series:
+        walked = _read(session, "in_order", shape.walk(), parameters, kwargs_row(_placed))
+        found: list[Task] = [task for place, task in walked if place <= walk]
+        if len(found) == len(walked):
+            return found
     return _read(session, "by_filter", shape.search(), parameters, kwargs_row(Task.model_construct))
 
 
@@ -70,7 +72,8 @@ class Shape:
         self._completed = [sql.SQL(each) for each in _COMPLETED[filters["completed"]]]
         self._ranks = sorted({PRIORITIES.index(each) for each in filters["priorities"] or ()})
         self._due = [_PIECES[name].format(due=_PIECES["due"]) for name in ("earliest", "latest") if filters[name]]
-        self._has_terms = bool(filters["text"] or filters["tags"])
+        self.is_of_series = filters["series_id"] is not None
+        self._has_terms = bool(filters["text"] or filters["tags"]) and not self.is_of_series
         self._names = {
             "key": _PIECES[column],
             "direction": sql.SQL("DESC" if descending else "ASC"),
@@ -104,6 +107,9 @@ class Shape:
 
     def _search_bounds(self) -> Iterator[list[sql.Composable]]:
         """What the filters say in terms that row-level security lets an index use."""
+        if self.is_of_series:
+            yield [_PIECES["of_series"]]
+            return
         ranks = [self._composed("of_ranks", key=_PIECES["priority"], ranks=sql.Literal(self._ranks))]
         for completed in self._completed:
             yield [completed, *self._due, *(ranks if self._ranks else ())]

@@ -8,13 +8,17 @@ from taskmaster.database.system_transaction import SystemTransaction
 
 _BATCH = 5_000
 _MOST_BATCHES = 100  # of one run; the next run goes on
+_PURGES = (
+    SystemTransaction.purge_inbox,
+    SystemTransaction.purge_reminders,
+    SystemTransaction.purge_deleted_tasks,
+    SystemTransaction.purge_history,
+)
 
 
 def purge(database: Database) -> int:
-    """Delete expired inbox rows and closed reminders. Returns how many."""
-    gone = _in_batches(database, SystemTransaction.purge_inbox) + _in_batches(
-        database, SystemTransaction.purge_reminders
-    )
+    """Delete expired inbox rows, closed reminders, old deletions and old history. Returns how many."""
+    gone = sum(_in_batches(database, purge_some) for purge_some in _PURGES)
     if gone:
         log.note(purged_rows=gone)
     return gone

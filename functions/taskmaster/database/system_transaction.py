@@ -6,8 +6,11 @@ from typing import NamedTuple
 
 from psycopg.rows import dict_row, tuple_row
 
+from taskmaster.database.changes import purge_deleted_tasks, readers_with_changes
+from taskmaster.database.history import purge_history
 from taskmaster.database.inbox_rows import InboxKey, InboxRow, InboxTransaction, outbox_row
 from taskmaster.database.queries import named
+from taskmaster.domain.changes import ChangePosition
 from taskmaster.domain.reminder_rows import ReminderDue
 from taskmaster.events.cloudevent import Outgoing
 
@@ -76,6 +79,18 @@ class SystemTransaction(InboxTransaction):
     def purge_reminders(self, batch: int) -> int:
         """Delete up to `batch` reminders that were closed more than 30 days ago. Returns how many."""
         return self._session.count(_REMINDERS["purge_reminders"], {"batch": batch})
+
+    def purge_deleted_tasks(self, batch: int) -> int:
+        """Delete up to `batch` notes of tasks that were deleted more than 30 days ago. Returns how many."""
+        return purge_deleted_tasks(self._session, batch)
+
+    def readers_with_changes(self, readers: Sequence[tuple[str, ChangePosition]]) -> list[tuple[str, ChangePosition]]:
+        """Those of these users, each at a position, who have changes behind it. Ends the transaction."""
+        return readers_with_changes(self._session, readers)
+
+    def purge_history(self, batch: int) -> int:
+        """Delete up to `batch` entries of histories that are older than 90 days. Returns how many."""
+        return purge_history(self._session, batch)
 
     def is_outbox_empty(self) -> bool:
         """Whether there is nothing to publish. Ends the transaction."""

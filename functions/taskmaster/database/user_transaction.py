@@ -7,10 +7,14 @@ from typing import Any
 from psycopg.rows import class_row, dict_row, kwargs_row, tuple_row
 from psycopg.types.json import Jsonb
 
+from taskmaster.database.changes import read_changes
+from taskmaster.database.history import insert_history, read_history
 from taskmaster.database.inbox_rows import InboxTransaction, outbox_row
 from taskmaster.database.lists import read_page
 from taskmaster.database.queries import named
 from taskmaster.database.session import Session
+from taskmaster.domain.changes import ChangePosition, Found
+from taskmaster.domain.history import HistoryEntry
 from taskmaster.domain.paging import PagePosition, Sort
 from taskmaster.domain.preferences import Preferences
 from taskmaster.domain.reminder_rows import Move, ReminderRow
@@ -64,6 +68,17 @@ class UserTransaction(InboxTransaction):
 
     def list_tasks(self, filters: Mapping[str, Any], sort: Sort, beyond: PagePosition | None, limit: int) -> list[Task]:
         return read_page(self._session, filters, sort, beyond, limit)
+
+    def read_changes(self, position: ChangePosition | None, limit: int) -> Found:
+        """What changed since a position, in the order of the transactions that wrote it. Ends the transaction."""
+        return read_changes(self._session, position, limit)
+
+    def insert_history(self, task_id: int, entry: HistoryEntry) -> None:
+        insert_history(self._session, self._user_id, task_id, entry)
+
+    def read_history(self, task_id: int, before: int, limit: int) -> list[HistoryEntry]:
+        """Entries with versions below `before`, the latest first."""
+        return read_history(self._session, task_id, before, limit)
 
     def read_preferences(self, *, hold: bool = False) -> Preferences:
         """The preferences, or the defaults. With `hold` they do not change until the commit: lock no task after it."""

@@ -17,6 +17,7 @@ from taskmaster.domain.task import (
     Priority,
     Refused,
     SearchText,
+    SeriesId,
     Tag,
     Task,
     Timestamp,
@@ -66,6 +67,7 @@ class ListTasks(Command):
         description="part of the title, or of the description, in any case and any form: Unicode's compatibility "
         "caseless match, with one i for the four of Turkish",
     )
+    series_id: SeriesId | None = Field(default=None, description="the occurrences of this series")
     sort: Sort = Field(default="-created_at", description="the order; with a minus backwards")
     limit: Limit = Field(default=20, description="tasks of a page, at most")
     cursor: Annotated[str, Field(max_length=4096)] | None = Field(
@@ -81,6 +83,7 @@ class ListTasks(Command):
             "priorities": self.priority or None,
             "tags": self.tag,
             "text": folded(self.text),
+            "series_id": self.series_id,
             **_bounds("from", self.due_from),
             **_bounds("to", self.due_to),
             "earliest": _earliest(self.due_from),

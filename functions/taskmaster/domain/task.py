@@ -117,7 +117,7 @@ def whole(value: Any) -> Any:
 
 def number(value: Any, info: ValidationInfo) -> Any:
     """The same, and where the context is a query string, a text."""
-    if info.context == QUERY and isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 11:
+    if info.context == QUERY and isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         return int(value)
     return whole(value)
 
@@ -132,6 +132,7 @@ Description = Annotated[str, Field(max_length=10_000, json_schema_extra=_STORABL
 Tag = Annotated[str, Field(min_length=1, max_length=50, json_schema_extra=_STORABLE), AfterValidator(_storable)]
 Tags = Annotated[list[Tag], Field(max_length=50), AfterValidator(lambda tags: list(dict.fromkeys(tags)))]
 TaskId = Annotated[int, Field(ge=1, le=MAX_ID), BeforeValidator(whole)]
+SeriesId = Annotated[int, Field(ge=1, le=MAX_ID), BeforeValidator(number)]
 Version = Annotated[int, Field(ge=1, le=MAX_VERSION), BeforeValidator(number)]
 Timestamp = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_moment_written), AfterValidator(in_utc)]
 Day = Annotated[date, Field(strict=False), BeforeValidator(_day_written), AfterValidator(_day_in_range)]
@@ -285,6 +286,8 @@ def _or_null(schema: JsonSchemaValue) -> JsonSchemaValue:
 
 class Command(Asked):
     """A command. `expected_version` is for events what If-Match is for calls."""
+
+    takes_last_event_id: ClassVar[bool] = False  # whether the header Last-Event-ID takes the place of `cursor`
 
 
 class Fact(Asked):

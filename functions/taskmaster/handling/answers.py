@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
+from taskmaster.domain.changes import ChangeStream
 from taskmaster.domain.task import Command, FrozenModel, Task
 from taskmaster.errors import TaskmasterError
 from taskmaster.handling.preconditions import Preconditions, tag_of
@@ -23,6 +24,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     content_type: str = JSON
     reason: str = ""
+    stream: ChangeStream | None = None  # the body, which is written over time
 
     def remembered(self) -> dict[str, Any]:
         """What the inbox stores beside the status, to answer a repeat."""
@@ -41,10 +43,13 @@ class Answer:
 NO_CONTENT = Answer(status=204)
 
 
-def of(result: FrozenModel | None, *, status: int = 200) -> Answer:
-    """The result of an operation: a task with its version as ETag, any other record, or nothing."""
+def of(result: FrozenModel | ChangeStream | None, *, status: int = 200) -> Answer:
+    """The result of an operation: a task with its version as ETag, any other record, a stream, or nothing."""
     if result is None:
         return NO_CONTENT
+    if isinstance(result, ChangeStream):
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # for proxies: pass on what there is
+        return Answer(status=status, headers=headers, content_type="text/event-stream", stream=result)
     headers = {}
     if isinstance(result, Task):
         headers["ETag"] = f'"{result.version}"'
@@ -55,7 +60,7 @@ def of(result: FrozenModel | None, *, status: int = 200) -> Answer:
 
 def conditional(answer: Answer, preconditions: Preconditions) -> Answer:
     """The answer to a conditional GET or HEAD (RFC 9110, 13.2.2), with an ETag."""
-    if answer.status != 200:
+    if answer.status != 200 or answer.stream:
         return answer
     tag = answer.headers.get("ETag") or f'"{tag_of(answer.body)}"'
     headers = {**answer.headers, "ETag": tag}

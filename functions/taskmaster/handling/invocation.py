@@ -15,10 +15,12 @@ from taskmaster import clock
 from taskmaster.database.inbox_rows import InboxKey, InboxRow
 from taskmaster.database.store import Database
 from taskmaster.database.user_transaction import UserTransaction
+from taskmaster.domain.history import Door
 from taskmaster.domain.task import Command, Refused
 from taskmaster.errors import TaskmasterError
 from taskmaster.events import cloudevent
 from taskmaster.events.cloudevent import Malformed, Origin, Received
+from taskmaster.events.outgoing import OURS
 from taskmaster.handling import answers
 from taskmaster.handling.answers import NO_CONTENT, Answer, HttpRefusal, problem
 from taskmaster.handling.arrival import Arrival, DecodedCommand
@@ -179,7 +181,7 @@ class Invoker:
             try:
                 with self.database.as_user(decoded.key.user_id) as transaction:
                     transaction.lock_inbox_later(decoded.key, check)
-                    work = self._work(transaction, origin, asked_at)
+                    work = self._work(transaction, origin, asked_at, door=_door(decoded))
                     following = None
                     if effect is None:
                         following = _begin(decoded, work)
@@ -204,6 +206,7 @@ class Invoker:
         origin: Origin,
         asked_at: datetime | None = None,
         preconditions: Preconditions | None = None,
+        door: Door = "call",
     ) -> Work:
         return Work(
             transaction,
@@ -212,6 +215,7 @@ class Invoker:
             topic=self.settings.topic,
             asked_at=asked_at,
             preconditions=preconditions,
+            door=door,
         )
 
 
@@ -236,6 +240,11 @@ def _origin(function: str, decoded: DecodedCommand) -> Origin:
         traceparent=trace if cloudevent.is_traceparent(trace) else None,
         causation_id=decoded.key.id,
     )
+
+
+def _door(decoded: DecodedCommand) -> Door:
+    """What asked for a command that came by event: an event of the pack itself continues a series."""
+    return "schedule" if decoded.event["source"].startswith(OURS) else "event"
 
 
 def _malformed(error: Malformed) -> Answer:

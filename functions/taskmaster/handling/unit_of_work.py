@@ -8,6 +8,8 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from taskmaster.domain import reminders
+from taskmaster.domain.changes import ChangePosition, Found
+from taskmaster.domain.history import ChangedTask, Door, FieldChange, HistoryEntry, changed_fields
 from taskmaster.domain.paging import PagePosition, Sort
 from taskmaster.domain.preferences import Preferences
 from taskmaster.domain.reminder_rows import ReminderRow
@@ -42,6 +44,7 @@ class Work:
         topic: Callable[[str], str] = str,
         asked_at: datetime | None = None,
         preconditions: Preconditions | None = None,
+        door: Door = "call",
     ) -> None:
         self.now = now
         self.preconditions_checked = False
@@ -50,6 +53,7 @@ class Work:
         self._transaction = transaction
         self._origin = origin
         self._topic = topic
+        self._door = door
         self._writes: list[Callable[[], None]] = []
         self._locked: dict[int, Task] = {}  # as they were: reminders are written only where their moments change
         self._armed: tuple[datetime, Task] | None = None  # the earliest reminder that this work armed
@@ -117,6 +121,20 @@ class Work:
     ) -> list[Task]:
         """Tasks of this user in an order, not locked: those behind a position."""
         return self._transaction.list_tasks(filters, sort, beyond, limit)
+
+    def changes(self, position: ChangePosition | None, *, limit: int) -> Found:
+        """What changed of this user's tasks since a position."""
+        return self._transaction.read_changes(position, limit)
+
+    def history(self, task_id: int, *, before: int, limit: int) -> list[HistoryEntry]:
+        """Entries of the history of a task with versions below `before`, the latest first.
+
+        Refused: 404 when there is neither an entry nor a task.
+        """
+        found = self._transaction.read_history(task_id, before, limit)
+        if not found:
+            self.read_task(task_id)
+        return found
 
     @property
     def preferences(self) -> Preferences:
@@ -193,6 +211,7 @@ class Work:
     def add_task(self, task: Task, *, event: str = "task.created") -> Task:
         self._writes.append(lambda: self._transaction.insert_task(task))
         self._arm_reminders(task, new=True)
+        self._note(event, task)
         self.emit(event, task)
         return task
 
@@ -201,7 +220,10 @@ class Work:
         was = self._locked.get(task.task_id)
         if was is None or reminders.depends_on(was) != reminders.depends_on(task):
             self._arm_reminders(task)
-        self.emit(event, task)
+        changed = changed_fields(was, task) if was else {}
+        self._locked[task.task_id] = task
+        self._note(event, task, changed=changed)
+        self.emit(event, task, data=ChangedTask.model_construct(**task.__dict__, field_changes=changed))
         return task
 
     def _arm_reminders(self, task: Task, *, new: bool = False) -> None:
@@ -249,7 +271,17 @@ class Work:
 
     def delete_task(self, task: Task, *, event: str = "task.deleted") -> None:
         self._writes.append(lambda: self._transaction.delete_task(task))
+        self._note(event, task, version=task.version + 1)
         self.emit(event, task)
+
+    def _note(
+        self, event: str, task: Task, *, changed: dict[str, FieldChange] | None = None, version: int | None = None
+    ) -> None:
+        """Have an entry written into the history of a task."""
+        entry = HistoryEntry(
+            version=version or task.version, at=self.now, action=event, door=self._door, changed=changed or {}
+        )
+        self._writes.append(lambda: self._transaction.insert_history(task.task_id, entry))
 
     def add_series(self, series: Series) -> None:
         self._writes.append(lambda: self._transaction.insert_series(series))

@@ -6,12 +6,13 @@ inside the cluster and believes their userid; every other path is for people, wh
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from taskmaster import log
 from taskmaster.broker.producer import BrokerUnavailable
 from taskmaster.database.session import Busy, Unavailable
+from taskmaster.domain.changes import ChangeStream
 from taskmaster.events import cloudevent
 from taskmaster.handling.answers import NO_CONTENT, Answer, HttpRefusal, problem
 from taskmaster.handling.idempotency import Mismatch
@@ -30,7 +31,8 @@ EVENTS = "/events"
 _LARGEST_DEAD_LETTER = 10_485_760
 _NEEDS = ("database_url", "system_database_url", "kafka_bootstrap_servers")
 
-Response = tuple[str, int, dict[str, str]]  # body, status, headers: as Flask takes them, and our own server
+# Body, status, headers: as Flask takes them, and our own server. The body of a stream comes in pieces.
+Response = tuple[str | Iterator[bytes], int, dict[str, str]]
 Function = Callable[[Any], Response]
 Handler = Callable[..., Any]
 
@@ -122,6 +124,7 @@ def _served(
         line = log.Invocation(**{"faas.coldstart": not lazy.is_made})
         counting = log.invocation.set(line)
         error: Exception | None = None
+        streamed: Response | None = None
         try:
             runtime = lazy.get()
             largest = limit or runtime.settings.max_body_bytes
@@ -132,6 +135,8 @@ def _served(
             given = answer(runtime, request, request.body)
             if publishes:
                 runtime.publish_after_request(may_have_written=request.method not in ("GET", "HEAD"))
+            if given.stream and request.method != "HEAD":
+                streamed = _streamed(given.stream, _response(given), runtime, flask_request.environ)
         except Exception as raised:
             error = raised
             given = _answer_to(error)
@@ -139,7 +144,7 @@ def _served(
         line.finish(_outcome(given, error))
         log.invocation.reset(counting)
         log.context.reset(token)
-        return _response(given)
+        return streamed or _response(given)
 
     serve.__name__ = target
     serve.runtime = lazy  # type: ignore[attr-defined]  # for the server, which forks the publisher and closes it
@@ -166,6 +171,20 @@ def _outcome(answer: Answer, error: Exception | None) -> str:
                 return "refused"
             return "parked" if answer.reason else "done"
     return "failed"
+
+
+def _streamed(stream: ChangeStream, response: Response, runtime: Runtime, environ: Mapping[str, Any]) -> Response:
+    """An answer whose body is written over time, on our own server without a thread of it. Raises HttpRefusal."""
+    from taskmaster.streaming.sinks import QueueSink
+    from taskmaster.streaming.streams import TooManyStreams
+
+    keep_open = environ.get("bounded_waitress.stream")
+    try:
+        sink = runtime.change_streams.open(stream.user_id, stream.position, keep_open or QueueSink)
+    except TooManyStreams:
+        detail = "You have as many streams as one user may have. End one, or try again later."
+        raise HttpRefusal(problem(429, "Too many streams", detail, headers={"Retry-After": "5"})) from None
+    return sink.body() if isinstance(sink, QueueSink) else iter(()), *response[1:]
 
 
 def _answer_to(error: Exception) -> Answer:

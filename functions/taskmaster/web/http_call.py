@@ -50,6 +50,8 @@ def answer_call(
     chosen, parameters = _route(operations, request.method, request.path)
     preconditions = _preconditions(headers)
     sent = _fields(request, chosen, body)
+    if chosen.command.takes_last_event_id and headers.get("last-event-id"):
+        sent["cursor"] = headers["last-event-id"]  # a client that connects again repeats the query of its first call
     if twice := sent.keys() & parameters.keys():
         raise HttpRefusal(problem(422, "Not a valid command", f"The path says {' and '.join(twice)}: leave it out."))
     try:

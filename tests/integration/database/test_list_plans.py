@@ -12,9 +12,10 @@ import pytest
 
 from taskmaster.domain.paging import Sort
 from tests.programs.bench import seeding
-from tests.programs.bench.list_plans import faults, nodes, plans
+from tests.programs.bench.list_plans import faults, plans
 from tests.programs.bench.list_shapes import FILTERS, SORTS, cursor_at
 from tests.support.command_line import taskmaster
+from tests.support.explaining import nodes
 from tests.support.own_database import own_database
 
 TASKS = 20_000

@@ -53,6 +53,7 @@ def rows_of(pack: Pack, user: str) -> None:
         "INSERT INTO preferences (user_id, time_zone, day_hour, channels) VALUES (%(user)s, 'UTC', '09:00', '[]')",
         user=user,
     )
+    pack.sql("INSERT INTO deleted_task (task_id, user_id, version) VALUES (7, %(user)s, 2)", user=user)
     pack.sql("INSERT INTO reminder_move (user_id, ticket, asked_at) VALUES (%(user)s, uuidv7(), now())", user=user)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -14,7 +15,10 @@ import pytest
 from tests.support.brokers import Kafka
 from tests.support.function_process import FunctionProcess, eventually
 from tests.support.pgbouncer import OPENSSL, PGBOUNCER, PgBouncer
+from tests.support.task_copy import TaskCopy
 from tests.support.topic_reader import TopicReader
+
+SESSIONS = "SELECT pid FROM pg_stat_activity WHERE usename = 'taskmaster_user'"
 
 pytestmark = [
     pytest.mark.skipif(PGBOUNCER is None, reason="there is no pgbouncer here: apt-get install pgbouncer"),
@@ -77,6 +81,7 @@ def test_tasks_are_made_changed_once_and_published_in_order(pooler: PgBouncer, k
 
 def test_two_users_on_one_server_connection_never_see_each_others_tasks(pooler: PgBouncer) -> None:
     environment = pooler.environment("one")
+    of_others = sql(environment, SESSIONS)  # of tests before, in the same process
     users = [f"user-{uuid4()}" for _ in range(2)]
     with contextlib.ExitStack() as running:
         create = running.enter_context(FunctionProcess("create-task", environment))
@@ -97,8 +102,36 @@ def test_two_users_on_one_server_connection_never_see_each_others_tasks(pooler: 
 
         with psycopg.connect(environment["DATABASE_URL"], autocommit=True, prepare_threshold=None) as nobody:
             assert nobody.execute("SELECT count(*) FROM task").fetchone() == (0,), "no user, no tasks"
-        used = sql(environment, "SELECT pid FROM pg_stat_activity WHERE usename = 'taskmaster_user'")
-        assert len(used) == 1
+        assert len(set(sql(environment, SESSIONS)) - set(of_others)) == 1
+
+
+def test_the_change_feed_misses_nothing_through_one_server_connection(pooler: PgBouncer) -> None:
+    user, environment = f"user-{uuid4()}", pooler.environment("one")
+    with contextlib.ExitStack() as running:
+        create = running.enter_context(FunctionProcess("create-task", environment))
+        delete = running.enter_context(FunctionProcess("delete-task", environment))
+        query = running.enter_context(FunctionProcess("query-tasks", environment))
+
+        def ask(cursor: str | None) -> dict[str, Any]:
+            after = f"&cursor={cursor}" if cursor else ""
+            answer = query.call("GET", f"/tasks/changes?limit=3{after}", user=user)
+            assert answer.status_code == 200, answer.text
+            return dict(answer.json())
+
+        def live(number: int) -> None:
+            made = create.call("POST", "/tasks", {"title": f"{number}"}, user=user).json()
+            if number % 3 == 0:
+                assert delete.call("DELETE", f"/tasks/{made['task_id']}", user=user).status_code == 204
+
+        copy = TaskCopy(ask)
+        with ThreadPoolExecutor(4) as clients:
+            done = [clients.submit(live, number) for number in range(30)]
+            while not all(each.done() for each in done):
+                copy.catch_up()
+        listed = query.call("GET", "/tasks?limit=100", user=user).json()["tasks"]
+        assert copy.catch_up() == {task["task_id"]: task for task in listed}
+        assert len(listed) == 20
+        assert set(copy.told.values()) == {1}
 
 
 def test_a_pooler_that_restarts_is_an_outage_to_nobody_who_was_idle(pooler: PgBouncer) -> None:

@@ -17,6 +17,8 @@ from taskmaster.database.store import Database
     [
         ("inbox", named("inbox.sql")["purge_inbox"], "inbox_by_expiry"),
         ("reminder", named("reminders.sql")["purge_reminders"], "reminder_closed"),
+        ("task_history", named("history.sql")["purge_history"], "task_history_by_age"),
+        ("deleted_task", named("changes.sql")["purge_deleted_tasks"], "deleted_task_by_age"),
     ],
 )
 def test_a_batch_is_found_by_an_index_however_large_the_table_is(
@@ -38,6 +40,21 @@ def fill(connection: psycopg.Connection[Any], table: str) -> None:
         connection.execute(
             "INSERT INTO inbox (function, user_id, source, id, digest, expires_at)"
             " SELECT 'f', 'many', 's', n::text, '', now() + (n - 200) * interval '1 minute'"
+            " FROM generate_series(1, 50000) n"
+        )
+        return
+    if table == "deleted_task":
+        connection.execute(
+            "INSERT INTO deleted_task (task_id, user_id, version, deleted_at)"
+            " SELECT n, 'many', 2, now() - interval '30 days' + (n - 200) * interval '1 minute'"
+            " FROM generate_series(1, 50000) n"
+        )
+        return
+    if table == "task_history":
+        connection.execute(
+            "INSERT INTO task_history (user_id, task_id, version, at, action, door, changed, written_at)"
+            " SELECT 'many', n, 1, now(), 'task.created', 'call', '{}',"
+            "        now() - interval '90 days' + (n - 200) * interval '1 minute'"
             " FROM generate_series(1, 50000) n"
         )
         return

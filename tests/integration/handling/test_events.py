@@ -571,7 +571,8 @@ def test_a_fact_carries_the_whole_task(pack: Pack) -> None:
     task = pack.create(tags=["ä"], due_at="2026-11-24T09:00:00+01:00")
     assert pack.events("task.created")[0].data == task
     done = pack.complete(task)
-    assert pack.events("task.completed")[0].data == done
+    changed = {name: {"old": task[name], "new": done[name]} for name in ("completed", "completed_at")}
+    assert pack.events("task.completed")[0].data == {**done, "changed": changed}
     pack.delete(task)
     assert pack.events("task.deleted")[0].data == done
 

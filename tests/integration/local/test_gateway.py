@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ ROUTES = [
     Route(path_type="Exact", path="/tasks", method="POST", service="echo"),
     Route(path_type="RegularExpression", path="/tasks/[^/]+/complete", method="POST", service="fail"),
     Route(path_type="PathPrefix", path="/inside", method=None, service="hello"),
+    Route(path_type="Exact", path="/tasks/events", method="GET", service="pieces"),
     Route(path_type="PathPrefix", path="/broken", method=None, service="crash"),
 ]
 
@@ -32,7 +34,8 @@ def admin(method: str, path: str, body: bytes) -> tuple[int, dict[str, Any]] | N
 
 @pytest.fixture(scope="module")
 def gateway() -> Iterator[WebServer]:
-    services = [service("echo"), service("fail"), service("crash"), service("hello", cluster_local=True)]
+    names = ("echo", "fail", "crash", "pieces")
+    services = [*map(service, names), service("hello", cluster_local=True)]
     with Serving(services, cwd=DIRECTORY) as serving:
         server = WebServer(Gateway(serving, ROUTES, admin=admin), threads=8)
         yield server
@@ -64,6 +67,16 @@ def test_what_no_route_matches_is_a_404_problem(gateway: WebServer, method: str,
     answer = ask(gateway, method, path)
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_stream_is_passed_on_as_it_comes(gateway: WebServer) -> None:
+    answer = ask(gateway, "GET", "/tasks/events", stream=True)
+    lines = answer.iter_lines(chunk_size=1)
+    assert next(lines) == b"first"
+    first = time.monotonic()
+    assert next(lines) == b"second"
+    assert time.monotonic() - first > 1, "the first was held back"
+    assert list(lines) == []
 
 
 def test_an_expression_matches_the_whole_path(gateway: WebServer) -> None:

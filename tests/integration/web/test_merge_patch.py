@@ -42,7 +42,7 @@ def test_only_the_field_that_was_sent_differs(pack: Pack, by: str) -> None:
     patched = patch(pack, by, task, {"priority": "high"})
     assert differing(task, patched) == {"priority", *MOVING}
     [updated] = pack.events("task.updated")
-    assert updated.data == patched
+    assert updated.data == {**patched, "changed": {"priority": {"old": task["priority"], "new": "high"}}}
 
 
 @pytest.mark.parametrize("by", ["http", "event"])

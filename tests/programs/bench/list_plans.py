@@ -1,36 +1,14 @@
 """The plans of a list: what PostgreSQL does for each of its queries, and what of that grows with the user's tasks."""
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
-from psycopg import ClientCursor
 
 from taskmaster.database import lists
 from taskmaster.domain.paging import ListTasks, position_of
 from tests.programs.bench import seeding
-
-Plan = dict[str, Any]
-
-
-class _Explaining:
-    """A transaction as lists.py needs it, which explains each query before it runs it."""
-
-    def __init__(self, connection: "psycopg.Connection[Any]") -> None:
-        self._connection = connection
-        self.plans: list[Plan] = []
-
-    def later(self, query: Any, parameters: Any = None) -> None:
-        self._connection.execute(query, parameters)
-
-    def fetch(self, query: Any, parameters: Any, rows: Any) -> list[Any]:
-        bound = ClientCursor(self._connection).mogrify(query, parameters)
-        [(plan,)] = self._connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {bound}".encode()).fetchall()
-        self.plans.append((plan if isinstance(plan, list) else json.loads(plan))[0]["Plan"])
-        return self._connection.cursor(row_factory=rows).execute(query, parameters).fetchall()
-
-    fetch_bound = fetch
+from tests.support.explaining import Explaining, Plan, nodes
 
 
 def plans(environment: Mapping[str, str], asked: Mapping[str, Any]) -> list[Plan]:
@@ -38,7 +16,7 @@ def plans(environment: Mapping[str, str], asked: Mapping[str, Any]) -> list[Plan
     command = ListTasks.model_validate(asked)
     with psycopg.connect(environment["DATABASE_URL"]) as connection:
         connection.execute("SELECT set_config('taskmaster.user_id', %s, true)", [seeding.CALLER])
-        explaining = _Explaining(connection)
+        explaining = Explaining(connection)
         lists.read_page(
             explaining,  # type: ignore[arg-type]  # all of a session that it uses
             command.filters(now=seeding.NOW),
@@ -48,13 +26,6 @@ def plans(environment: Mapping[str, str], asked: Mapping[str, Any]) -> list[Plan
         )
         connection.rollback()
     return explaining.plans
-
-
-def nodes(plan: Plan) -> Iterator[Plan]:
-    """All nodes of a plan, from the top."""
-    yield plan
-    for below in plan.get("Plans", ()):
-        yield from nodes(below)
 
 
 def faults(found: list[Plan], *, of_the_caller: int) -> list[str]:

@@ -20,7 +20,7 @@ from tests.support.function_process import FunctionProcess
 
 THOUSAND = 1_000
 ROUNDS = 5  # thousands of each kind: pages are 8 KiB, and the first thousand would be mostly their edges
-TABLES = ("task", "series", "reminder", "inbox", "outbox", "preferences")
+TABLES = ("task", "task_history", "series", "reminder", "inbox", "outbox", "preferences")
 NEON = 0.5e9  # bytes of its free plan
 
 

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 from knative.local import cloud_event
 from query_tasks import list_tasks
-from taskmaster.domain import paging, recurrence, reminders, rrule
+from taskmaster.domain import changes, paging, recurrence, reminders, rrule
 from taskmaster.domain.paging import ListTasks
 from taskmaster.domain.task import Refused
 from taskmaster.events import cloudevent, header_values
@@ -207,6 +207,17 @@ def cursor(data: bytes) -> None:
             assert datetime.fromisoformat(str(mark.key)).astimezone(UTC)
 
 
+def change_cursor(data: bytes) -> None:
+    """A cursor of the change feed: a position that is written as it was read, or refused."""
+    try:
+        position = changes.change_position(data.decode("utf-8", "surrogateescape"))
+    except Refused as refusal:
+        assert refusal.status == 422
+        return
+    assert changes.change_position(position.cursor()) == position
+    assert max(position.beyond) <= 2**63 - 1
+
+
 def request(data: bytes) -> None:
     """The query, preconditions and Idempotency-Key of a call: read, or turned away."""
     headers, body = _request(data)
@@ -228,5 +239,7 @@ def request(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
-    for target in (binary_event, structured_event, envelope, kafka_record, pattern, reminder, cursor, request)
-}
+    for target in (
+        binary_event, structured_event, envelope, kafka_record, pattern, reminder, cursor, change_cursor, request,
+    )
+}  # fmt: skip

@@ -49,6 +49,13 @@ PARAMETERS: dict[str, Any] = {
         "schema": {"type": "string", "format": "etag", "pattern": _TAGS},
         "example": '"7"',
     },
+    "Last-Event-ID": {
+        "name": "Last-Event-ID",
+        "in": "header",
+        "description": "The id of the last event of the stream before: it goes on there, without a gap. It takes the "
+        "place of the cursor in the query.",
+        "schema": {"type": "string", "maxLength": 4096},
+    },
     "Idempotency-Key": {
         "name": "Idempotency-Key",
         "in": "header",
@@ -128,6 +135,12 @@ REFUSALS = {
         "Completed",
         "A completed task does not remind. Reopen it first.",
     ),
+    410: Refusal(
+        "Gone",
+        "The cursor is older than 30 days, or of another database: begin anew without it.",
+        "Start anew",
+        "This cursor is of another database. Drop what you have, and leave it out.",
+    ),
     412: Refusal(
         "VersionConflict",
         "What is there has no ETag that If-Match names, or one that If-None-Match names.",
@@ -144,6 +157,13 @@ REFUSALS = {
         "Not a valid command",
         "title: is required",
         errors=[{"pointer": "/title", "detail": "is required"}],
+    ),
+    429: Refusal(
+        "TooManyStreams",
+        "The caller has as many streams as one user may have.",
+        "Too many streams",
+        "You have as many streams as one user may have. End one, or try again later.",
+        header="Retry-After",
     ),
     503: Refusal(
         "TryLater",

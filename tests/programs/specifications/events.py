@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from taskmaster.domain.history import ChangedTask
 from taskmaster.domain.preferences import AnnouncedPreferences
 from taskmaster.domain.reminder_rows import ReminderDue, ReminderOutcome
 from taskmaster.domain.series import Followed
@@ -82,8 +83,8 @@ class Envelope(BaseModel):
 
 _FACTS: dict[str, tuple[type[BaseModel], str]] = {
     "task.created": (Task, "A task was created: by its user, or as the next occurrence of a series."),
-    "task.updated": (Task, "A task changed, was reopened or skipped to its next date; it is told whole."),
-    "task.completed": (Task, "A task was completed."),
+    "task.updated": (ChangedTask, "A task changed, was reopened or skipped to its next date; it is told whole."),
+    "task.completed": (ChangedTask, "A task was completed."),
     "task.deleted": (Task, "A task was deleted, or withdrawn with the completion that it followed; as it was last."),
     "task.recurring.next": (Followed, "A series moved on to its next date; task.created or task.updated follows."),
     "task.recurring.ended": (Task, "A series ended by COUNT or UNTIL with this occurrence."),

@@ -28,6 +28,14 @@ TASK: Json = {
 }
 UPDATED: Json = {**TASK, "priority": "urgent", "tags": ["home", "money"], "version": 2}
 COMPLETED: Json = {**TASK, "completed": True, "completed_at": "2026-11-24T09:00:00Z", "version": 2}
+CHANGED: Json = {
+    "priority": {"old": "high", "new": "urgent"},
+    "tags": {"old": ["home"], "new": ["home", "money"]},
+}
+DONE: Json = {
+    "completed": {"old": False, "new": True},
+    "completed_at": {"old": None, "new": "2026-11-24T09:00:00Z"},
+}
 SKIPPED: Json = {**TASK, "due_on": "2027-02-28", "version": 2}
 SNOOZED: Json = {**TASK, "snoozed_until": "2026-11-24T09:10:00Z", "version": 2}
 SUCCESSOR: Json = {**TASK, "task_id": 8, "due_on": "2027-02-28", "occurrence": 2}
@@ -71,8 +79,8 @@ TO_A_COMPLETED_TASK = frozenset({"task.reopen", "reopenTask"})
 # By the type of the event that tells it: its data.
 FACTS: dict[str, Json] = {
     "task.created": TASK,
-    "task.updated": UPDATED,
-    "task.completed": COMPLETED,
+    "task.updated": {**UPDATED, "changed": CHANGED},
+    "task.completed": {**COMPLETED, "changed": DONE},
     "task.deleted": TASK,
     "task.recurring.next": {**SUCCESSOR, "follows": 7, "skipped": 0},
     "task.recurring.ended": COMPLETED,
@@ -96,6 +104,8 @@ FACTS: dict[str, Json] = {
     },
 }  # fmt: skip
 
+CURSOR = "WyI5Zjg2ZDA4MTg4NGM3ZDY1OWEyZmVhYTBjNTVhZDAxNSIsIjc1MTo3NTE6IixudWxsXQ"
+STREAM = f"retry: 1000\n\nid: {CURSOR}\nevent: ready\ndata: {{}}\n\n"
 ENVELOPE: Json = {
     "event_id": "019ab1f5-0000-7000-8000-000000000002",
     "event_type": "task.create",
@@ -111,6 +121,8 @@ ENVELOPE: Json = {
 QUERIES: dict[str, Json] = {
     "listTasks": {"status": "open", "priority": ["high", "urgent"], "tag": ["home"], "due_from": "2027-01-01",
                   "due_to": "2027-12-31T23:59:59Z", "text": "rent", "sort": "due", "limit": 20},
+    "listChanges": {"limit": 100},
+    "listHistory": {"limit": 20},
     "listOccurrences": {"count": 2},
     "previewOccurrences": {"recurrence_pattern": "FREQ=MONTHLY;BYDAY=-1FR", "due_on": "2027-01-29",
                            "time_zone": "Europe/Zurich", "count": 3},
@@ -132,6 +144,13 @@ RESPONSES: dict[str, Json] = {
     "dismissTask": {**TASK, "version": 2},
     "getTask": TASK,
     "listTasks": {"tasks": [TASK], "next_cursor": None},
+    "listChanges": {"tasks": [TASK], "deleted": [], "cursor": CURSOR, "more": False},
+    "listHistory": {
+        "entries": [
+            {"version": 1, "at": "2026-11-24T09:00:00Z", "action": "task.created", "door": "call", "changed": {}}
+        ],
+        "next_cursor": None,
+    },
     "listOccurrences": {
         "occurrences": [{"due_at": None, "due_on": "2027-02-28"}, {"due_at": None, "due_on": "2027-03-31"}]
     },

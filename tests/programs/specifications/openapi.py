@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from taskmaster.domain.changes import ChangeStream, ListChanges, WatchTasks
 from taskmaster.domain.task import FrozenModel, Task, TaskCommand
 from taskmaster.handling.operation import Route
 from tests.programs.specifications import answers, json_schema
-from tests.programs.specifications.examples import QUERIES, REQUESTS, RESPONSES
+from tests.programs.specifications.examples import QUERIES, REQUESTS, RESPONSES, STREAM
 from tests.programs.specifications.json_schema import Schema
 from tests.programs.specifications.served import ROOT, Served, served
 
@@ -146,7 +147,9 @@ def _bare(field: Schema) -> Schema:
 
 
 def _common_parameters(each: Served, route: Route) -> Iterable[str]:
-    if route.method in ("GET", "PUT") or issubclass(each.operation.command, TaskCommand):
+    if _streams(each):
+        yield "Last-Event-ID"
+    elif route.method in ("GET", "PUT") or issubclass(each.operation.command, TaskCommand):
         yield "If-Match"
         yield "If-None-Match"
     if each.operation.types:
@@ -171,6 +174,9 @@ def _responses(
 ) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for kind in each.answers:
+        if kind is ChangeStream:
+            found["200"] = _stream()
+            continue
         if kind is None:
             found["204"] = {"description": "Done; there is nothing to show."}
             continue
@@ -186,11 +192,22 @@ def _responses(
             },
             **({"links": _links()} if each.id == "createTask" else {}),
         }
-    if route.method == "GET":
+    if route.method == "GET" and not _streams(each):
         found["304"] = {"$ref": "#/components/responses/Unchanged"}
     for status in _refusals(each, route, has_body=has_body):
         found[str(status)] = {"$ref": f"#/components/responses/{answers.REFUSALS[status].name}"}
     return {status: {name: part for name, part in said.items() if part} for status, said in sorted(found.items())}
+
+
+def _streams(each: Served) -> bool:
+    return ChangeStream in each.answers
+
+
+def _stream() -> dict[str, Any]:
+    return {
+        "description": "The stream, until the server ends it.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}, "examples": {"stream": {"value": STREAM}}}},
+    }
 
 
 def _headers(each: Served, route: Route, kind: type[FrozenModel]) -> list[str]:
@@ -212,6 +229,10 @@ def _refusals(each: Served, route: Route, *, has_body: bool) -> list[int]:
         found.add(412)
     if route.path.endswith("}/occurrences"):
         found.add(409)  # of a task that does not recur
+    if issubclass(each.operation.command, ListChanges | WatchTasks):
+        found.add(410)
+    if _streams(each):
+        found.add(429)
     return sorted(found)
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import UnionType
-from typing import get_args
+from typing import Any, get_args
 
 from knative.local import manifests
-from taskmaster.domain.task import Fact, FrozenModel
+from taskmaster.domain.task import Fact
 from taskmaster.handling.operation import Operation, Route
 
 ROOT = Path(__file__).parents[3]
@@ -49,8 +49,8 @@ class Served:
         return [route for route in self.operation.http if not re.match(r"/($|\{)", route.path)]
 
     @property
-    def answers(self) -> list[type[FrozenModel] | None]:
-        """What it answers with: a record, None for no content, or either."""
+    def answers(self) -> list[type[Any] | None]:
+        """What it answers with: a record, None for no content, or either; or a stream."""
         said = inspect.signature(self.operation.handler, eval_str=True).return_annotation
         kinds = get_args(said) if isinstance(said, UnionType) else (said,)
         return [None if kind in (None, type(None)) else kind for kind in kinds]

@@ -24,3 +24,6 @@ attempts, status, answer, digest
 
 -- columns: outbox_row
 key, topics, headers, value
+
+-- columns: history_entry
+version, at, action, door, changed

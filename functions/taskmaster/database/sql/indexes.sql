@@ -1,4 +1,4 @@
--- The indexes of lists, each built without blocking writes, in this order. One that broke off is dropped and built anew.
+-- The indexes of lists and of the change feed, each built without blocking writes, in this order. One that broke off is dropped and built anew.
 
 -- name: task_listed_by_creation
 CREATE INDEX CONCURRENTLY task_listed_by_creation ON task (user_key(user_id), completed, created_at, task_id)
@@ -25,3 +25,6 @@ CREATE INDEX CONCURRENTLY task_found_by_terms ON task
   USING gin (task_terms(user_id, searched_text(search_title, search_version, version, title),
                         searched_text(search_description, search_version, version, description), tags))
   WITH (fastupdate = on, gin_pending_list_limit = 256)
+
+-- name: task_by_change
+CREATE INDEX CONCURRENTLY task_by_change ON task (user_key(user_id), changed_in, task_id)

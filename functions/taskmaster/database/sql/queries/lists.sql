@@ -58,8 +58,12 @@ SELECT task_id, {key} AS sort_key FROM tasks_with_terms(%(text)s, %(tags)s::text
 -- name: latest
 {due} <= %(latest)s::timestamptz
 
+-- name: of_series
+series_id = %(series_id)s::bigint
+
 -- name: filters
 (%(completed)s::boolean IS NULL OR completed = %(completed)s)
+   AND (%(series_id)s::bigint IS NULL OR series_id = %(series_id)s)
    AND (%(overdue_at)s::timestamptz IS NULL OR deadline <= %(overdue_at)s)
    AND (%(priorities)s::text[] IS NULL OR priority = ANY (%(priorities)s))
    AND tags @> %(tags)s::text[]
