@@ -67,10 +67,19 @@ class FunctionProcess:
         )
         threading.Thread(target=self._read, args=(self._process,), daemon=True).start()
         deadline = time.monotonic() + _START_SECONDS
-        while not listening(self._port):
+        while not self._listens():
             assert self._process.poll() is None, "\n".join(self.lines)
             assert time.monotonic() < deadline, "it does not listen"
             time.sleep(0.01)
+
+    def _listens(self) -> bool:
+        """Whether it is this process that listens there: another one may have taken the port meanwhile."""
+        if self._process is None or not listening(self._port):
+            return False
+        with contextlib.suppress(psutil.Error):
+            sockets = psutil.Process(self._process.pid).net_connections("tcp")
+            return any(each.status == psutil.CONN_LISTEN and each.laddr.port == self._port for each in sockets)
+        return False
 
     # Asking -----------------------------------------------------------------------------------------------------
 

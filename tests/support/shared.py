@@ -14,6 +14,7 @@ from taskmaster.database.store import Database
 from taskmaster.settings import Settings
 
 _owners: dict[str, "psycopg.Connection[Any]"] = {}
+_databases: dict[tuple[str, str, int, float], Database] = {}
 _HAVE_STATE = {"send-reminder"}  # limits of one process, which no test is to leave to the next
 
 
@@ -27,17 +28,26 @@ def owner(url: str) -> "psycopg.Connection[Any]":
 
 def database(settings: Settings) -> Database:
     """The functions' sessions of both logins, as these settings have them."""
-    return _database(
+    key = (
         settings.database_url.get_secret_value(),
         settings.system_database_url.get_secret_value(),
         settings.database_pool_size,
         settings.database_timeout,
     )
+    if key not in _databases:
+        user_url, system_url, pool_size, timeout = key
+        _databases[key] = Database(user_url=user_url, system_url=system_url, pool_size=pool_size, timeout=timeout)
+    return _databases[key]
 
 
-@cache
-def _database(user_url: str, system_url: str, pool_size: int, timeout: float) -> Database:
-    return Database(user_url=user_url, system_url=system_url, pool_size=pool_size, timeout=timeout)
+def close_sessions() -> None:
+    """Have the next test connect anew: the settings of a login are those of when its session began."""
+    for connection in _owners.values():
+        connection.close()
+    for pools in _databases.values():
+        pools.close()
+    _owners.clear()
+    _databases.clear()
 
 
 def application(function: str, source: Path) -> tuple[Flask, ModuleType]:

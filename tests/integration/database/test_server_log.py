@@ -12,7 +12,7 @@ from psycopg import ClientCursor
 
 from knative.local.embedded import Server, postgres
 from taskmaster.database.session import StatementFailed
-from tests.support import tokens
+from tests.support import shared, tokens
 from tests.support.command_line import taskmaster
 from tests.support.function_pack import Pack
 
@@ -39,6 +39,14 @@ def environment(server: Server) -> dict[str, str]:
     }
     assert "not done" not in taskmaster(configured, "migrate").stdout
     return configured
+
+
+@pytest.fixture(autouse=True)
+def _sessions_of_its_own() -> Iterator[None]:
+    """Each test changes settings of the logins, which count from the start of a session."""
+    shared.close_sessions()
+    yield
+    shared.close_sessions()
 
 
 @pytest.fixture(params=["as migrated", "where the server logs statements"])

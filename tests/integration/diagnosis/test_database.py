@@ -17,7 +17,7 @@ from tests.support.findings import doctor
 from tests.support.pgbouncer import PGBOUNCER, PgBouncer
 
 Sql = Callable[..., list[tuple[Any, ...]]]
-MIGRATION = "0014.tick"
+MIGRATION = "0011.tick"
 
 
 def test_nothing_is_found_where_nothing_is_wrong(own: dict[str, str]) -> None:
