@@ -22,6 +22,7 @@ ReminderId = Annotated[str, Field(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f
 
 
 _limits = CallLimits()  # of this process, for all its requests
+_LONG_SECONDS = 5.0
 
 
 class ReminderToSend(Fact):
@@ -55,8 +56,10 @@ def send(fact: ReminderToSend, work: Work) -> SideEffect | None:
         return None
     due = {name: channel for name, channel in channels.items() if again[name] <= work.now}
     if held := _limits.seconds_held(due, user_id=work.user_id, age=work.now - reminder.moment):
-        # A receiver in trouble makes every reminder of its user wait. To one that has much to do they go one by one.
-        others = len(due) == len(of_user) and _limits.are_in_trouble(due, user_id=work.user_id)
+        # A receiver in trouble, or with much to do for long, makes every reminder of its user wait: each of them would
+        # come here to be told the same. Those that come again then are few at once, as many as a user may have.
+        is_long = held >= _LONG_SECONDS or _limits.are_in_trouble(due, user_id=work.user_id)
+        others = is_long and len(due) == len(of_user)
         work.hold_back(reminder, task, until=work.now + timedelta(seconds=held), others=others)
         return None
     user_id = work.user_id

@@ -193,12 +193,12 @@ def test_quiet_hours_hold_all_that_is_due_with_one_event(pack: Pack, receiver: R
     assert len(receiver.got) == MOST_UNDER_WAY + 10
 
 
-@pytest.mark.parametrize(("trouble", "others"), [(True, 0), (False, 1)])
-def test_a_receiver_in_trouble_holds_back_all_that_is_due(
-    pack: Pack, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, trouble: bool, others: int
+@pytest.mark.parametrize(("seconds", "trouble", "others"), [(7.0, False, 0), (1.5, True, 0), (1.5, False, 1)])
+def test_a_receiver_in_trouble_or_with_much_to_do_holds_back_all(
+    pack: Pack, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, seconds: float, trouble: bool, others: int
 ) -> None:
     limits = pack.module("send-reminder")._limits
-    monkeypatch.setattr(limits, "seconds_held", lambda *_, **__: 7.0)
+    monkeypatch.setattr(limits, "seconds_held", lambda *_, **__: seconds)
     monkeypatch.setattr(limits, "are_in_trouble", lambda *_, **__: trouble)
     pack.prefer(channels=channels(receiver))
     pack.create(due_at=at(hours=2), reminders=[at(hours=1, seconds=second) for second in range(MOST_UNDER_WAY + 10)])
