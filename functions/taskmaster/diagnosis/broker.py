@@ -26,6 +26,12 @@ def topics_of(settings: Settings) -> set[str]:
         admin.close()
 
 
+def recent_dead_letters(settings: Settings) -> list[DeadLetter]:
+    """Those of the last 24 hours. Raises kafka's errors, and OSError."""
+    records = read_window(settings, [settings.topic(routes.DEAD_LETTERS)], since=datetime.now(UTC) - LETTERS_SINCE)
+    return [DeadLetter.read(record) for record in records]
+
+
 def examine(settings: Settings) -> Iterator[Finding]:
     """What is wrong there; what cannot be asked is a finding of its own. Raises nothing of kafka's."""
     from kafka.errors import KafkaError
@@ -119,8 +125,7 @@ def _dead_letters(settings: Settings) -> Iterator[Finding]:
 
     name = settings.topic(routes.DEAD_LETTERS)
     try:
-        records = read_window(settings, [name], since=datetime.now(UTC) - LETTERS_SINCE)
-        letters = [DeadLetter.read(record) for record in records]
+        letters = recent_dead_letters(settings)
     except TopicAuthorizationFailedError:
         yield not_looked_at(AREA, f"this user may not read {name}", "run it as the operator's user as well")
         return

@@ -38,7 +38,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
                 if login == LOGINS[1]:
                     yield from _schema(connection)
                     yield from _server(connection)
-                pooled = connection.info.backend_pid != _asked(connection, "login")[3]
+                pooled = connection.info.backend_pid != asked(connection, "login")[3]
             if pooled:
                 yield from _pooler(url, name, settings)
         except psycopg.Error as error:
@@ -54,8 +54,9 @@ def connect(url: str, settings: Settings) -> Connection:
     )
 
 
-def _asked(connection: Connection, query: str) -> tuple[Any, ...]:
-    row = connection.execute(_SQL[query]).fetchone()
+def asked(connection: Connection, query: str, **parameters: Any) -> tuple[Any, ...]:
+    """The one row of a query of diagnosis.sql."""
+    row = connection.execute(_SQL[query], parameters or None).fetchone()
     assert row is not None
     return row
 
@@ -83,7 +84,7 @@ def _unreachable(name: str, error: psycopg.Error) -> Finding:
 
 def _login(connection: Connection, name: str, login: str) -> Iterator[Finding]:
     before = datetime.now(UTC)
-    user, is_above, configured, _, server_time = _asked(connection, "login")
+    user, is_above, configured, _, server_time = asked(connection, "login")
     yield from _clock(server_time, before, datetime.now(UTC), name)
     if user != login:
         yield Finding(
@@ -113,7 +114,7 @@ def _login(connection: Connection, name: str, login: str) -> Iterator[Finding]:
             why="row-level security does not hold for the owner of a table",
             mend="give the tables to the login of MIGRATION_DATABASE_URL: ALTER TABLE ... OWNER TO",
         )
-    if not _asked(connection, "has_schema")[0]:
+    if not asked(connection, "has_schema")[0]:
         return
     if missing := _names(connection, "missing_rights"):
         yield Finding(
@@ -163,7 +164,7 @@ def _clock(server_time: datetime, before: datetime, after: datetime, name: str) 
 
 def _schema(connection: Connection) -> Iterator[Finding]:
     here = {path.stem for path in migrations.FOLDER.glob("*.sql")}
-    if not _asked(connection, "has_schema")[0]:
+    if not asked(connection, "has_schema")[0]:
         yield _schema_finding("there is no schema", "no function can do anything")
         return
     if unprotected := _names(connection, "unprotected_tables"):
@@ -202,7 +203,7 @@ def _schema_finding(what: str, why: str) -> Finding:
 
 
 def _server(connection: Connection) -> Iterator[Finding]:
-    used, allowed = _asked(connection, "connections")
+    used, allowed = asked(connection, "connections")
     if used >= allowed * _FULL:
         yield Finding(
             code="connections-full",
@@ -233,7 +234,7 @@ def _pooler(url: str, name: str, settings: Settings) -> Iterator[Finding]:
                 mend="set pool_mode = transaction in the pooler",
             )
             return
-        if len({_asked(each, "login")[3] for each in sessions}) == len(sessions):
+        if len({asked(each, "login")[3] for each in sessions}) == len(sessions):
             yield Finding(
                 code="pooler-session-mode",
                 severity=Severity.WARNING,
@@ -250,7 +251,7 @@ def _pooler(url: str, name: str, settings: Settings) -> Iterator[Finding]:
 def _migration_url(owner: str, settings: Settings) -> Iterator[Finding]:
     try:
         with connect(owner, settings) as connection:
-            if connection.info.backend_pid == _asked(connection, "login")[3]:
+            if connection.info.backend_pid == asked(connection, "login")[3]:
                 return
     except psycopg.Error as error:
         yield _unreachable("MIGRATION_DATABASE_URL", error)

@@ -9,14 +9,11 @@ import psycopg
 
 from taskmaster import clock
 from taskmaster.broker.groups import PREFIX, groups
-from taskmaster.broker.window import read_window
 from taskmaster.database.queries import named
-from taskmaster.dead_letters.dead_letter import DeadLetter
-from taskmaster.diagnosis.broker import LETTERS_SINCE
-from taskmaster.diagnosis.database import Connection, connect
+from taskmaster.diagnosis.broker import recent_dead_letters
+from taskmaster.diagnosis.database import Connection, asked, connect
 from taskmaster.diagnosis.openmetrics import Gauge
 from taskmaster.diagnosis.work import LATE, RELAY, WAITS
-from taskmaster.events import routes
 from taskmaster.settings import Settings
 
 _SQL = named("diagnosis.sql")
@@ -29,13 +26,13 @@ def collect(settings: Settings, *, prefix: str = PREFIX) -> list[Gauge]:
     up = Gauge(name="taskmaster_source_up", help="Whether what the other gauges come from could be asked.")
     gauges = [up]
     for source, ask in (("database", _database), ("groups", _groups), ("dead_letters", _dead_letters)):
-        found, is_up = _asked(ask, settings, prefix)
+        found, is_up = _answered(ask, settings, prefix)
         gauges += found
         up.set(float(is_up), source=source)
     return gauges
 
 
-def _asked(
+def _answered(
     ask: Callable[[Settings, str], Iterator[Gauge]], settings: Settings, prefix: str
 ) -> tuple[list[Gauge], bool]:
     from kafka.errors import KafkaError
@@ -62,7 +59,7 @@ def _database(settings: Settings, prefix: str) -> Iterator[Gauge]:
 
 
 def _outbox(connection: Connection) -> Iterator[Gauge]:
-    [(count, oldest)] = connection.execute(_SQL["outbox_waiting"]).fetchall()
+    count, oldest = asked(connection, "outbox_waiting")
     events = Gauge(name="taskmaster_outbox_events", help="Committed events that wait to be published.")
     age = Gauge(
         name="taskmaster_outbox_oldest_age_seconds",
@@ -87,8 +84,8 @@ def _inbox(connection: Connection) -> Iterator[Gauge]:
 
 def _reminders(connection: Connection) -> Iterator[Gauge]:
     now = clock.now()
-    [(overdue, oldest, _)] = connection.execute(_SQL["reminders"], {"now": now, "late": LATE}).fetchall()
-    [(stuck, _)] = connection.execute(_SQL["under_way"], {"now": now, "late": WAITS}).fetchall()
+    overdue, oldest, _ = asked(connection, "reminders", now=now, late=LATE)
+    stuck, _ = asked(connection, "under_way", now=now, late=WAITS)
     late = Gauge(
         name="taskmaster_reminders_overdue", help="Reminders that nobody fired within two minutes of their moment."
     )
@@ -126,11 +123,8 @@ def _groups(settings: Settings, prefix: str) -> Iterator[Gauge]:
 
 
 def _dead_letters(settings: Settings, prefix: str) -> Iterator[Gauge]:
-    since = datetime.now(UTC) - LETTERS_SINCE
-    records = read_window(settings, [settings.topic(routes.DEAD_LETTERS)], since=since)
-    counted = Counter(
-        (letter.function or "unknown", _kind(letter.reason)) for letter in (DeadLetter.read(each) for each in records)
-    )
+    letters = recent_dead_letters(settings)
+    counted = Counter((letter.function or "unknown", _kind(letter.reason)) for letter in letters)
     rare = counted.total() - sum(count for _, count in counted.most_common(_REASONS))
     gauge = Gauge(name="taskmaster_dead_letters", help="Dead letters of the last 24 hours, by function and reason.")
     for (function, reason), count in counted.most_common(_REASONS):

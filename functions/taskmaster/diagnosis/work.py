@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import psycopg
 
 from taskmaster import clock
 from taskmaster.database.queries import named
-from taskmaster.diagnosis.database import Connection, connect
+from taskmaster.diagnosis.database import Connection, asked, connect
 from taskmaster.diagnosis.finding import Finding, Severity, not_looked_at
 from taskmaster.events.header_values import flaw
 from taskmaster.settings import Settings
@@ -53,21 +52,15 @@ def alarm(settings: Settings) -> Alarm | None:
     url = settings.system_database_url.get_secret_value()
     try:
         with connect(url, settings) as connection:
-            _, _, due_next = _row(connection, "reminders", now=clock.now(), late=LATE)
+            _, _, due_next = asked(connection, "reminders", now=clock.now(), late=LATE)
             [(next_at,)] = connection.execute(_SQL["alarm"]).fetchall()
             return Alarm(next_at=next_at, due_next=due_next)
     except psycopg.Error:
         return None
 
 
-def _row(connection: Connection, query: str, **parameters: Any) -> tuple[Any, ...]:
-    row = connection.execute(_SQL[query], parameters).fetchone()
-    assert row is not None
-    return row
-
-
 def _outbox(connection: Connection, topics: set[str] | None) -> Iterator[Finding]:
-    count, oldest = _row(connection, "outbox_waiting")
+    count, oldest = asked(connection, "outbox_waiting")
     if oldest is None or datetime.now(UTC) - oldest < WAITS:
         return
     stuck = 0
@@ -120,7 +113,7 @@ def _inbox(connection: Connection, settings: Settings) -> Iterator[Finding]:
 
 def _reminders(connection: Connection) -> Iterator[Finding]:
     now = clock.now()
-    late, oldest, _ = _row(connection, "reminders", now=now, late=LATE)
+    late, oldest, _ = asked(connection, "reminders", now=now, late=LATE)
     if late:
         yield Finding(
             code="reminders-late",
@@ -130,7 +123,7 @@ def _reminders(connection: Connection) -> Iterator[Finding]:
             why="nobody woke dispatch-due-reminders, or it fails",
             mend="taskmaster relay calls it; then see the alarm among the findings of the cluster, and its log",
         )
-    count, since = _row(connection, "under_way", now=now, late=WAITS)
+    count, since = asked(connection, "under_way", now=now, late=WAITS)
     if count:
         yield Finding(
             code="deliveries-late",
