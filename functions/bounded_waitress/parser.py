@@ -50,8 +50,13 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         return consumed
 
     def refuse(self, refusal: Refusal) -> None:
-        """This request is over; the error is what waitress looks at, the refusal what is answered."""
+        """This request is over; the error is what waitress looks at, the refusal what is answered.
+
+        Its body is let go of, and what it announced is no longer awaited: others have that room at once.
+        """
         self._on_refusal()
+        self.close()
+        self.body_rcv = None
         self.refusal = self.error = refusal
         self.completed = True
         self.expect_continue = False  # to a body that is not wanted, 100 Continue is no answer

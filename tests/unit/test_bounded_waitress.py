@@ -339,6 +339,36 @@ def test_bodies_together_are_limited() -> None:
                 client.close()
 
 
+def test_what_a_refused_request_announced_takes_no_room_of_others() -> None:
+    """Its answer waits for a thread, since all are at work; meanwhile another one's body is taken."""
+    at_work, go_on = threading.Semaphore(0), threading.Event()
+
+    def waits(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/waits":
+            at_work.release()
+            go_on.wait(30)
+        return application(environ, start_response)
+
+    server = WebServer(waits, threads=2, limits=SMALL)
+    with contextlib.ExitStack() as connections:
+        connections.callback(server.stop)
+        connections.callback(go_on.set)
+        busy, refused, other = [
+            [connections.enter_context(RawClient(server.port)) for _ in range(count)] for count in (2, 3, 1)
+        ]
+        for client in busy:
+            client.send(b"GET /waits HTTP/1.1\r\nHost: here\r\n\r\n")
+            assert at_work.acquire(timeout=10)
+        for client in refused:
+            client.send(post("Content-Length: 999999999"))
+        other[0].send(post("Transfer-Encoding: chunked", body=b"%x\r\n%b\r\n0\r\n\r\n" % (90_000, b"x" * 90_000)))
+        time.sleep(0.5)  # so that all have been read before a thread is free
+        go_on.set()
+        assert other[0].answer().body == b"90000"
+        for client in refused:
+            expect_refused(client.answer(), 413)
+
+
 # HEAD, and answers without a body -------------------------------------------------------------------------------------
 
 
