@@ -31,12 +31,22 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is about another broker than this one; the markers in pyproject.toml say why."""
+    """Leave out what is about another broker than this one (the markers in pyproject.toml), or about none."""
     kind = config.getoption("--broker")
     others = {"embedded": ("kafka",), "kafka": ("embedded_broker",), "given": ("kafka", "embedded_broker")}[kind]
-    left_out = [item for item in items if any(item.get_closest_marker(other) for other in others)]
-    items[:] = [item for item in items if item not in left_out]
+    left_out = [
+        item
+        for item in items
+        if any(item.get_closest_marker(other) for other in others) or (kind != "embedded" and not _uses_broker(item))
+    ]
+    gone = set(left_out)
+    items[:] = [item for item in items if item not in gone]
     config.hook.pytest_deselected(items=left_out)
+
+
+def _uses_broker(item: pytest.Item) -> bool:
+    """Every fixture and test that starts a broker asks pytestconfig for the kind of it."""
+    return "pytestconfig" in getattr(item, "fixturenames", ()) or item.get_closest_marker("kafka") is not None
 
 
 @pytest.fixture(scope="session")
