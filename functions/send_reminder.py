@@ -23,6 +23,9 @@ ReminderId = Annotated[str, Field(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f
 
 _limits = CallLimits()  # of this process, for all its requests
 _LONG_SECONDS = 5.0
+_AHEAD_SECONDS = (
+    15.0  # reminders due so soon are held back as well, and no later ones: their user may change the channel
+)
 
 
 class ReminderToSend(Fact):
@@ -46,7 +49,7 @@ def send(fact: ReminderToSend, work: Work) -> SideEffect | None:
         work.hold_back(reminder, task, until=task.snoozed_until)
         return None
     if quiet_until:
-        work.hold_back(reminder, task, until=quiet_until, others=True)
+        work.hold_back(reminder, task, until=quiet_until, others_due_by=work.now)
         return None
     of_user = _by_name(work)
     channels = {name: channel for name, channel in of_user.items() if not reminder.is_settled(name)}
@@ -59,8 +62,13 @@ def send(fact: ReminderToSend, work: Work) -> SideEffect | None:
         # A receiver in trouble, or with much to do for long, makes every reminder of its user wait: each of them would
         # come here to be told the same. Those that come again then are few at once, as many as a user may have.
         is_long = held >= _LONG_SECONDS or _limits.are_in_trouble(due, user_id=work.user_id)
-        others = is_long and len(due) == len(of_user)
-        work.hold_back(reminder, task, until=work.now + timedelta(seconds=held), others=others)
+        others_due_by = work.now + timedelta(seconds=min(held, _AHEAD_SECONDS))
+        work.hold_back(
+            reminder,
+            task,
+            until=work.now + timedelta(seconds=held),
+            others_due_by=others_due_by if is_long and len(due) == len(of_user) else None,
+        )
         return None
     user_id = work.user_id
 

@@ -7,6 +7,7 @@ loop's thread alone.
 import contextlib
 import socket
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from waitress.channel import HTTPChannel
@@ -15,6 +16,7 @@ from waitress.task import ErrorTask, WSGITask
 from bounded_waitress import limits as said
 from bounded_waitress.limits import LINGER_BYTES, LINGER_SECONDS, MIN_RATE, Limits, Refusal
 from bounded_waitress.parser import Parser
+from bounded_waitress.postponing import Postponed, postpone
 from bounded_waitress.streams import Stream
 
 _ENOUGH_TO_ASK = 65_536  # bytes of a body or an answer that are worth adding up all others
@@ -43,6 +45,8 @@ class Task(WSGITask):  # type: ignore[misc]
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
         environ["bounded_waitress.stream"] = self._keep_open
+        environ["bounded_waitress.postpone"] = postpone
+        environ["bounded_waitress.was_postponed"] = self.request.was_postponed
         return environ
 
     def _keep_open(self) -> Stream:
@@ -138,8 +142,17 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def service(self) -> None:
         self._free_since = time.monotonic()  # for the moment in which the request is over and the next line not reached
-        super().service()
+        try:
+            super().service()
+        except Postponed as request:
+            self.requests[0].come_again()
+            self.server.waiting_room.add(self, request.seconds)
         self._free_since = time.monotonic()
+
+    def caller(self, name: Callable[[Mapping[str, str]], str]) -> str:
+        """Who has sent the request that is next, as `name` says by its headers; of a refused one nobody is known."""
+        request = self.requests[0] if self.requests else None
+        return name(request.headers) if request is not None and not request.error else ""
 
     def keep_open(self, stream: Stream, *, is_chunked: bool) -> None:
         """Have an answer go on. It is the last one of this connection: further requests are not answered."""

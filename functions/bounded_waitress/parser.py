@@ -21,9 +21,11 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
     ) -> None:
         super().__init__(adjustments)
         self.error: Any = None
+        self.body_rcv: Any = None
         self.expect_continue: bool = False
         self.began = time.monotonic()
         self.refusal: Refusal | None = None
+        self.was_postponed = False
         self._limits = limits
         self._is_full = is_full
         self._on_refusal = on_refusal
@@ -60,6 +62,11 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         self.refusal = self.error = refusal
         self.completed = True
         self.expect_continue = False  # to a body that is not wanted, 100 Continue is no answer
+
+    def come_again(self) -> None:
+        """The application will read this request anew."""
+        self.was_postponed = True
+        self.get_body_stream().seek(0)
 
     def parse_header(self, header_plus: bytes) -> None:
         if header_plus.count(b"\n") > self._limits.header_fields + 2:  # the request line, and the empty one

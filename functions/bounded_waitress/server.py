@@ -1,7 +1,7 @@
 """The listening socket: it accepts within a number of connections, and looks after their time."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from waitress.adjustments import Adjustments
@@ -9,12 +9,14 @@ from waitress.server import MultiSocketServer, TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
 from bounded_waitress.channel import Channel
+from bounded_waitress.fair_queue import FairQueue
 from bounded_waitress.limits import Limits
-
-Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+from bounded_waitress.postponing import WaitingRoom
 
 _AT_ONCE = 64  # connections that are accepted before those that are there are looked at again
 _NO_FILES = 2**31 - 1  # bytes in memory: what limits allow stays below
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Server(TcpWSGIServer):  # type: ignore[misc]
@@ -23,6 +25,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
     def __init__(self, *args: Any, limits: Limits, **options: Any) -> None:
         self.limits = limits
         super().__init__(*args, **options)
+        self.waiting_room = WaitingRoom(self.add_task)
 
     @property
     def held(self) -> int:
@@ -71,10 +74,20 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         return self.active_channels[min(ranked)[1]] if ranked else None
 
 
-def create(application: Application, limits: Limits, *, host: str, port: int, threads: int = 4, **options: Any) -> Any:
+def create(
+    application: Application,
+    limits: Limits,
+    *,
+    host: str,
+    port: int,
+    threads: int = 4,
+    caller: Callable[[Mapping[str, str]], str] = lambda headers: "",
+    **options: Any,
+) -> Any:
     """A server that listens from now on and answers from `run` on: waitress's, within limits.
 
-    `options` are waitress's own adjustments. Raises OSError and ValueError where it cannot listen there.
+    `caller` says by a request's headers (names as CONTENT_TYPE) who calls: where requests wait for a thread, callers
+    take turns. `options` are waitress's own adjustments. Raises OSError and ValueError where it cannot listen there.
     """
     adjustments = Adjustments(
         host=host,
@@ -92,6 +105,7 @@ def create(application: Application, limits: Limits, *, host: str, port: int, th
         **options,
     )
     dispatcher = ThreadedTaskDispatcher()
+    dispatcher.queue = FairQueue(lambda channel: channel.caller(caller))
     sockets: dict[int, Any] = {}
     servers = [
         Server(application, sockets, dispatcher=dispatcher, adj=adjustments, sockinfo=each, limits=limits)

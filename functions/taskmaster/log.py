@@ -8,6 +8,8 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -50,6 +52,18 @@ class Invocation:
 
 
 invocation: ContextVar[Invocation | None] = ContextVar("invocation", default=None)
+
+
+@contextmanager
+def invoked(function: str, *, from_zero: bool) -> Iterator[Invocation]:
+    """Around one invocation of this function: every line in it names the function, and it has a line of its own."""
+    line = Invocation(**{"faas.coldstart": from_zero})
+    tokens = context.set({FUNCTION: function}), invocation.set(line)
+    try:
+        yield line
+    finally:
+        context.reset(tokens[0])
+        invocation.reset(tokens[1])
 
 
 def note(**fields: Any) -> None:

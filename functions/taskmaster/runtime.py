@@ -16,6 +16,7 @@ from taskmaster.broker.publisher import ForkedPublisher, Publisher, ThreadPublis
 from taskmaster.database.session import Busy, Unavailable
 from taskmaster.database.store import Database
 from taskmaster.identity import oidc
+from taskmaster.identity.pace import Pace
 from taskmaster.settings import Settings, read
 
 if TYPE_CHECKING:
@@ -74,6 +75,11 @@ class Runtime:
     def user_tokens(self) -> oidc.Verifier | None:
         """Verifies the tokens of people; None where nobody can sign in."""
         return oidc.verifier_of_users(self.settings)
+
+    @_once
+    def pace_of_users(self) -> Pace:
+        """How often one user may call."""
+        return Pace(self.settings.user_calls_per_second)
 
     @_once
     def event_tokens(self) -> oidc.Verifier | None:

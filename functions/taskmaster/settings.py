@@ -194,6 +194,13 @@ class Settings(BaseModel):
     )
 
     max_attempts: int = Field(10, ge=1, le=1000, description="attempts at one event before it goes to the dead letters")
+    user_calls_per_second: float = Field(
+        20.0,
+        ge=0,
+        le=10_000,
+        description="calls of one user that a pod handles each second, after a burst of five times as many; the next"
+        " ones wait up to 2 s for their turn, further ones are answered 429; 0: no limit",
+    )
     max_body_bytes: int = Field(262_144, ge=1024, le=10_485_760, description="largest request body")
     clock_offset_file: str = Field(
         "", description="a file with the seconds by which business time is moved; on a laptop only"

@@ -57,6 +57,7 @@ class WebServer:
                 host="127.0.0.1",
                 port=port,
                 threads=threads,
+                caller=lambda headers: headers.get("AUTHORIZATION", ""),
                 clear_untrusted_proxy_headers=True,
             )
         except OSError as error:

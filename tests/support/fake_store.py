@@ -283,11 +283,11 @@ class FakeUserTransaction(_FakeInbox):
         if self._reminder(reminder.reminder_id) is not None:
             self._tables.reminders[reminder.reminder_id] = (self._user_id, reminder)
 
-    def hold_back_due(self, now: datetime, until: datetime, limit: int) -> None:
+    def hold_back_due(self, by: datetime, until: datetime, limit: int) -> None:
         due = sorted(
             (row.due_at, name)
             for name, (user, row) in self._tables.reminders.items()
-            if user == self._user_id and row.fired_at is None and not row.is_closed and row.due_at <= now
+            if user == self._user_id and row.fired_at is None and not row.is_closed and row.due_at <= by
         )
         for _, name in due[:limit]:
             user, row = self._tables.reminders[name]

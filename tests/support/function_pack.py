@@ -100,6 +100,7 @@ class Pack:
             "DATABASE_URL": "postgresql://nowhere",
             "SYSTEM_DATABASE_URL": "postgresql://nowhere",
             "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+            "USER_CALLS_PER_SECOND": "0",
             **tokens.settings(),
         }
         for name, value in nowhere.items():

@@ -40,7 +40,7 @@ export class Client {
         continue;
       }
       // The inbox makes a write with its key safe to repeat, and a read is safe as it is.
-      const mayRepeat = [502, 503, 504].includes(answer.status) && attempt < RETRIES;
+      const mayRepeat = [429, 502, 503, 504].includes(answer.status) && attempt < RETRIES;
       if (mayRepeat && (method === "GET" || options.headers?.["Idempotency-Key"])) {
         await pause(Number(answer.headers.get("Retry-After") ?? 1) * 1000);
         continue;

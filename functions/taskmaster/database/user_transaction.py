@@ -140,9 +140,9 @@ class UserTransaction(InboxTransaction):
         )
         return next(iter(tasks), None), next(iter(reminders), None), _preferences_in(preferred)
 
-    def hold_back_due(self, now: datetime, until: datetime, limit: int) -> None:
-        """Make reminders of this user that are due at `now` due again at `until`, except those locked elsewhere."""
-        self._session.later(_REMINDERS["hold_back_due"], {"now": now, "until": until, "limit": limit})
+    def hold_back_due(self, by: datetime, until: datetime, limit: int) -> None:
+        """Make reminders of this user that are due by then due again at `until`, except those locked elsewhere."""
+        self._session.later(_REMINDERS["hold_back_due"], {"by": by, "until": until, "limit": limit})
 
     def update_reminder(self, reminder: ReminderRow) -> None:
         row = {**reminder.__dict__, "outcomes": Jsonb(reminder.outcomes)}

@@ -248,15 +248,17 @@ class Work:
         if reminder.fired_at is None:
             self._note_armed(task, reminder.due_at)
 
-    def hold_back(self, reminder: ReminderRow, task: Task, *, until: datetime, others: bool = False) -> None:
+    def hold_back(
+        self, reminder: ReminderRow, task: Task, *, until: datetime, others_due_by: datetime | None = None
+    ) -> None:
         """Make a reminder in delivery due again at `until`.
 
-        With `others`, the reason holds for every reminder of this user, and those that are due by now are held back
-        too: each would otherwise come to the same end by an event of its own.
+        With `others_due_by`, the reason holds for every reminder of this user, and those that are due by then are held
+        back too: each would otherwise come to the same end by an event of its own.
         """
         self.save_reminder(reminder.held_back(until=until), task)
-        if others:
-            self._writes.append(lambda: self._transaction.hold_back_due(self.now, until, _HELD_BACK_AT_ONCE))
+        if others_due_by:
+            self._writes.append(lambda: self._transaction.hold_back_due(others_due_by, until, _HELD_BACK_AT_ONCE))
 
     def dismiss_reminders(self, task: Task) -> None:
         """Delete the reminders in delivery, held back or to be tried again. Those whose moment lies ahead stay."""

@@ -66,7 +66,9 @@ def function(target: str, *operations: Operation) -> Function:
     def answer(runtime: Runtime, request: Request, body: bytes) -> Answer:
         invoker = Invoker(function=name, settings=runtime.settings, database=runtime.database)
         if request.path != EVENTS:
-            return answer_call(invoker, operations, request, body, tokens=runtime.user_tokens)
+            return answer_call(
+                invoker, operations, request, body, tokens=runtime.user_tokens, pace=runtime.pace_of_users
+            )
         _expect_event(runtime, request)
         return invoker.handle_event(by_type, request.headers, body)
 
@@ -118,32 +120,29 @@ def _served(
     """A function as functions-framework calls it: with a request of Flask, for a response as Flask takes it."""
     is_served = os.environ.get("FUNCTION_TARGET") == target  # else it is only imported; wrong settings end the process
     lazy = LazyRuntime(read(os.environ, needs=needs) if is_served else None)
+    name = target.replace("_", "-")
 
     def serve(flask_request: Any) -> Response:
-        token = log.context.set({log.FUNCTION: target.replace("_", "-")})
-        line = log.Invocation(**{"faas.coldstart": not lazy.is_made})
-        counting = log.invocation.set(line)
-        error: Exception | None = None
-        streamed: Response | None = None
-        try:
-            runtime = lazy.get()
-            largest = limit or runtime.settings.max_body_bytes
-            request = Request.read(flask_request.environ, limit=largest)
-            line.note(**_trigger(request))
-            if request.body is None:
-                raise HttpRefusal(problem(413, "Too large", f"A request has at most {largest} bytes."))
-            given = answer(runtime, request, request.body)
-            if publishes:
-                runtime.publish_after_request(may_have_written=request.method not in ("GET", "HEAD"))
-            if given.stream and request.method != "HEAD":
-                streamed = _streamed(given.stream, _response(given), runtime, flask_request.environ)
-        except Exception as raised:
-            error = raised
-            given = _answer_to(error)
-        line.note(**{"http.response.status_code": given.status})
-        line.finish(_outcome(given, error))
-        log.invocation.reset(counting)
-        log.context.reset(token)
+        with log.invoked(name, from_zero=not lazy.is_made) as line:
+            error: Exception | None = None
+            streamed: Response | None = None
+            try:
+                runtime = lazy.get()
+                largest = limit or runtime.settings.max_body_bytes
+                request = Request.read(flask_request.environ, limit=largest)
+                line.note(**_trigger(request))
+                if request.body is None:
+                    raise HttpRefusal(problem(413, "Too large", f"A request has at most {largest} bytes."))
+                given = answer(runtime, request, request.body)
+                if publishes:
+                    runtime.publish_after_request(may_have_written=request.method not in ("GET", "HEAD"))
+                if given.stream and request.method != "HEAD":
+                    streamed = _streamed(given.stream, _response(given), runtime, flask_request.environ)
+            except Exception as raised:
+                error = raised
+                given = _answer_to(error)
+            line.note(**{"http.response.status_code": given.status})
+            line.finish(_outcome(given, error))
         return streamed or _response(given)
 
     serve.__name__ = target

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any
 
 from pydantic import ValidationError
@@ -21,24 +22,33 @@ from taskmaster.handling.operation import Operation
 from taskmaster.handling.preconditions import Preconditions, Unparsable
 from taskmaster.identity import callers
 from taskmaster.identity.oidc import Verifier
+from taskmaster.identity.pace import Pace, TooManyCalls
 from taskmaster.log import bind_context
 from taskmaster.web.request import Request
 
 _MERGE_PATCH = "application/merge-patch+json"
 _READING = ("GET", "HEAD")
 _BY_QUERY = (*_READING, "DELETE")
+_LONGEST_WAIT = 2.0  # seconds that a call waits for its turn, on a server that can postpone it
 _IDEMPOTENCY_KEY = re.compile(r"(?! )[ -~]{1,255}(?<! )")
 
 
 def answer_call(
-    invoker: Invoker, operations: Sequence[Operation], request: Request, body: bytes, *, tokens: Verifier | None
+    invoker: Invoker,
+    operations: Sequence[Operation],
+    request: Request,
+    body: bytes,
+    *,
+    tokens: Verifier | None,
+    pace: Pace,
 ) -> Answer:
-    """Handle a call on behalf of the user that its bearer token names. `tokens` verifies it.
+    """Handle a call on behalf of the user that its bearer token names. `tokens` verifies it, `pace` says when.
 
     Raises HttpRefusal, KeysUnavailable, and what the invoker raises.
     """
     headers = request.headers
     user_id = _caller(headers, tokens)
+    _await_turn(request, user_id, pace)
     origin = _origin(invoker.function, user_id, headers)
     bind_context(correlation_id=origin.correlation_id)
     if request.method == "POST" and cloudevent.is_event(headers):
@@ -114,6 +124,20 @@ def _caller(headers: Mapping[str, str], tokens: Verifier | None) -> str:
     except callers.NotSignedIn as error:
         challenge = {"WWW-Authenticate": error.challenge}
         raise HttpRefusal(problem(401, "Not signed in", str(error), headers=challenge)) from None
+
+
+def _await_turn(request: Request, user_id: str, pace: Pace) -> None:
+    """Return if it is the call's turn, else have it postponed. Raises HttpRefusal (429, RFC 6585) for too many."""
+    if request.was_postponed:  # it has its turn
+        return
+    try:
+        seconds = pace.take_turn(user_id, longest=_LONGEST_WAIT if request.postpone else 0.0)
+    except TooManyCalls as error:
+        detail = "You call faster than one user may. Wait as long as Retry-After says, then call again."
+        retry = {"Retry-After": str(ceil(error.seconds))}
+        raise HttpRefusal(problem(429, "Too many requests", detail, headers=retry)) from None
+    if seconds and request.postpone:
+        request.postpone(seconds)
 
 
 def _route(operations: Sequence[Operation], method: str, path: str) -> tuple[Operation, Mapping[str, int]]:

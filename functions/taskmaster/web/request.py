@@ -3,10 +3,10 @@
 Both speak WSGI (PEP 3333), so a request is read from its environ. Flask itself is never imported here.
 """
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qs
 
 _DISCARDED = 262_144  # bytes beyond the limit that are read, for a client that reads no answer before it has sent all
@@ -14,13 +14,19 @@ _DISCARDED = 262_144  # bytes beyond the limit that are read, for a client that 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """`headers` have lower-case names; `body` is None where it is larger than the limit."""
+    """`headers` have lower-case names; `body` is None where it is larger than the limit.
+
+    `postpone` has the server call again with this request after some seconds, and does not return; None where the
+    server cannot do that.
+    """
 
     method: str
     path: str
     query: str
     headers: Mapping[str, str]
     body: bytes | None
+    postpone: Callable[[float], NoReturn] | None = None
+    was_postponed: bool = False
 
     @classmethod
     def read(cls, environ: MutableMapping[str, Any], *, limit: int) -> "Request":
@@ -34,6 +40,8 @@ class Request:
             query=environ.get("QUERY_STRING", ""),
             headers=headers,
             body=_body(environ, limit),
+            postpone=environ.get("bounded_waitress.postpone"),
+            was_postponed=bool(environ.get("bounded_waitress.was_postponed")),
         )
 
     @property

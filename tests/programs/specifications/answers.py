@@ -159,10 +159,10 @@ REFUSALS = {
         errors=[{"pointer": "/title", "detail": "is required"}],
     ),
     429: Refusal(
-        "TooManyStreams",
-        "The caller has as many streams as one user may have.",
-        "Too many streams",
-        "You have as many streams as one user may have. End one, or try again later.",
+        "TooManyRequests",
+        "The caller calls faster than one user may (USER_CALLS_PER_SECOND), or has as many streams as one may have.",
+        "Too many requests",
+        "You call faster than one user may. Wait as long as Retry-After says, then call again.",
         header="Retry-After",
     ),
     503: Refusal(

@@ -218,7 +218,7 @@ def _headers(each: Served, route: Route, kind: type[FrozenModel]) -> list[str]:
 
 def _refusals(each: Served, route: Route, *, has_body: bool) -> list[int]:
     """The statuses that its caller may meet, beside those of success."""
-    found = {400, 401, 422, 503}
+    found = {400, 401, 422, 429, 503}
     if has_body:
         found |= {413, 415}
     if each.operation.types:
@@ -231,8 +231,6 @@ def _refusals(each: Served, route: Route, *, has_body: bool) -> list[int]:
         found.add(409)  # of a task that does not recur
     if issubclass(each.operation.command, ListChanges | WatchTasks):
         found.add(410)
-    if _streams(each):
-        found.add(429)
     return sorted(found)
 
 

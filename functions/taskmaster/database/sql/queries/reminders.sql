@@ -104,7 +104,7 @@ UPDATE reminder SET due_at = %(due_at)s, fired_at = %(fired_at)s, attempts = %(a
 UPDATE reminder SET due_at = %(until)s
  WHERE reminder_id = ANY (ARRAY(
    SELECT reminder_id FROM reminder
-    WHERE user_id = taskmaster_caller() AND fired_at IS NULL AND closed_at IS NULL AND due_at <= %(now)s
+    WHERE user_id = taskmaster_caller() AND fired_at IS NULL AND closed_at IS NULL AND due_at <= %(by)s
     ORDER BY due_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED))
 
 -- name: purge_reminders

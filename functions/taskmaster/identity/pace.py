@@ -1,0 +1,49 @@
+"""How many calls a second one user makes of one pod, so that no user takes the processor time of all others.
+
+Kept in memory, for each pod by itself: with three pods of a function a user has three times the rate. Events are not
+counted, since one that is refused is sent again, and its partition waits for it.
+"""
+
+import time
+from threading import Lock
+
+BURST_SECONDS = 5.0
+_MANY_USERS = 10_000
+
+
+class TooManyCalls(Exception):
+    """A user's next turn is too far away. `seconds` until it comes."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the next turn is in {seconds:.1f} s")
+        self.seconds = seconds
+
+
+class Pace:
+    """Turns at `rate` calls a second, after as many at once as come in BURST_SECONDS; a rate of 0 limits nothing.
+
+    This is the generic cell rate algorithm, with a line in front of it.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self._rate = rate
+        self._spent_until: dict[str, float] = {}  # by user: monotonic seconds at which all earlier calls are made good
+        self._lock = Lock()
+
+    def take_turn(self, user_id: str, *, longest: float) -> float:
+        """Take the user's next turn: the seconds until it, 0 for now.
+
+        Raises TooManyCalls, and takes none, where it is more than `longest` seconds away.
+        """
+        if not self._rate:
+            return 0.0
+        now = time.monotonic()
+        with self._lock:
+            if len(self._spent_until) > _MANY_USERS:
+                self._spent_until = {user: until for user, until in self._spent_until.items() if until > now}
+            until = max(self._spent_until.get(user_id, now), now)
+            seconds = max(0.0, until - now - BURST_SECONDS)
+            if seconds > longest:
+                raise TooManyCalls(seconds)
+            self._spent_until[user_id] = until + 1 / self._rate
+        return seconds
