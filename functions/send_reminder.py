@@ -23,9 +23,7 @@ ReminderId = Annotated[str, Field(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f
 
 _limits = CallLimits()  # of this process, for all its requests
 _LONG_SECONDS = 5.0
-_AHEAD_SECONDS = (
-    15.0  # reminders due so soon are held back as well, and no later ones: their user may change the channel
-)
+_AHEAD_SECONDS = 15.0  # due so soon, a reminder has no better luck; one that is due later may have another channel
 
 
 class ReminderToSend(Fact):
@@ -61,14 +59,14 @@ def send(fact: ReminderToSend, work: Work) -> SideEffect | None:
     if held := _limits.seconds_held(due, user_id=work.user_id, age=work.now - reminder.moment):
         # A receiver in trouble, or with much to do for long, makes every reminder of its user wait: each of them would
         # come here to be told the same. Those that come again then are few at once, as many as a user may have.
-        is_long = held >= _LONG_SECONDS or _limits.are_in_trouble(due, user_id=work.user_id)
-        others_due_by = work.now + timedelta(seconds=min(held, _AHEAD_SECONDS))
-        work.hold_back(
-            reminder,
-            task,
-            until=work.now + timedelta(seconds=held),
-            others_due_by=others_due_by if is_long and len(due) == len(of_user) else None,
-        )
+        others_due_by = None
+        if len(due) == len(of_user):
+            if _limits.are_in_trouble(due, user_id=work.user_id):
+                others_due_by = work.now + timedelta(seconds=min(held, _AHEAD_SECONDS))
+            elif held >= _LONG_SECONDS:
+                others_due_by = work.now
+        until = work.now + timedelta(seconds=held)
+        work.hold_back(reminder, task, until=until, others_due_by=others_due_by)
         return None
     user_id = work.user_id
 

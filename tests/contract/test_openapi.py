@@ -142,14 +142,16 @@ def settled(answer: Any) -> Any:
     return same
 
 
-def too_many_streams(pack: Pack) -> Any:
-    opened = [called(pack, OPERATIONS["streamChanges"]) for _ in range(6)]
-    for answer in opened[:5]:
-        answer.close()
-    return opened[5]
+def too_many_calls(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("USER_CALLS_PER_SECOND", "0.1")
+    pack.restart()
+    answers = [pack.call("query-tasks", "GET", "/tasks") for _ in range(3)]
+    monkeypatch.setenv("USER_CALLS_PER_SECOND", "0")
+    pack.restart()
+    return answers[-1]
 
 
-def test_the_examples_of_refusals_are_what_is_said(pack: Pack) -> None:
+def test_the_examples_of_refusals_are_what_is_said(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
     task = pack.create(**CREATE)
     task_id = task["task_id"]
     done = pack.complete(pack.create(title="x"))["task_id"]
@@ -160,7 +162,7 @@ def test_the_examples_of_refusals_are_what_is_said(pack: Pack) -> None:
         409: called(pack, OPERATIONS["snoozeTask"], task_id=done),
         410: pack.call("query-tasks", "GET", f"/tasks/changes?cursor={CURSOR}"),
         412: called(pack, OPERATIONS["updateTask"], task_id=task_id, If_Match='"3"'),
-        429: too_many_streams(pack),
+        429: too_many_calls(pack, monkeypatch),
         413: called(pack, OPERATIONS["createTask"], body=b" " * 300_000),
         415: called(pack, OPERATIONS["createTask"], Content_Type="text/plain"),
         422: called(pack, OPERATIONS["createTask"], body={}),

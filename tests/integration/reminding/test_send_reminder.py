@@ -175,9 +175,9 @@ def test_quiet_hours_hold_it_back_over_midnight(pack: Pack, receiver: Receiver) 
     assert (receiver.got[0].json or {})["data"]["late"] is False
 
 
-def deliver_one(pack: Pack) -> int:
+def deliver_one(pack: Pack, *, of: int = MOST_UNDER_WAY) -> int:
     """Dispatch what one user may have under way, deliver one of them; how many can be dispatched after that."""
-    assert pack.runtime.due_reminders.dispatch(now=clock.now()) == MOST_UNDER_WAY
+    assert pack.runtime.due_reminders.dispatch(now=clock.now()) == of
     [first, *_] = pack.events("reminder.due")
     assert pack.redeliver(first, "send-reminder").status_code == 204
     return pack.runtime.due_reminders.dispatch(now=clock.now())
@@ -205,6 +205,21 @@ def test_a_receiver_in_trouble_or_with_much_to_do_holds_back_all(
     pack.travel(hours=1, minutes=1)
     assert deliver_one(pack) == others, "one that was held back makes room for one"
     assert receiver.got == []
+
+
+@pytest.mark.parametrize(("trouble", "held"), [(True, [0, 10]), (False, [0])])
+def test_a_receiver_in_trouble_holds_back_what_is_due_soon_too(
+    pack: Pack, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, trouble: bool, held: list[int]
+) -> None:
+    limits = pack.module("send-reminder")._limits
+    monkeypatch.setattr(limits, "seconds_held", lambda *_, **__: 60.0)
+    monkeypatch.setattr(limits, "are_in_trouble", lambda *_, **__: trouble)
+    pack.prefer(channels=channels(receiver))
+    pack.create(due_at=at(hours=2), reminders=[at(hours=1, seconds=second) for second in (0, 10, 20)])
+    pack.travel(hours=1)
+    assert deliver_one(pack, of=1) == 0
+    moved = "SELECT moment FROM reminder WHERE user_id = %(user)s AND due_at > moment ORDER BY moment"
+    assert [row[0].second for row in pack.sql(moved, user=pack.user)] == held
 
 
 def test_a_snoozed_task_reminds_at_the_end_of_its_snooze_alone(pack: Pack, receiver: Receiver) -> None:
