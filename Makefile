@@ -35,7 +35,7 @@ SEED ?=
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up venv travel token link check test test-kafka test-compose test-browser screenshots chromium chaos attack bench image push sign attest verify chart deploy manifests helm \
+.PHONY: help demo up venv travel token link check test test-thorough test-kafka test-compose test-browser screenshots chromium chaos attack bench image push sign attest verify chart deploy manifests helm \
 	pgbouncer kind test-cluster demo-cluster idle-cluster backing documents asyncapi types fuzz fuzz-http workflows lint format lock sbom licences \
 	audit secrets clean
 
@@ -64,6 +64,9 @@ check: lint ## Check style, types and imports, and run the unit tests: the inner
 
 test: .dev ## Run unit, contract and integration tests on a real PostgreSQL and broker
 	@$(RUN) pytest -n $(WORKERS) --dist worksteal -q $(ARGS)
+
+test-thorough: .dev ## Run the tests that do less in `make test`, at their full size
+	@THOROUGH=1 $(RUN) pytest -n $(WORKERS) --dist worksteal -q -m thorough --timeout 900 $(ARGS)
 
 test-kafka: .dev ## Run the tests that use a broker on an Apache Kafka with SASL, TLS and ACLs (needs Java, Maven)
 	@$(RUN) pytest -n 2 --dist worksteal -q --broker=kafka --timeout 300 tests/contract tests/integration tests/platform tests/programs/apache_kafka $(ARGS)

@@ -34,6 +34,7 @@ from tests.programs.specifications.served import Served, served
 from tests.support import tokens
 from tests.support.address import address
 from tests.support.function_pack import FUNCTIONS, Json, Pack
+from tests.support.sizes import THOROUGH, size
 
 FUZZ = Path(__file__).parents[1] / "programs" / "fuzz"
 OPERATIONS = {each.id: each for each in served() if each.routes}
@@ -276,6 +277,7 @@ def _mailed(address: str) -> Json:
 # schemathesis itself --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(0)
 def test_schemathesis_finds_nothing(pack: Pack) -> None:
     """Examples, coverage of the schemas and made-up calls, over the one address: here the same each time.
@@ -283,7 +285,8 @@ def test_schemathesis_finds_nothing(pack: Pack) -> None:
     `make fuzz-http` makes up others each time, for as long as one says, and sequences of them.
     """
     seconds = int(os.environ.get("FUZZ_SECONDS", "0"))
-    same = ["--seed", "7", "--phases", "examples,coverage,fuzzing", "--max-examples", "20"]
+    phases = "examples,coverage,fuzzing" if THOROUGH else "examples,fuzzing"
+    same = ["--seed", "7", "--phases", phases, "--max-examples", str(size(5, 20))]
     asked = ["--max-time", str(seconds)] if seconds else same
     web = WebServer(address(pack))
     try:

@@ -14,10 +14,14 @@ import requests
 
 from knative.local.up import Platform
 from tests.platform.user import User, eventually
+from tests.support.sizes import size
+
+COMMANDS = size(200, 1_000)
 
 
-def test_a_thousand_commands_from_eight_clients_make_exactly_the_right_tasks(platform: Platform, user: User) -> None:
-    titles = [f"task {number}" for number in range(1000)]
+@pytest.mark.thorough
+def test_many_commands_from_eight_clients_make_exactly_the_right_tasks(platform: Platform, user: User) -> None:
+    titles = [f"task {number}" for number in range(COMMANDS)]
 
     def send(number: int) -> None:
         title, event_id = titles[number], str(uuid4())
@@ -29,18 +33,19 @@ def test_a_thousand_commands_from_eight_clients_make_exactly_the_right_tasks(pla
                 user.produce("create-task", "task.create", {"title": title}, event_id=event_id, key=str(number))
 
     with ThreadPoolExecutor(8) as clients:
-        list(clients.map(send, range(1000)))
+        list(clients.map(send, range(COMMANDS)))
     user.flush()
 
-    eventually(lambda: len(user.tasks()) >= 1000)
+    eventually(lambda: len(user.tasks()) >= COMMANDS)
     tasks = user.tasks()
     assert sorted(task["title"] for task in tasks) == sorted(titles)
-    eventually(lambda: len(user.facts()) >= 1000)
+    eventually(lambda: len(user.facts()) >= COMMANDS)
     facts = user.facts()
     assert facts.keys() == {task["task_id"] for task in tasks}
     assert all([event_type for _, event_type, _ in events] == ["task.created"] for events in facts.values())
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(400)
 def test_functions_killed_in_mid_work_lose_nothing_and_keep_the_order(platform: Platform, user: User) -> None:
     """Updates of a few tasks by eight clients, while whatever handles them is killed again and again."""
@@ -69,7 +74,7 @@ def test_functions_killed_in_mid_work_lose_nothing_and_keep_the_order(platform: 
     killer.start()
     try:
         with ThreadPoolExecutor(8) as clients:
-            acknowledged = list(clients.map(update, range(60)))
+            acknowledged = list(clients.map(update, range(size(20, 60))))
     finally:
         over.set()
         killer.join()
