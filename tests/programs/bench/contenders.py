@@ -121,6 +121,7 @@ def taskmaster(postgres: Server, bootstrap_servers: str, provider: IdentityProvi
     """create-task as its image runs it, on a migrated database. It finds the keys of the provider by discovery."""
     _make_database(postgres, "taskmaster")
     environment = {
+        "USER_CALLS_PER_SECOND": "0",  # one user calls as fast as it can
         "DATABASE_URL": postgres.login("taskmaster_user", "user", "taskmaster"),
         "SYSTEM_DATABASE_URL": postgres.login("taskmaster_system", "system", "taskmaster"),
         "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,

@@ -27,6 +27,7 @@ NEON = 0.5e9  # bytes of its free plan
 def main() -> None:
     with postgres(durable=False) as server:
         environment = {
+            "USER_CALLS_PER_SECOND": "0",  # one user calls as fast as it can
             "MIGRATION_DATABASE_URL": server.url,
             "DATABASE_URL": server.login("taskmaster_user", "secret", "postgres"),
             "SYSTEM_DATABASE_URL": server.login("taskmaster_system", "secret", "postgres"),
