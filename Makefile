@@ -24,6 +24,9 @@ DIGEST ?=
 DIGEST_FILE ?= .local/digest
 VALUES ?=
 URL ?=
+# What happened, and who is to be told.
+export TEXT ?=
+export NOTIFY_URL ?=
 # The registry of charts, and the signer that an image must have: the address of the workflow that built it.
 CHARTS ?=
 SIGNER ?=
@@ -36,7 +39,7 @@ ONLY ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up venv travel token link check test test-thorough test-kafka test-compose test-browser screenshots chromium chaos attack bench image push sign attest verify chart deploy manifests helm \
-	pgbouncer kind test-cluster demo-cluster idle-cluster backing documents asyncapi types fuzz fuzz-http workflows lint format lock sbom licences \
+	notify pgbouncer kind test-cluster demo-cluster idle-cluster backing documents asyncapi types fuzz fuzz-http workflows lint format lock sbom licences \
 	audit secrets clean
 
 help: ## List the targets
@@ -138,6 +141,11 @@ chart: ## Package and push the chart: make chart CHARTS=registry.example.com/cha
 deploy: .dev ## Deploy an image by its digest, test it, roll back if the test fails: make deploy NAMESPACE= IMAGE= DIGEST= VALUES= URL=
 	@$(RUN) helm.deploy --namespace "$(NAMESPACE)" --image "$(IMAGE)" --digest "$(DIGEST)" \
 		$(foreach file,$(VALUES),--values $(file)) $(if $(URL),--url $(URL)) $(ARGS)
+
+notify: ## Print a sentence, and send it to an incoming webhook as Slack has them: make notify TEXT= NOTIFY_URL= (needs curl)
+	@printf '%s\n' "$$TEXT"
+	@test -z "$$NOTIFY_URL" || curl --fail --silent --show-error --max-time 10 \
+		--json "$$(python3 -c 'import json, os; print(json.dumps({"text": os.environ["TEXT"]}))')" "$$NOTIFY_URL" >/dev/null
 
 kind: ## Make a kind cluster with Knative and a domain, and print how its pods reach this machine (needs Docker, kind)
 	@knative/platform/kind.sh

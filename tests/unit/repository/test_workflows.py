@@ -125,10 +125,37 @@ def test_releases_do_not_cancel_each_other() -> None:
 
 def test_a_release_is_deployed_with_its_own_chart_and_by_its_own_signature() -> None:
     checkout = _read(WORKFLOWS / "deploy-to.yaml")["jobs"]["deploy"]["steps"][0]
-    assert checkout["with"]["ref"] == "refs/tags/${{ inputs.tag }}"
+    assert checkout["with"]["ref"] == "${{ inputs.ref }}"
     jobs = _read(WORKFLOWS / "deploy.yaml")["jobs"]
-    assert all(jobs[name]["with"]["tag"] == "${{ inputs.tag }}" for name in ("staging", "production"))
+    assert all(jobs[name]["with"]["ref"] == "refs/tags/${{ inputs.tag }}" for name in ("staging", "production"))
     assert jobs["verify"]["steps"][-1]["run"].endswith('SIGNER="$RELEASE@refs/tags/$TAG"')
+
+
+def test_staging_gets_what_has_passed_every_job_on_main_by_its_digest() -> None:
+    jobs = _read(WORKFLOWS / "ci.yaml")["jobs"]
+    assert set(jobs["image"]["needs"]) == jobs.keys() - {"image", "staging"}
+    assert "github.event_name == 'push'" in jobs["image"]["if"]
+    deployed = jobs["staging"]
+    assert deployed["needs"] == "image"
+    assert deployed["with"] == {
+        "environment": "staging",
+        "ref": "${{ github.sha }}",
+        "digest": "${{ needs.image.outputs.digest }}",
+    }
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("https://chat.example.com/x", ['--json {"text": "staging: \\"success\\""} https://chat.example.com/x']),
+        ("", []),
+    ],
+)
+def test_what_came_of_a_deployment_is_told_where_one_says(tmp_path: Path, url: str, asked: list[str]) -> None:
+    (tmp_path / "asked").touch()
+    code, calls = _with_tool(tmp_path, "curl", "", "notify", 'TEXT=staging: "success"', f"NOTIFY_URL={url}")
+    assert code == 0
+    assert [call.partition("--max-time 10 ")[2] for call in calls] == asked
 
 
 @pytest.mark.parametrize(
