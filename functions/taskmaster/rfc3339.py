@@ -108,6 +108,11 @@ def written(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
+def to_the_second(moment: datetime) -> str:
+    """The same without a fraction, as people read it."""
+    return written(moment.replace(microsecond=0))
+
+
 def _date(found: re.Match[str]) -> date:
     return date(int(found["year"]), int(found["month"]), int(found["day"]))
 

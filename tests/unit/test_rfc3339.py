@@ -211,3 +211,9 @@ def test_what_is_no_day_is_refused(text: str) -> None:
         rfc3339.day(text)
     with pytest.raises(ValidationError):
         TypeAdapter[date](Day).validate_python(text)
+
+
+def test_a_moment_is_written_in_utc_with_or_without_its_fraction() -> None:
+    moment = datetime(2089, 5, 20, 14, 0, 1, 500_000, tzinfo=timezone(timedelta(hours=2)))
+    assert rfc3339.written(moment) == "2089-05-20T12:00:01.500000Z"
+    assert rfc3339.to_the_second(moment) == "2089-05-20T12:00:01Z"

@@ -7,6 +7,7 @@ from typing import Any
 from taskmaster.cli.console import printable
 from taskmaster.dead_letters.dead_letter import DeadLetter
 from taskmaster.dead_letters.replay import State
+from taskmaster.rfc3339 import to_the_second
 
 _COLUMNS = ("letter", "parked_at", "function", "type", "user", "task_id", "state", "reason")
 
@@ -15,7 +16,7 @@ def summary(letter: DeadLetter, state: State | None) -> dict[str, Any]:
     """The fields that a list shows; `state` is None where no database could be asked."""
     return {
         "letter": letter.position,
-        "parked_at": letter.parked_at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "parked_at": to_the_second(letter.parked_at),
         "function": letter.function,
         "id": letter.id,
         "type": letter.type,

@@ -11,6 +11,7 @@ from taskmaster.database.queries import named
 from taskmaster.diagnosis.database import Connection, asked, connect
 from taskmaster.diagnosis.finding import Finding, Severity, not_looked_at
 from taskmaster.events.header_values import flaw
+from taskmaster.rfc3339 import to_the_second
 from taskmaster.settings import Settings
 
 AREA = "work"
@@ -91,7 +92,7 @@ def _outbox(connection: Connection, topics: set[str] | None) -> Iterator[Finding
         code="outbox-waits",
         severity=Severity.WARNING if stuck else Severity.CRITICAL,
         area=AREA,
-        what=f"{count} events wait to be published, the oldest since {_text(oldest)}",
+        what=f"{count} events wait to be published, the oldest since {to_the_second(oldest)}",
         why="functions that they should wake sleep on, and clients are not told",
         mend="taskmaster relay (and see the findings of the broker; the log says publishing waits, and why)",
     )
@@ -119,7 +120,7 @@ def _reminders(connection: Connection) -> Iterator[Finding]:
             code="reminders-late",
             severity=Severity.CRITICAL,
             area=AREA,
-            what=f"{late} reminders should have been fired, the oldest at {_text(oldest)}",
+            what=f"{late} reminders should have been fired, the oldest at {to_the_second(oldest)}",
             why="nobody woke dispatch-due-reminders, or it fails",
             mend="taskmaster relay calls it; then see the alarm among the findings of the cluster, and its log",
         )
@@ -129,7 +130,7 @@ def _reminders(connection: Connection) -> Iterator[Finding]:
             code="deliveries-late",
             severity=Severity.WARNING,
             area=AREA,
-            what=f"{count} reminders were fired and are neither sent nor failed, the oldest since {_text(since)}",
+            what=f"{count} reminders were fired and are neither sent nor failed, since {to_the_second(since)} at most",
             why="send-reminder is not called or fails, or their topic waits behind a record",
             mend="see the group of send-reminder and the dead letters; taskmaster trace REMINDER_ID tells one of them",
         )
@@ -142,11 +143,7 @@ def _tick(connection: Connection) -> Iterator[Finding]:
             code="no-tick",
             severity=Severity.WARNING,
             area=AREA,
-            what=f"{RELAY} has not run since {_text(row[0])}",
+            what=f"{RELAY} has not run since {to_the_second(row[0])}",
             why="nobody publishes what a dead function left, looks for missed reminders, or purges the inbox",
             mend=f"kubectl -n NAMESPACE describe pingsource {RELAY}; meanwhile taskmaster relay",
         )
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from taskmaster.dead_letters.dead_letter import DeadLetter
+from taskmaster.rfc3339 import to_the_second
 from taskmaster.story.event import Event
 from taskmaster.story.logs import Tried
 from taskmaster.story.node import Node
@@ -129,13 +130,13 @@ def of_reminder(reminder: Reminder) -> Node:
     elif reminder.fired_at is not None:
         said = "fired, in delivery"
     elif reminder.due_at > reminder.moment:
-        said = f"held back or to be tried again at {_text(reminder.due_at)}"
+        said = f"held back or to be tried again at {to_the_second(reminder.due_at)}"
     else:
         said = "armed"
     return Node(
         kind="reminder",
         at=reminder.fired_at or reminder.due_at,
-        what=f"reminder {reminder.id} of task {reminder.task_id}, due {_text(reminder.moment)}: {said}",
+        what=f"reminder {reminder.id} of task {reminder.task_id}, due {to_the_second(reminder.moment)}: {said}",
         about={
             "id": reminder.id,
             "task": reminder.task_id,
@@ -145,7 +146,3 @@ def of_reminder(reminder: Reminder) -> Node:
         },
         children=[_channel(None, *outcome) for outcome in reminder.outcomes],
     )
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
