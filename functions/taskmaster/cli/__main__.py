@@ -131,7 +131,8 @@ def acls(tool: Tool, roles: tuple[str, ...], named: tuple[str, ...]) -> None:
 @click.argument("user")
 @click.option("--days", default=30, show_default=True, type=click.IntRange(1, 3650), help="How long it holds.")
 @click.option("--key", "private", type=click.File("rb"), required=True, help="A file that `keys new` wrote.")
-def token(user: str, days: int, private: BinaryIO) -> None:
+@click.option("--scope", default="tasks:read tasks:write", show_default=True, help="What it may do, for an assistant.")
+def token(user: str, days: int, private: BinaryIO, scope: str) -> None:
     """Print a token that speaks for USER, signed with a key of `keys new`.
 
     It is for OIDC_ISSUER and OIDC_AUDIENCE where they are set, else for those that `keys show` prints. For what
@@ -141,8 +142,9 @@ def token(user: str, days: int, private: BinaryIO) -> None:
 
     settings = configured()
     issuer, audience = settings.oidc_issuer or keypair.ISSUER, settings.oidc_audience or keypair.AUDIENCE
+    seconds = days * 86_400
     try:
-        signed = keypair.token(user, private.read(), issuer=issuer, audience=audience, seconds=days * 86_400)
+        signed = keypair.token(user, private.read(), issuer=issuer, audience=audience, seconds=seconds, scope=scope)
     except ValueError as error:
         fail(str(error))
     click.echo(signed)

@@ -9,7 +9,7 @@ import jsonschema_rs
 import pytest
 
 from taskmaster.database.session import Busy, Unavailable
-from tests.support.assistant import Assistant
+from tests.support.assistant import META, Assistant
 from tests.support.function_pack import Json, Pack
 
 
@@ -93,8 +93,7 @@ def test_every_tool_gives_what_its_schema_says(pack: Pack) -> None:
         assert not taken.is_valid({**arguments, "unknown": 1}), name
         given = assistant.call(name, **arguments)
         assert jsonschema_rs.Draft202012Validator(tools[name]["outputSchema"]).is_valid(given), (name, given)
-        if name in ("delete_task",) or arguments.get("task_id") == ending:
-            assert given == {}
+        assert (given == {}) == (name == "delete_task" or arguments.get("task_id") == ending), name
 
 
 def test_a_result_is_there_as_text_too(pack: Pack) -> None:
@@ -162,8 +161,6 @@ def test_what_is_away_for_a_moment_is_to_be_called_again(
 
 
 def test_the_trace_of_an_assistant_goes_on_in_the_events(pack: Pack) -> None:
-    from tests.support.assistant import META
-
     trace = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01"
     call = {"name": "create_task", "arguments": {"title": "x"}, "_meta": {**META, "traceparent": trace}}
     Assistant(pack).ask("tools/call", call)
