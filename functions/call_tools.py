@@ -22,4 +22,5 @@ call_tools = tool_server(
     schedule_next_recurrence,
     snooze_reminder,
     set_preferences,
+    http=["POST /mcp", "GET /mcp", "GET /.well-known/oauth-protected-resource/mcp"],
 )

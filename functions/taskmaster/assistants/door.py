@@ -1,11 +1,11 @@
-"""The decorator-like `tool_server`: a function that answers the Model Context Protocol at POST /mcp.
+"""`tool_server` makes a function that answers the Model Context Protocol at POST /mcp.
 
 It is a resource server of OAuth 2.1: a token of the issuer is needed for everything but the metadata (RFC 9728), which
 say who the issuer is. Each request is answered with one JSON object; there is no session, no stream and no batch.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -62,8 +62,11 @@ class _Place:
         return f', resource_metadata="{self.origin}{METADATA}"'
 
 
-def tool_server(target: str, *functions: Function) -> Function:
-    """A function with the operations of these as tools. `target` is its name for functions-framework."""
+def tool_server(target: str, *functions: Function, http: Sequence[str]) -> Function:
+    """A function with the operations of these as tools, at these routes. `target` is its name for functions-framework.
+
+    It answers at PATH and METADATA, whatever else the routes say.
+    """
     tools = tools_of(each for function in functions for each in getattr(function, "operations"))  # noqa: B009
     name = target.replace("_", "-")
 
@@ -83,7 +86,7 @@ def tool_server(target: str, *functions: Function) -> Function:
 
     made = served(target, answer)
     made.tools = tools  # type: ignore[attr-defined]  # for the tests that compare them with the operations
-    made.http = (f"POST {PATH}", f"GET {PATH}", f"GET {METADATA}")  # type: ignore[attr-defined]  # and with the routes
+    made.http = tuple(http)  # type: ignore[attr-defined]  # what the chart's routes are compared with
     return made
 
 
