@@ -79,7 +79,9 @@ def test_the_routes_are_those_of_the_code(tmp_path: Path) -> None:
         code = (ROOT / "functions" / f"{name.replace('-', '_')}.py").read_text()
         named = set(
             re.findall(
-                r'"((?:GET|POST|PUT|PATCH|DELETE) /(?:tasks|preferences|occurrences|page|mcp|\.well)[^"]*|GET /)"', code
+                r'"((?:GET|POST|PUT|PATCH|DELETE) /'
+                r'(?:tasks|preferences|occurrences|page|docs|openapi|mcp|[.]well-known)[^"]*|GET /)"',
+                code,
             )
         )
         named = {route for route in named if not is_at_its_own_host(route, given[name])}
@@ -97,7 +99,7 @@ def test_who_may_get_may_ask_for_the_head_alone(default: Rendered) -> None:
         for match in rule["matches"]:
             by_method.setdefault(match["method"], []).append(match["path"])
         assert by_method.get("GET") == by_method.get("HEAD")
-    assert sum(len(rule["matches"]) == 2 for rule in rules) == 8
+    assert sum(len(rule["matches"]) == 2 for rule in rules) == 10
 
 
 def is_at_its_own_host(route: str, rules: set[str]) -> bool:

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from werkzeug.test import TestResponse
-
 from tests.support import tokens
 from tests.support.function_pack import Json, Pack
 
@@ -28,7 +26,7 @@ class Assistant:
     scope: str = f"{READ} {WRITE}"
     user: str = ""
 
-    def send(self, method: str, params: Json | None = None, /, **headers: str) -> TestResponse:
+    def send(self, method: str, params: Json | None = None, /, **headers: str) -> Any:
         """One request, whose headers a test may set otherwise; an empty header is left out."""
         params = dict(params or {})
         sent = {"MCP_Protocol_Version": self.revision, "Accept": "application/json, text/event-stream"}
@@ -39,7 +37,7 @@ class Assistant:
             {"jsonrpc": "2.0", "id": next(_ids), "method": method, "params": params}, **{**sent, **headers}
         )
 
-    def post(self, body: Any, **headers: str) -> TestResponse:
+    def post(self, body: Any, **headers: str) -> Any:
         """A body as it is."""
         sent = {"Authorization": tokens.bearer(self.user or self.pack.user, scope=self.scope), **headers}
         kept = {name: value for name, value in sent.items() if value}

@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -35,7 +36,7 @@ def test_an_assistant_moves_the_morning_of_its_person_alone(pack: Pack, url: str
         pytest.skip(WITHOUT)
     for title, at in [("call Bo", "08:30"), ("pay", "11:00"), ("lunch", "12:30")]:
         pack.create(title=title, due_at=f"2027-03-02T{at}:00Z")
-    other = pack.call("create-task", "POST", "/tasks", {"title": "not yours"}, user=f"stranger-{uuid4()}")
+    other: Any = pack.call("create-task", "POST", "/tasks", {"title": "not yours"}, user=f"stranger-{uuid4()}")
     token = tokens.token(pack.user, scope=f"{READ} {WRITE}")
 
     journey = [str(python), str(Path(__file__).parent / "journey.py"), url, token, "2027-03-02"]
