@@ -1,4 +1,4 @@
-"""``taskmaster``: the commands that prepare a database and a broker, look after dead letters, and sign tokens.
+"""``taskmaster``: commands that prepare a database and a broker, look after dead letters, sign tokens, and show tasks.
 
 Every command is safe to repeat. What goes wrong is one sentence on standard error and exit code 1.
 """
@@ -23,6 +23,10 @@ _BROKER_SECONDS = 60
 
 
 _LATE = {
+    "add": "taskmaster.cli.tasks",
+    "done": "taskmaster.cli.tasks",
+    "list": "taskmaster.cli.tasks:list_tasks",
+    "watch": "taskmaster.cli.tasks",
     "dead-letters": "taskmaster.cli.dead_letters",
     "doctor": "taskmaster.cli.doctor",
     "metrics": "taskmaster.cli.metrics",
@@ -34,7 +38,10 @@ _LATE = {
 
 @click.group(cls=LateCommands, late=_LATE, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Prepare and look after taskmaster functions. The environment says where the database and the broker are."""
+    """Prepare and look after taskmaster functions. The environment says where the database and the broker are.
+
+    add, done, list and watch are for whoever has tasks: they need an address and a token, and nothing else.
+    """
 
 
 @main.command()
