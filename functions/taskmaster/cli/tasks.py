@@ -65,7 +65,7 @@ def _told() -> Iterator[None]:
 def add(client: Taskmaster, title: str, due: str | None, key: str | None, as_json: bool, **fields: Any) -> None:
     """Add a task."""
     if due:
-        fields["due_at" if "T" in due.upper() else "due_on"] = due
+        fields["due_at" if len(due) > len("2027-01-31") else "due_on"] = due
     given = {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items() if value}
     _show([client.create(title, key=key, **given)], as_json=as_json)
 
