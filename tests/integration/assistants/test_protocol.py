@@ -134,6 +134,14 @@ def test_a_body_has_the_limit_and_the_kind_of_the_other_doors(pack: Pack) -> Non
     assert assistant.post(b"{}", Content_Type="text/plain").status_code == 415
 
 
+def test_calls_have_the_rate_of_the_other_doors(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USER_CALLS_PER_SECOND", "0.5")
+    pack.restart()
+    answers = [Assistant(pack).send("tools/list") for _ in range(40)]
+    assert [answers[0].status_code, answers[-1].status_code] == [200, 429]
+    assert int(answers[-1].headers["Retry-After"]) >= 1
+
+
 def test_a_page_of_another_origin_may_not_call(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MCP_URL", "https://tasks.example.com/mcp")
     pack.restart()

@@ -48,6 +48,7 @@ def front(pack: Pack) -> Address:
 def client(pack: Pack, front: Address) -> Iterator[Taskmaster]:
     web = WebServer(front)
     yield Taskmaster(f"http://127.0.0.1:{web.port}", tokens.token(pack.user), pause=0.01)
+    pack.runtime.stop()  # streams end before the server does
     web.stop()
 
 
