@@ -38,7 +38,7 @@ SEED ?=
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up venv travel token link check test test-thorough test-kafka test-compose test-browser screenshots chromium chaos attack bench image push sign attest verify chart deploy manifests helm \
+.PHONY: help demo up venv travel token link check test test-thorough test-kafka test-compose test-browser test-assistants screenshots chromium chaos attack bench image push sign attest verify chart deploy manifests helm \
 	notify pgbouncer kind test-cluster demo-cluster idle-cluster backing documents asyncapi types fuzz fuzz-http workflows lint format lock sbom licences \
 	audit secrets clean
 
@@ -83,6 +83,11 @@ test-compose: .dev ## Run the same tests on a Redpanda and a PostgreSQL in Docke
 
 test-browser: .browser ## Try the page in Chromium: journeys, keyboard, accessibility, offline (needs chromium)
 	@$(RUN) pytest -q tests/browser $(ARGS)
+
+test-assistants: .dev ## Try POST /mcp with the official clients of MCP, both majors, each in an environment of its own
+	@for major in 1 2; do $(PYTHON) -m venv .local/mcp-$$major && .local/mcp-$$major/bin/python -m pip install -q \
+		--disable-pip-version-check --require-hashes -r tests/programs/assistants/requirements-$$major.txt || exit 1; done
+	@$(RUN) pytest -q tests/programs/assistants $(ARGS)
 
 screenshots: .browser ## Make the pictures of the page in docs/images again (needs chromium)
 	@$(RUN) tests.browser.screenshots
@@ -205,6 +210,8 @@ lock: .dev ## Write the lock files anew from pyproject.toml
 		--group browser -c tests/requirements.txt -o tests/browser/requirements.txt
 	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		pyproject.toml -c tests/requirements.txt -o functions/requirements.txt
+	@for major in 1 2; do $(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		--group mcp-$$major -o tests/programs/assistants/requirements-$$major.txt || exit 1; done
 	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		--group supply-chain -c tests/requirements.txt -o tests/programs/supply_chain/requirements.txt
 

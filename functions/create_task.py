@@ -35,7 +35,7 @@ class CreateTask(Command):
     recurrence_from: RecurrenceFrom = "due"
 
 
-@operation("task.create", http=["POST /", "POST /tasks"], status=201)
+@operation("task.create", http=["POST /", "POST /tasks"], status=201, idempotent=False)
 def create_task(command: CreateTask, work: Work) -> Task:
     fields = {**command.model_dump(), "time_zone": command.time_zone or work.preferences.time_zone}
     task = Task(task_id=work.new_task_id(), created_at=work.now, updated_at=work.now, **fields)

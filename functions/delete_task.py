@@ -18,7 +18,7 @@ class DeleteTask(TaskCommand):
     )
 
 
-@operation("task.delete", http=["DELETE /{task_id}", "DELETE /tasks/{task_id}"])
+@operation("task.delete", http=["DELETE /{task_id}", "DELETE /tasks/{task_id}"], destructive=True)
 def delete_task(command: DeleteTask, work: Work) -> None:
     task = work.task(command.task_id, expecting=command.expected_version)
     series = work.series_of(task)

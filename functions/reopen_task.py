@@ -10,7 +10,7 @@ class ReopenTask(TaskCommand):
     pass
 
 
-@operation("task.reopen", http=["POST /{task_id}", "POST /tasks/{task_id}/reopen"])
+@operation("task.reopen", http=["POST /{task_id}", "POST /tasks/{task_id}/reopen"], destructive=True)
 def reopen_task(command: ReopenTask, work: Work) -> Task:
     task = work.task(command.task_id, expecting=command.expected_version)
     if not task.completed:

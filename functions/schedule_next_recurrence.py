@@ -34,7 +34,7 @@ def follow_completion(fact: TaskCompleted, work: Work) -> None:
         follow(task, series, work, completed_at=task.completed_at)
 
 
-@handles("task.skip", http=["POST /{task_id}", "POST /tasks/{task_id}/skip"])
+@handles("task.skip", http=["POST /{task_id}", "POST /tasks/{task_id}/skip"], destructive=True, idempotent=False)
 def skip_occurrence(command: SkipTask, work: Work) -> Task | None:
     """The open occurrence of a series moves on to the next date; where none is left it goes, and the series ends."""
     task = work.task(command.task_id, expecting=command.expected_version)

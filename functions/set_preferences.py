@@ -23,7 +23,7 @@ def show_preferences(command: GetPreferences, work: Work) -> ShownPreferences:
     return work.preferences.shown()
 
 
-@handles("preferences.set", http=["PUT /", "PUT /preferences"])
+@handles("preferences.set", http=["PUT /", "PUT /preferences"], destructive=True)
 def change_preferences(command: SetPreferences, work: Work) -> ShownPreferences:
     """What the user prefers, as a whole: what is left out takes its default."""
     stored = work.lock_preferences()

@@ -22,7 +22,7 @@ class DismissReminder(TaskCommand):
     pass
 
 
-@handles("reminder.snooze", http=["POST /{task_id}", "POST /tasks/{task_id}/snooze"])
+@handles("reminder.snooze", http=["POST /{task_id}", "POST /tasks/{task_id}/snooze"], idempotent=False)
 def snooze_task(command: SnoozeReminder, work: Work) -> Task:
     """The task keeps silent for a duration, or until a moment, and reminds then."""
     task = work.task(command.task_id, expecting=command.expected_version)

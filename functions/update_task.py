@@ -62,7 +62,7 @@ class UpdateTask(TaskCommand):
         return {name: value for name, value in values.items() if value != getattr(task, name)}
 
 
-@operation("task.update", http=["PATCH /{task_id}", "PATCH /tasks/{task_id}"])
+@operation("task.update", http=["PATCH /{task_id}", "PATCH /tasks/{task_id}"], destructive=True)
 def update_task(command: UpdateTask, work: Work) -> Task:
     task = work.task(command.task_id, expecting=command.expected_version)
     changes = command.changes(task, work)

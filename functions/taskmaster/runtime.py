@@ -82,6 +82,11 @@ class Runtime:
         return Pace(self.settings.user_calls_per_second)
 
     @_once
+    def assistant_tokens(self) -> oidc.Verifier | None:
+        """Verifies the tokens of people's assistants; None where nobody can sign in."""
+        return oidc.verifier_of_assistants(self.settings)
+
+    @_once
     def event_tokens(self) -> oidc.Verifier | None:
         """Verifies the tokens that Knative's sources send; None where they send none."""
         return oidc.verifier_of_events(self.settings)

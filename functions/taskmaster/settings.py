@@ -46,6 +46,13 @@ def _public_keys(text: str) -> str:
     return text
 
 
+def _address_of_mcp(url: str) -> str:
+    parts = urlsplit(url)
+    if url and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path != "/mcp" or "?" in url):
+        raise ValueError("it must be an address that ends in /mcp, such as https://tasks.example.com/mcp")
+    return url
+
+
 def _topic_names(topics: dict[str, str]) -> dict[str, str]:
     """Kafka's own rule. A source's name of a topic becomes an attribute of what it reads there."""
     for wrong in (name for name in topics.values() if not _TOPIC_NAME.fullmatch(name)):
@@ -149,6 +156,12 @@ class Settings(BaseModel):
     oidc_scopes: str = Field(
         "openid",
         description="the scopes that the page asks for, separated by blanks; offline_access for a refresh token",
+    )
+
+    mcp_url: Annotated[str, AfterValidator(_address_of_mcp)] = Field(
+        "",
+        description="where assistants reach call-tools, such as https://tasks.example.com/mcp; an audience of their "
+        "tokens beside OIDC_AUDIENCE; empty: call-tools' own host",
     )
 
     event_hosts: Words = Field(

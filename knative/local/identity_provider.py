@@ -37,14 +37,15 @@ class WrongKeyError(RuntimeError):
 
 class IdentityProvider:
     """A WSGI application; `issuer` is the address under which it is served, without a slash at its end; `audience`
-    for whom its tokens are.
+    for whom its tokens are; `scope` what access tokens may do, as their claim of that name has it.
 
     Its private key is in `key_file`, which is made where there is none, for its owner alone to read.
     """
 
-    def __init__(self, key_file: Path, *, issuer: str, audience: str) -> None:
+    def __init__(self, key_file: Path, *, issuer: str, audience: str, scope: str = "") -> None:
         self.issuer = issuer
         self.audience = audience
+        self._scope = scope
         self._key = _read_key(key_file) if key_file.exists() else _made_key(key_file)
         self._sign_in = SignIn(self)
         self._endpoints: dict[str, Callable[[], Document]] = {
@@ -54,7 +55,7 @@ class IdentityProvider:
 
     def token(self, user: str, *, seconds: float) -> str:
         """An access token (RFC 9068) that speaks for this user for so many seconds. Raises ValueError for no user."""
-        more = {"client_id": "knative.local"}
+        more = {"client_id": "knative.local", **({"scope": self._scope} if self._scope else {})}
         return self.sign("at+jwt", user, seconds=seconds, audience=self.audience, **more)
 
     def link(self, user: str) -> str:

@@ -27,6 +27,7 @@ FUNCTIONS = "functions"  # the folder that the image's working directory is
 RUNNING_DATABASE, RUNNING_BROKER = "DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS"
 
 _AUDIENCE = _DATABASE = "taskmaster"
+_SCOPE = "tasks:read tasks:write"  # an assistant's token has to name them
 _OWNER, _USER, _SYSTEM = "taskmaster_owner", "taskmaster_user", "taskmaster_system"
 _LOGINS, _OWNERS_LOGIN = "taskmaster-database", "taskmaster-database-owner"
 _IDENTITY, _KAFKA = "taskmaster-identity", "taskmaster-kafka"
@@ -66,7 +67,7 @@ def kafka_secrets(kafka: Mapping[str, str]) -> Secrets:
 
 def identity_provider(key_file: Path, *, issuer: str) -> IdentityProvider:
     """The stand-in's identity provider, with the audience of the functions."""
-    return IdentityProvider(key_file, issuer=issuer, audience=_AUDIENCE)
+    return IdentityProvider(key_file, issuer=issuer, audience=_AUDIENCE, scope=_SCOPE)
 
 
 def identity_secret(provider: IdentityProvider) -> Secrets:
@@ -76,7 +77,12 @@ def identity_secret(provider: IdentityProvider) -> Secrets:
 
 def identity_settings(provider: IdentityProvider) -> dict[str, str]:
     """The settings by which the functions accept this provider's tokens. Nothing in them is secret."""
-    return {"OIDC_ISSUER": provider.issuer, "OIDC_AUDIENCE": provider.audience, "OIDC_CLIENT_ID": sign_in.CLIENT}
+    return {
+        "OIDC_ISSUER": provider.issuer,
+        "OIDC_AUDIENCE": provider.audience,
+        "OIDC_CLIENT_ID": sign_in.CLIENT,
+        "MCP_URL": f"{provider.issuer}/mcp",
+    }
 
 
 def settings(*, clock_file: Path, kubernetes_api: str) -> dict[str, str]:

@@ -37,6 +37,18 @@ def violations(page: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
+def test_axe_finds_nothing_in_the_reference_of_the_api(platform: Platform, chromium: Any, colours: str) -> None:
+    context = chromium.new_context(color_scheme=colours, bypass_csp=True)
+    page = context.new_page()
+    page.goto(f"{platform.url}/docs")
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        assert violations(page) == []
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= width
+    context.close()
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
 def test_axe_finds_nothing_and_nothing_is_cut_off(platform: Platform, chromium: Any, width: int, colours: str) -> None:
     size = {"width": width, "height": 900}

@@ -78,7 +78,11 @@ def test_the_routes_are_those_of_the_code(tmp_path: Path) -> None:
     for name in FUNCTIONS:
         code = (ROOT / "functions" / f"{name.replace('-', '_')}.py").read_text()
         named = set(
-            re.findall(r'"((?:GET|POST|PUT|PATCH|DELETE) /(?:tasks|preferences|occurrences|page)[^"]*|GET /)"', code)
+            re.findall(
+                r'"((?:GET|POST|PUT|PATCH|DELETE) /'
+                r'(?:tasks|preferences|occurrences|page|docs|openapi|mcp|[.]well-known)[^"]*|GET /)"',
+                code,
+            )
         )
         named = {route for route in named if not is_at_its_own_host(route, given[name])}
         covered = {route for route in named if any(covers(rule, route) for rule in given[name])}
@@ -95,7 +99,7 @@ def test_who_may_get_may_ask_for_the_head_alone(default: Rendered) -> None:
         for match in rule["matches"]:
             by_method.setdefault(match["method"], []).append(match["path"])
         assert by_method.get("GET") == by_method.get("HEAD")
-    assert sum(len(rule["matches"]) == 2 for rule in rules) == 6
+    assert sum(len(rule["matches"]) == 2 for rule in rules) == 10
 
 
 def is_at_its_own_host(route: str, rules: set[str]) -> bool:
@@ -220,7 +224,7 @@ def test_where_functions_may_go(default: Rendered) -> None:
     assert allowed["kafka"] == (FUNCTIONS - {"show-page"}, [9092])
     assert allowed["alarm"] == ({"dispatch-due-reminders"}, [443, 6443])
     assert allowed["internet"] == ({"send-reminder"}, [443])
-    assert allowed["keys"] == (PUBLIC | {"show-page"}, [443])
+    assert allowed["keys"] == (PUBLIC | {"show-page", "call-tools"}, [443])
     private = policies["taskmaster-to-internet"]["spec"]["egress"][0]["to"][0]["ipBlock"]["except"]
     assert {"10.0.0.0/8", "169.254.0.0/16"} <= set(private)
     [who] = policies["taskmaster"]["spec"]["ingress"][0]["from"]
@@ -422,11 +426,12 @@ def test_the_notes_say_what_to_do_next(tmp_path: Path) -> None:
 
 def test_more_rules_than_one_route_may_have_are_two_routes(tmp_path: Path) -> None:
     """The Gateway API allows 16 in each."""
-    entry = {"description": "x", "routes": [f"GET /reports/{number}" for number in range(10)]}
+    entry = {"description": "x", "routes": [f"GET /reports/{number}" for number in range(20)]}
     rendered = render(*with_values(tmp_path, functions={"report": entry}, route={"enabled": True}))
     routes = rendered.of("HTTPRoute")
-    without = render(*with_values(tmp_path, route={"enabled": True})).of("HTTPRoute")["taskmaster"]
-    assert [len(route["spec"]["rules"]) for route in routes.values()] == [16, len(without["spec"]["rules"]) + 10 - 16]
+    without = render(*with_values(tmp_path, route={"enabled": True})).of("HTTPRoute").values()
+    rules = sum(len(route["spec"]["rules"]) for route in without) + 20
+    assert [len(route["spec"]["rules"]) for route in routes.values()] == [16, 16, rules - 32]
     assert len({str(route["spec"]["parentRefs"]) for route in routes.values()}) == 1
     assert [fault for route in routes.values() for fault in faults(route)] == []
 

@@ -64,7 +64,11 @@ def test_every_rule_of_the_route_leads_to_something_that_is_documented(document:
         for path, operations in document["paths"].items()
         for method in operations
     }
-    assert {route.service for route in routes} == {*reached, "show-page"}  # the page is for people, not for programs
+    assert {route.service for route in routes} == {
+        *reached,
+        "show-page",
+        "call-tools",
+    }  # the page is for people, the tools have a protocol of their own
 
 
 def test_every_example_is_as_its_schema_says(document: Json) -> None:

@@ -24,13 +24,14 @@ def settings() -> dict[str, str]:
 
 
 @cache
-def token(user: str, *, hours: int = 24) -> str:
-    """One that speaks for this user, from now on."""
+def token(user: str, *, hours: int = 24, scope: str | None = None, audience: str = AUDIENCE) -> str:
+    """One that speaks for this user, from now on; for an assistant with a scope."""
     now = int(time.time())
-    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": user, "iat": now, "exp": now + hours * 3600}
+    claims = {"iss": ISSUER, "aud": audience, "sub": user, "iat": now, "exp": now + hours * 3600}
+    claims |= {} if scope is None else {"scope": scope}
     return jwt.encode(claims, private_key(_ALGORITHM, _KEY), algorithm=_ALGORITHM, headers={"kid": _KEY})
 
 
-def bearer(user: str) -> str:
+def bearer(user: str, *, scope: str | None = None, audience: str = AUDIENCE) -> str:
     """The value of the header Authorization (RFC 6750, 2.1)."""
-    return f"Bearer {token(user)}"
+    return f"Bearer {token(user, scope=scope, audience=audience)}"

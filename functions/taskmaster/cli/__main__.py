@@ -1,4 +1,4 @@
-"""``taskmaster``: the commands that prepare a database and a broker, look after dead letters, and sign tokens.
+"""``taskmaster``: commands that prepare a database and a broker, look after dead letters, sign tokens, and show tasks.
 
 Every command is safe to repeat. What goes wrong is one sentence on standard error and exit code 1.
 """
@@ -23,6 +23,10 @@ _BROKER_SECONDS = 60
 
 
 _LATE = {
+    "add": "taskmaster.cli.tasks",
+    "done": "taskmaster.cli.tasks",
+    "list": "taskmaster.cli.tasks:list_tasks",
+    "watch": "taskmaster.cli.tasks",
     "dead-letters": "taskmaster.cli.dead_letters",
     "doctor": "taskmaster.cli.doctor",
     "metrics": "taskmaster.cli.metrics",
@@ -34,7 +38,10 @@ _LATE = {
 
 @click.group(cls=LateCommands, late=_LATE, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Prepare and look after taskmaster functions. The environment says where the database and the broker are."""
+    """Prepare and look after taskmaster functions. The environment says where the database and the broker are.
+
+    add, done, list and watch are for whoever has tasks: they need an address and a token, and nothing else.
+    """
 
 
 @main.command()
@@ -131,7 +138,8 @@ def acls(tool: Tool, roles: tuple[str, ...], named: tuple[str, ...]) -> None:
 @click.argument("user")
 @click.option("--days", default=30, show_default=True, type=click.IntRange(1, 3650), help="How long it holds.")
 @click.option("--key", "private", type=click.File("rb"), required=True, help="A file that `keys new` wrote.")
-def token(user: str, days: int, private: BinaryIO) -> None:
+@click.option("--scope", default="tasks:read tasks:write", show_default=True, help="What it may do, for an assistant.")
+def token(user: str, days: int, private: BinaryIO, scope: str) -> None:
     """Print a token that speaks for USER, signed with a key of `keys new`.
 
     It is for OIDC_ISSUER and OIDC_AUDIENCE where they are set, else for those that `keys show` prints. For what
@@ -141,8 +149,9 @@ def token(user: str, days: int, private: BinaryIO) -> None:
 
     settings = configured()
     issuer, audience = settings.oidc_issuer or keypair.ISSUER, settings.oidc_audience or keypair.AUDIENCE
+    seconds = days * 86_400
     try:
-        signed = keypair.token(user, private.read(), issuer=issuer, audience=audience, seconds=days * 86_400)
+        signed = keypair.token(user, private.read(), issuer=issuer, audience=audience, seconds=seconds, scope=scope)
     except ValueError as error:
         fail(str(error))
     click.echo(signed)

@@ -43,7 +43,7 @@ class LateCommands(click.Group):
     """A group of which some commands are imported when they are asked for, each from a module of its own."""
 
     def __init__(self, *arguments: Any, late: Mapping[str, str], **named: Any) -> None:
-        """`late` has the module of a command, in which it has its own name with underscores."""
+        """`late` has the module of a command, in which it has its own name with underscores, or one behind a colon."""
         super().__init__(*arguments, **named)
         self._late = late
 
@@ -53,7 +53,8 @@ class LateCommands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._late:
             return super().get_command(ctx, cmd_name)
-        found: click.Command = getattr(import_module(self._late[cmd_name]), cmd_name.replace("-", "_"))
+        module, _, own = self._late[cmd_name].partition(":")
+        found: click.Command = getattr(import_module(module), own or cmd_name.replace("-", "_"))
         return found
 
 
@@ -81,10 +82,10 @@ def deadline(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def fail(message: str) -> NoReturn:
-    """End with exit code 1 and one sentence on standard error."""
+def fail(message: str, *, code: int = 1) -> NoReturn:
+    """End with this exit code and one sentence on standard error."""
     click.echo(f"taskmaster: {message}", err=True)
-    sys.exit(1)
+    sys.exit(code)
 
 
 def first_line(error: Exception) -> str:

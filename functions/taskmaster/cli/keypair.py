@@ -35,9 +35,10 @@ def public_keys(private: bytes) -> str:
     return json.dumps({"keys": [_jwk(_loaded(private))]}, separators=(",", ":"))
 
 
-def token(user_id: str, private: bytes, *, issuer: str, audience: str, seconds: float) -> str:
+def token(user_id: str, private: bytes, *, issuer: str, audience: str, seconds: float, scope: str = "") -> str:
     """A token for this user that holds for so many seconds of real time, signed with a private key.
 
+    With a scope it may do that alone.
     Raises ValueError for a wrong user id or key.
     """
     from cryptography.hazmat.primitives import hashes
@@ -51,6 +52,7 @@ def token(user_id: str, private: bytes, *, issuer: str, audience: str, seconds: 
         "iat": now,
         "exp": now + int(seconds),
         "jti": str(uuid4()),
+        **({"scope": scope} if scope else {}),
     }
     parts = ({"alg": _ALGORITHM, "kid": _jwk(key)["kid"], "typ": "JWT"}, claims)
     signed = ".".join(base64url(json.dumps(part, separators=(",", ":")).encode()) for part in parts)

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, JsonValue
 from taskmaster.domain.paging import Limit
 from taskmaster.domain.task import MAX_VERSION, Command, FrozenModel, Refused, Task, TaskId
 
-Door = Literal["call", "event", "schedule"]
+Door = Literal["call", "event", "schedule", "assistant"]
 
 # What every change changes, and what none does.
 _NOT_COMPARED = {"task_id", "created_at", "version", "updated_at"}
@@ -48,8 +48,8 @@ class HistoryEntry(FrozenModel):
     at: datetime = Field(description="when it was done")
     action: str = Field(description="the type of the event that says so, such as task.updated")
     door: Door = Field(
-        description="what asked for it: a call over HTTP, an event from Kafka, or schedule: the pack itself, which "
-        "continues a series"
+        description="what asked for it: a call over HTTP, an event from Kafka, schedule: the pack itself, which "
+        "continues a series, or an assistant, by a tool"
     )
     changed: Changed
 

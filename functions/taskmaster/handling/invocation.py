@@ -71,8 +71,9 @@ class Invoker:
         key: InboxKey | None,
         digest: bytes,
         preconditions: Preconditions | None = None,
+        door: Door = "call",
     ) -> Answer:
-        """A person's call. With an idempotency key it is handled once and its answer remembered for 24 hours.
+        """A person's call, or an assistant's. With an idempotency key it is handled once, its answer kept for 24 hours.
 
         `digest` is that of the command. Raises Unavailable, Busy, Mismatch, and HttpRefusal if there is nothing to
         hold the preconditions against.
@@ -83,7 +84,7 @@ class Invoker:
                     transaction.count_attempt_later(
                         key, of_call(digest), KEEP_CALLS, check=lambda row: expect_unanswered(row, digest)
                     )
-                work = self._work(transaction, origin, preconditions=preconditions)
+                work = self._work(transaction, origin, preconditions=preconditions, door=door)
                 try:
                     answer = answers.of(operation.handler(command, work), status=operation.status)
                     if preconditions and not work.preconditions_checked:

@@ -2,9 +2,11 @@
 
 import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, get_origin
+from types import UnionType
+from typing import Any, get_args, get_origin
 
 from taskmaster.domain.task import Command, Task
 from taskmaster.events.cloudevent import Malformed
@@ -20,6 +22,25 @@ class Operation:
     types: tuple[str, ...]  # the event types that carry its command
     http: tuple["Route", ...]
     status: int  # of a person's call that succeeds
+    destructive: bool = False  # whether something may be lost by it: a task, or the value that a field had
+    idempotent: bool = True  # whether doing it again changes nothing more
+
+    @property
+    def about(self) -> str:
+        """Its own words: those of its handler, or of the handler's module behind the name."""
+        own = inspect.getdoc(self.handler) or (sys.modules[self.handler.__module__].__doc__ or "").partition(": ")[2]
+        return own.strip()
+
+    @property
+    def answers(self) -> list[type[Any] | None]:
+        """What it answers with: a record, None for no content, or either; or a stream."""
+        said = inspect.signature(self.handler, eval_str=True).return_annotation
+        kinds = get_args(said) if isinstance(said, UnionType) else (said,)
+        return [None if kind in (None, type(None)) else kind for kind in kinds]
+
+    @property
+    def only_reads(self) -> bool:
+        return all(route.method == "GET" for route in self.http)
 
     def takes_several(self, name: str) -> bool:
         """Whether a field of the command may be given several times in a query."""
@@ -79,7 +100,7 @@ class Route:
 
 
 def described(
-    handler: Callable[[Any, Any], Any], *, types: tuple[str, ...], http: tuple[str, ...], status: int
+    handler: Callable[[Any, Any], Any], *, types: tuple[str, ...], http: tuple[str, ...], **more: Any
 ) -> Operation:
     """The operation of a handler. The annotation of the handler's first parameter is the command."""
     first = next(iter(inspect.signature(handler, eval_str=True).parameters.values()))
@@ -89,5 +110,5 @@ def described(
         command=first.annotation,
         types=types,
         http=tuple(map(Route.parse, http)),
-        status=status,
+        **more,
     )

@@ -5,6 +5,7 @@ A token is a JSON Web Token of the issuer that OIDC_ISSUER names, on a cluster a
 
 import logging
 import time
+from typing import NamedTuple
 
 from taskmaster.errors import TaskmasterError
 from taskmaster.identity.oidc import Rejected, Verifier
@@ -13,6 +14,23 @@ from taskmaster.trusted_hosts import is_internal
 logger = logging.getLogger(__name__)
 
 USER_ID_LIMIT = 128
+READ, WRITE = "tasks:read", "tasks:write"  # the scopes; whoever may write sees what he writes, and may read
+
+
+class Caller(NamedTuple):
+    """A person, or a program that acts for one. Without a scope of ours it is the person's own program."""
+
+    user_id: str
+    scopes: frozenset[str] = frozenset()
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the token names a scope of ours: then it may do no more than that, at any door."""
+        return not self.scopes.isdisjoint({READ, WRITE})
+
+    def may(self, scope: str) -> bool:
+        """Whether the token names this scope, or one that includes it."""
+        return WRITE in self.scopes or scope in self.scopes
 
 
 class NotSignedIn(TaskmasterError):
@@ -27,15 +45,24 @@ class NotSignedIn(TaskmasterError):
         self.challenge = f'Bearer realm="taskmaster"{described}'
 
 
-def caller(authorization: str | None, *, tokens: Verifier | None) -> str:
-    """The user id of a bearer token (RFC 6750). Raises NotSignedIn and KeysUnavailable."""
+class NotAllowed(TaskmasterError):
+    """The token lacks a scope (403). `challenge` is the header WWW-Authenticate (RFC 6750, 3.1)."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"This token lacks the scope {scope}: ask the issuer for one that has it.")
+        self.challenge = f'Bearer realm="taskmaster", error="insufficient_scope", scope="{scope}"'
+
+
+def caller(authorization: str | None, *, tokens: Verifier | None) -> Caller:
+    """Whom a bearer token speaks for (RFC 6750). Raises NotSignedIn and KeysUnavailable."""
     if tokens is None:
         raise NotSignedIn("Nobody can sign in yet: the operator has to set OIDC_ISSUER and OIDC_AUDIENCE.")
     token = _bearer(authorization)
     if not token:
         raise NotSignedIn("Send the header 'Authorization: Bearer TOKEN'.")
     try:
-        return _checked_claim(tokens.user_of(token, now=time.time()))
+        grant = tokens.granted_by(token, now=time.time())
+        return Caller(_checked_claim(grant.user), grant.scopes)
     except Rejected as error:
         raise NotSignedIn(str(error), error="invalid_token") from None
 

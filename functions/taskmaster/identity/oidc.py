@@ -40,22 +40,29 @@ class UnknownKey(Rejected):
 
 
 class Issuer(NamedTuple):
-    """An issuer, the audience of its tokens, and its keys: in a setting, at a URL, or found by discovery."""
+    """An issuer, the audiences that its tokens may have, and its keys: in a setting, at a URL, or by discovery."""
 
     name: str
-    audience: str
+    audiences: tuple[str, ...]
     user_claim: str
     keys: str
     keys_url: str
     kubernetes_api: str
 
 
+class Grant(NamedTuple):
+    """Whom a valid token speaks for, and its scopes (RFC 6749, 3.3), if it names any. `ends`: seconds since 1970."""
+
+    user: str
+    scopes: frozenset[str]
+    ends: float
+
+
 class _Verified(NamedTuple):
-    """A valid token, and the keys that verified it. `ends` is in seconds since 1970."""
+    """What a valid token grants, and the keys that verified it."""
 
     keys: KeySet
-    user: str
-    ends: float
+    grant: Grant
 
 
 class Verifier:
@@ -69,13 +76,17 @@ class Verifier:
 
     def user_of(self, token: str, *, now: float) -> str:
         """The user of a token, at this moment in seconds since 1970. Raises Rejected and KeysUnavailable."""
+        return self.granted_by(token, now=now).user
+
+    def granted_by(self, token: str, *, now: float) -> Grant:
+        """What a token grants at this moment, in seconds since 1970. Raises Rejected and KeysUnavailable."""
         try:
-            return self._user_of(token, now)
+            return self._granted_by(token, now)
         except Rejected as error:
             note(**{"error.type": "token rejected", "error.message": error.reason})
             raise
 
-    def _user_of(self, token: str, now: float) -> str:
+    def _granted_by(self, token: str, now: float) -> Grant:
         if len(token) > _LONGEST:
             raise Rejected("This token is too long.")
         keys = self._keys.current()
@@ -90,9 +101,9 @@ class Verifier:
                     raise
                 held = self._verified(token, newer, now)
             self._remember(digest, held)
-        if now >= held.ends + LEEWAY_SECONDS:
+        if now >= held.grant.ends + LEEWAY_SECONDS:
             raise Rejected("This token has expired.")
-        return held.user
+        return held.grant
 
     def _remember(self, digest: bytes, held: _Verified) -> None:
         with self._remembering:
@@ -114,7 +125,7 @@ class Verifier:
         user = claims[self._issuer.user_claim]
         if not isinstance(user, str):
             raise Rejected(f"The claim {self._issuer.user_claim} of this token is no text.")
-        return _Verified(keys, user, claims["exp"])
+        return _Verified(keys, Grant(user, _scopes(claims), claims["exp"]))
 
     def _check_signature(self, signed: jws.Signed, keys: KeySet) -> None:
         for key in keys.matching(signed.key_id, signed.algorithm):
@@ -146,15 +157,24 @@ class Verifier:
         if claims["iss"] != self._issuer.name:
             raise Rejected("This token comes from another issuer.")
         audiences = claims["aud"] if isinstance(claims["aud"], list) else [claims["aud"]]
-        if not all(isinstance(each, str) for each in audiences) or self._issuer.audience not in audiences:
+        if not all(isinstance(each, str) for each in audiences) or not {*audiences} & {*self._issuer.audiences}:
             raise Rejected("This token is for another audience.")
 
 
 def verifier_of_users(settings: Settings) -> Verifier | None:
     """For the tokens of people, by OIDC_ISSUER; None where that is not set."""
+    return _of_people(settings, settings.oidc_audience)
+
+
+def verifier_of_assistants(settings: Settings) -> Verifier | None:
+    """For the tokens of people's assistants: those of people, and those that are for MCP_URL (RFC 8707)."""
+    return _of_people(settings, settings.oidc_audience, *filter(None, [settings.mcp_url]))
+
+
+def _of_people(settings: Settings, *audiences: str) -> Verifier | None:
     return _verifier(
         settings.oidc_issuer,
-        settings.oidc_audience,
+        audiences,
         settings.oidc_user_claim,
         settings.oidc_jwks,
         settings.oidc_jwks_url,
@@ -166,7 +186,7 @@ def verifier_of_events(settings: Settings) -> Verifier | None:
     """For the tokens of Knative's sources, by EVENT_OIDC_ISSUER, which is the cluster; None where that is not set."""
     return _verifier(
         settings.event_oidc_issuer,
-        settings.event_oidc_audience,
+        (settings.event_oidc_audience,),
         "sub",
         settings.event_oidc_jwks,
         settings.event_oidc_jwks_url,
@@ -174,8 +194,8 @@ def verifier_of_events(settings: Settings) -> Verifier | None:
     )
 
 
-def _verifier(*issuer: str) -> Verifier | None:
-    return Verifier(Issuer(*issuer)) if issuer[0] else None
+def _verifier(name: str, audiences: tuple[str, ...], *more: str) -> Verifier | None:
+    return Verifier(Issuer(name, audiences, *more)) if name else None
 
 
 def _keys_of(issuer: Issuer) -> Keys:
@@ -185,6 +205,13 @@ def _keys_of(issuer: Issuer) -> Keys:
     if issuer.keys_url:
         return PublishedKeys(lambda: fetch(issuer.keys_url, kubernetes_api=api))
     return PublishedKeys(lambda: discover(issuer.name, kubernetes_api=api))
+
+
+def _scopes(claims: dict[str, Any]) -> frozenset[str]:
+    """The claim scope (RFC 9068, 2.2.3), or scp, as some issuers name it: words in a text, or a list of them."""
+    found = claims.get("scope", claims.get("scp", ""))
+    words = found.split(" ") if isinstance(found, str) else found if isinstance(found, list) else []
+    return frozenset(word for word in words if isinstance(word, str) and word)
 
 
 def _is_moment(claim: Any) -> bool:

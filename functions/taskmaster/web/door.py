@@ -37,25 +37,24 @@ Function = Callable[[Any], Response]
 Handler = Callable[..., Any]
 
 
-def operation(*types: str, http: Sequence[str] = (), status: int = 200) -> Callable[[Handler], Function]:
+def operation(
+    *types: str, http: Sequence[str] = (), status: int = 200, destructive: bool = False, idempotent: bool = True
+) -> Callable[[Handler], Function]:
     """Make a handler `(command, work)` a function: `types` are the events it takes, `http` its routes for people.
 
-    A route's path parameters are fields of the command; `status` is that of a call which succeeds.
+    A route's path parameters are fields of the command; `status` is that of a call which succeeds. Whether something
+    may be lost by it, and whether doing it twice is doing it once, is told to assistants.
     """
-
-    def decorate(handler: Handler) -> Function:
-        return function(handler.__name__, handles(*types, http=http, status=status)(handler))
-
-    return decorate
+    describe = handles(*types, http=http, status=status, destructive=destructive, idempotent=idempotent)
+    return lambda handler: function(handler.__name__, describe(handler))
 
 
-def handles(*types: str, http: Sequence[str] = (), status: int = 200) -> Callable[[Handler], Operation]:
+def handles(
+    *types: str, http: Sequence[str] = (), status: int = 200, destructive: bool = False, idempotent: bool = True
+) -> Callable[[Handler], Operation]:
     """Describe a handler as `operation` does, for a `function` that serves several."""
-
-    def decorate(handler: Handler) -> Operation:
-        return described(handler, types=types, http=tuple(http), status=status)
-
-    return decorate
+    more = {"status": status, "destructive": destructive, "idempotent": idempotent}
+    return lambda handler: described(handler, types=types, http=tuple(http), **more)
 
 
 def function(target: str, *operations: Operation) -> Function:
@@ -72,9 +71,9 @@ def function(target: str, *operations: Operation) -> Function:
         _expect_event(runtime, request)
         return invoker.handle_event(by_type, request.headers, body)
 
-    served = _served(target, answer, publishes=True)
-    served.operations = operations  # type: ignore[attr-defined]  # for the OpenAPI and AsyncAPI documents
-    return served
+    made = served(target, answer, publishes=True)
+    made.operations = operations  # type: ignore[attr-defined]  # for the documents, and for assistants' tools
+    return made
 
 
 def tick(handler: Callable[[Runtime], None]) -> Function:
@@ -92,7 +91,7 @@ def woken_by(*types: str) -> Callable[[Callable[[Runtime], None]], Function]:
                 handler(runtime)
             return NO_CONTENT
 
-        return _served(handler.__name__, answer)
+        return served(handler.__name__, answer)
 
     return decorate
 
@@ -106,10 +105,10 @@ def dead_letter_sink(handler: Callable[[cloudevent.Outgoing, Runtime], None]) ->
         return NO_CONTENT
 
     # An event that was too large for its function must not be too large for the dead letters.
-    return _served(handler.__name__, answer, needs=("kafka_bootstrap_servers",), limit=_LARGEST_DEAD_LETTER)
+    return served(handler.__name__, answer, needs=("kafka_bootstrap_servers",), limit=_LARGEST_DEAD_LETTER)
 
 
-def _served(
+def served(
     target: str,
     answer: Callable[[Runtime, Request, bytes], Answer],
     *,
@@ -140,9 +139,9 @@ def _served(
                     streamed = _streamed(given.stream, _response(given), runtime, flask_request.environ)
             except Exception as raised:
                 error = raised
-                given = _answer_to(error)
+                given = answer_to(error)
             line.note(**{"http.response.status_code": given.status})
-            line.finish(_outcome(given, error))
+            line.finish(outcome_of(given, error))
         return streamed or _response(given)
 
     serve.__name__ = target
@@ -158,7 +157,7 @@ def _trigger(request: Request) -> dict[str, Any]:
     return {"faas.trigger": "timer" if request.headers.get("ce-type") == cloudevent.PING else "pubsub"}
 
 
-def _outcome(answer: Answer, error: Exception | None) -> str:
+def outcome_of(answer: Answer, error: Exception | None) -> str:
     """One word for what came of an invocation."""
     match error:
         case Busy():
@@ -186,7 +185,7 @@ def _streamed(stream: ChangeStream, response: Response, runtime: Runtime, enviro
     return sink.body() if isinstance(sink, QueueSink) else iter(()), *response[1:]
 
 
-def _answer_to(error: Exception) -> Answer:
+def answer_to(error: Exception) -> Answer:
     """The answer where an invocation raised."""
     match error:
         case HttpRefusal():

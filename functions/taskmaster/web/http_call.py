@@ -21,6 +21,7 @@ from taskmaster.handling.invocation import Invoker
 from taskmaster.handling.operation import Operation
 from taskmaster.handling.preconditions import Preconditions, Unparsable
 from taskmaster.identity import callers
+from taskmaster.identity.callers import Caller
 from taskmaster.identity.oidc import Verifier
 from taskmaster.identity.pace import Pace, TooManyCalls
 from taskmaster.log import bind_context
@@ -47,9 +48,12 @@ def answer_call(
     Raises HttpRefusal, KeysUnavailable, and what the invoker raises.
     """
     headers = request.headers
-    user_id = _caller(headers, tokens)
-    _await_turn(request, user_id, pace)
-    origin = _origin(invoker.function, user_id, headers)
+    caller = signed_in(headers, tokens)
+    if caller.is_limited:
+        expect_scope(caller, callers.READ if request.method in _READING else callers.WRITE)
+    user_id = caller.user_id
+    await_turn(request, user_id, pace)
+    origin = origin_of(invoker.function, user_id, headers)
     bind_context(correlation_id=origin.correlation_id)
     if request.method == "POST" and cloudevent.is_event(headers):
         return _answer_event(invoker, operations, origin, request, body)
@@ -73,7 +77,7 @@ def answer_call(
     if request.method in _READING:
         answer = invoker.handle_call(chosen, command, origin, key=None, digest=b"")
         return answers.conditional(answer, preconditions)
-    key = _idempotency_key(invoker.function, user_id, headers) if chosen.types else None
+    key = idempotency_key(invoker.function, user_id, headers.get("idempotency-key")) if chosen.types else None
     digest = digest_of(chosen.name, command, preconditions.canonical()) if key else b""
     return invoker.handle_call(chosen, command, origin, key=key, digest=digest, preconditions=preconditions)
 
@@ -118,15 +122,16 @@ def _answer_event(
     return invoker.handle_call(chosen, command, origin, key=key, digest=digest, preconditions=preconditions)
 
 
-def _caller(headers: Mapping[str, str], tokens: Verifier | None) -> str:
+def signed_in(headers: Mapping[str, str], tokens: Verifier | None, *, more: str = "") -> Caller:
+    """Whom the bearer token speaks for. Raises HttpRefusal (401), whose challenge has `more` parameters."""
     try:
         return callers.caller(headers.get("authorization"), tokens=tokens)
     except callers.NotSignedIn as error:
-        challenge = {"WWW-Authenticate": error.challenge}
+        challenge = {"WWW-Authenticate": error.challenge + more}
         raise HttpRefusal(problem(401, "Not signed in", str(error), headers=challenge)) from None
 
 
-def _await_turn(request: Request, user_id: str, pace: Pace) -> None:
+def await_turn(request: Request, user_id: str, pace: Pace) -> None:
     """Return if it is the call's turn, else have it postponed. Raises HttpRefusal (429, RFC 6585) for too many."""
     if request.was_postponed:  # it has its turn
         return
@@ -138,6 +143,14 @@ def _await_turn(request: Request, user_id: str, pace: Pace) -> None:
         raise HttpRefusal(problem(429, "Too many requests", detail, headers=retry)) from None
     if seconds and request.postpone:
         request.postpone(seconds)
+
+
+def expect_scope(caller: Caller, scope: str, *, more: str = "") -> None:
+    """Raises HttpRefusal (403) where the token lacks this scope; its challenge has `more` parameters."""
+    if not caller.may(scope):
+        error = callers.NotAllowed(scope)
+        challenge = {"WWW-Authenticate": error.challenge + more}
+        raise HttpRefusal(problem(403, "Not allowed", str(error), headers=challenge))
 
 
 def _route(operations: Sequence[Operation], method: str, path: str) -> tuple[Operation, Mapping[str, int]]:
@@ -213,8 +226,8 @@ def _preconditions(headers: Mapping[str, str]) -> Preconditions:
         raise HttpRefusal(problem(400, "Not an ETag", str(error))) from None
 
 
-def _idempotency_key(function: str, user_id: str, headers: Mapping[str, str]) -> InboxKey | None:
-    given = headers.get("idempotency-key")
+def idempotency_key(function: str, user_id: str, given: str | None) -> InboxKey | None:
+    """The inbox key of a call with this Idempotency-Key. Raises HttpRefusal (400)."""
     if given is None:
         return None
     if not _IDEMPOTENCY_KEY.fullmatch(given):
@@ -223,7 +236,7 @@ def _idempotency_key(function: str, user_id: str, headers: Mapping[str, str]) ->
     return InboxKey(function, user_id, "idempotency-key", given)
 
 
-def _origin(function: str, user_id: str, headers: Mapping[str, str]) -> Origin:
+def origin_of(function: str, user_id: str, headers: Mapping[str, str]) -> Origin:
     """What events inherit from this call: its correlation id, or a new one, and its trace (W3C Trace Context)."""
     correlation = headers.get("x-correlation-id") or headers.get("x-request-id") or ""
     trace = headers.get("traceparent", "")

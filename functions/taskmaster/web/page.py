@@ -1,5 +1,7 @@
 """Serve the page for people: a document at /, and its files below /page/HASH/, where HASH is that of all of them.
 
+Beside it the reference of the API: a page at /docs, and the document that it was made from at /openapi.yaml.
+
 So a file at its own address never changes and is kept for ever; the document, which names the hash, is asked for anew
 by its ETag. Modules import one another by relative paths, and nothing has to be built. Everything is read and
 compressed at start; what a request names is looked up and never opened.
@@ -21,13 +23,15 @@ from taskmaster import settings
 from taskmaster.settings import Settings
 from taskmaster.web.request import Request
 
-DOCUMENT = "index.html"
+# What has an address that stays, by that address.
+DOCUMENTS = {"/": "index.html", "/docs": "docs/index.html", "/openapi.yaml": "docs/openapi.yaml"}
 _MEDIA = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
     ".webmanifest": "application/manifest+json",
+    ".yaml": "application/yaml",
 }
 _FOR_EVER = "public, max-age=31536000, immutable"
 _LARGEST_BODY = 1024  # bytes; nobody has anything to send here
@@ -70,13 +74,16 @@ class Page:
             for path in sorted(folder.rglob("*"))
             if path.suffix in _MEDIA and path.is_file()
         }
-        template = found.pop(DOCUMENT).decode()
+        documents = {path: found.pop(name).decode() for path, name in DOCUMENTS.items() if name in found}
         digest = sha256()
         for name, content in found.items():
             digest.update(f"{name}\0{len(content)}\0".encode() + content)
         self._base = f"/page/{digest.hexdigest()[:16]}/"
         self._files = {name: _File.of(name, content) for name, content in found.items()}
-        self._document = _File.of(DOCUMENT, _filled(template, self._base, sorted(found), configured).encode())
+        self._documents = {
+            path: _File.of(DOCUMENTS[path], _filled(template, self._base, sorted(found), configured).encode())
+            for path, template in documents.items()
+        }
         self._headers = {
             "Content-Security-Policy": content_security_policy(configured),
             "Cross-Origin-Opener-Policy": "same-origin",
@@ -90,8 +97,8 @@ class Page:
         """The document, one of its files, or why there is none. HEAD is answered as GET; the server drops the body."""
         if request.method not in ("GET", "HEAD"):
             return self._plain(405, "The page is read by GET.", {"Allow": "GET, HEAD"})
-        if request.path == "/":
-            return self._document.answer(request, {**self._headers, "Cache-Control": "no-cache"})
+        if document := self._documents.get(request.path):
+            return document.answer(request, {**self._headers, "Cache-Control": "no-cache"})
         start, _, name = request.path.removeprefix("/page/").partition("/")
         file = self._files.get(name) if request.path.startswith("/page/") else None
         if file is None:

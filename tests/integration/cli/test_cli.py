@@ -265,7 +265,7 @@ def test_a_key_pair_stands_in_for_an_identity_provider(tmp_path: Path) -> None:
         signed = taskmaster(environment, "token", "ada", "--key", str(file))
         assert (signed.returncode, signed.stderr) == (0, "")
         issuer = oidc.verifier_of_users(read({**believed, **environment}))
-        assert caller(f"Bearer {signed.stdout.strip()}", tokens=issuer) == "ada"
+        assert caller(f"Bearer {signed.stdout.strip()}", tokens=issuer).user_id == "ada"
 
 
 def test_a_key_is_never_overwritten(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_an_openid_client_finds_the_keys_and_verifies_a_token(provider: Identity
 def test_the_functions_accept_its_tokens_as_any_issuers(provider: IdentityProvider) -> None:
     issuer = oidc.verifier_of_users(read(taskmaster_setup.identity_settings(provider)))
     for user in ("ada", "a" * 128):
-        assert callers.caller(f"Bearer {provider.token(user, seconds=60)}", tokens=issuer) == user
+        assert callers.caller(f"Bearer {provider.token(user, seconds=60)}", tokens=issuer).user_id == user
     with pytest.raises(callers.NotSignedIn, match="has expired"):
         callers.caller(f"Bearer {provider.token('ada', seconds=-60)}", tokens=issuer)
 

@@ -101,7 +101,7 @@ def test_a_code_becomes_tokens_that_the_functions_take(browser: Browser) -> None
     granted = answer.json()
     assert (granted["token_type"], granted["expires_in"]) == ("Bearer", 3600)
     issuer = oidc.verifier_of_users(read(taskmaster_setup.identity_settings(browser.provider)))
-    assert callers.caller(f"Bearer {granted['access_token']}", tokens=issuer) == "ada"
+    assert callers.caller(f"Bearer {granted['access_token']}", tokens=issuer).user_id == "ada"
     claims = jwt.decode(granted["id_token"], options={"verify_signature": False})
     assert (claims["aud"], claims["sub"], claims["nonce"]) == (CLIENT, "ada", "a nonce")
 

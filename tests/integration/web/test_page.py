@@ -7,6 +7,7 @@ from html import unescape
 from pathlib import Path
 
 import pytest
+import yaml
 
 from knative.local import gateway, manifests
 from taskmaster.settings import read
@@ -150,10 +151,37 @@ def test_the_first_load_is_under_100_kb_compressed() -> None:
     assert sum(len(ask(path, accept_encoding="gzip")[0]) for path in set(paths)) < 100_000
 
 
+def test_the_reference_of_the_api_is_there_for_people_and_for_programs() -> None:
+    text, status, headers = ask("/openapi.yaml")
+    assert (status, headers["Content-Type"], headers["Cache-Control"]) == (200, "application/yaml", "no-cache")
+    assert text == (FUNCTIONS.parent / "docs" / "openapi.yaml").read_bytes()
+    document = yaml.safe_load(text)
+    body, status, headers = ask("/docs")
+    shown = body.decode()
+    assert (status, headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert f'<section id="{operation["operationId"]}">' in shown
+            assert f"<code>{path}</code>" in shown
+    for name in document["components"]["schemas"]:
+        assert f'<section id="{name}">' in shown
+    assert set(re.findall(r'href="#(\w+)"', shown)) <= set(re.findall(r'id="(\w+)"', shown))
+
+
+def test_the_reference_runs_nothing_and_loads_its_style_alone() -> None:
+    shown = ask("/docs")[0].decode()
+    assert "<script" not in shown
+    assert "style=" not in shown
+    loaded = re.findall(r'<link [^>]*href="([^"]+)"', shown)
+    assert [ask(path)[1] for path in loaded] == [200, 200]
+    assert len(ask("/docs", accept_encoding="gzip")[0]) < 15_000
+
+
 def test_the_common_address_leads_to_it() -> None:
     routes = manifests.read(FUNCTIONS.parent / "knative", FUNCTIONS.parent / "eventing").routes
     for method in ("GET", "HEAD"):
-        assert gateway.route(routes, method, "/") == gateway.route(routes, method, "/page/0/main.js") == "show-page"
+        for path in ("/", "/page/0/main.js", "/docs", "/openapi.yaml"):
+            assert gateway.route(routes, method, path) == "show-page"
     assert gateway.route(routes, "POST", "/") is None
 
 

@@ -230,9 +230,9 @@ def request(data: bytes) -> None:
         conditions = http_call._preconditions(headers)
         assert conditions.canonical() == Preconditions.of(headers).canonical()
     with suppress(HttpRefusal):
-        key = http_call._idempotency_key("create-task", "ada", headers)
+        key = http_call.idempotency_key("create-task", "ada", headers.get("idempotency-key"))
         assert key is None or (0 < len(key.id) <= 255 and key.id.isascii() and key.id.isprintable())
-    origin = http_call._origin("create-task", "ada", headers)
+    origin = http_call.origin_of("create-task", "ada", headers)
     assert 0 < len(origin.correlation_id) <= 128
     assert origin.correlation_id.isprintable()
 

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from tests.programs.specifications.json_schema import Schema
+from taskmaster.assistants.json_schema import Schema
 
 PROBLEM: Schema = {
     "description": "Problem details (RFC 9457).",

@@ -6,8 +6,10 @@ from typing import Any
 
 import yaml
 
-from tests.programs.specifications import asyncapi, events, openapi
+from tests.programs.specifications import asyncapi, events, openapi, reference
+from tests.programs.specifications.served import FUNCTIONS
 
+PAGE = FUNCTIONS / "page" / "docs"
 _HEAD = "# Made from the code by `make documents`; a test holds it to that.\n"
 
 
@@ -19,7 +21,14 @@ class _Plain(yaml.SafeDumper):
 def written() -> dict[Path, str]:
     """The text of each, by its file."""
     found = {path: json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for path, schema in events.schemas().items()}
-    return {**found, asyncapi.FILE: _yaml(asyncapi.document()), openapi.FILE: _yaml(openapi.document())}
+    described = openapi.document()
+    return {
+        **found,
+        asyncapi.FILE: _yaml(asyncapi.document()),
+        openapi.FILE: _yaml(described),
+        PAGE / "openapi.yaml": _yaml(described),  # what the image has, and show-page serves
+        PAGE / "index.html": reference.page(described),
+    }
 
 
 def _yaml(document: Any) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from taskmaster.assistants import json_schema
+from taskmaster.assistants.json_schema import Schema
 from taskmaster.domain.history import ChangedTask
 from taskmaster.domain.preferences import AnnouncedPreferences
 from taskmaster.domain.reminder_rows import ReminderDue, ReminderOutcome
@@ -17,8 +19,7 @@ from taskmaster.domain.series import Followed
 from taskmaster.domain.task import Task
 from taskmaster.handling.announcements import Moving, Rejection, ReminderArmed
 from taskmaster.identity.callers import USER_ID_LIMIT
-from tests.programs.specifications import examples, json_schema
-from tests.programs.specifications.json_schema import Schema
+from tests.programs.specifications import examples
 from tests.programs.specifications.served import ROOT, served
 
 VERSION = "1.0"

@@ -4,12 +4,13 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from taskmaster.assistants import json_schema
+from taskmaster.assistants.json_schema import Schema
 from taskmaster.domain.changes import ChangeStream, ListChanges, WatchTasks
 from taskmaster.domain.task import FrozenModel, Task, TaskCommand
 from taskmaster.handling.operation import Route
-from tests.programs.specifications import answers, json_schema
+from tests.programs.specifications import answers
 from tests.programs.specifications.examples import QUERIES, REQUESTS, RESPONSES, STREAM
-from tests.programs.specifications.json_schema import Schema
 from tests.programs.specifications.served import ROOT, Served, served
 
 FILE = ROOT / "docs" / "openapi.yaml"

@@ -7,8 +7,8 @@ from typing import Any
 
 import jsonschema_rs
 
+from taskmaster.assistants.json_schema import Schema
 from tests.programs.specifications import asyncapi, events
-from tests.programs.specifications.json_schema import Schema
 
 
 def hold(attributes: Mapping[str, str], data: bytes | str | dict[str, Any]) -> None:

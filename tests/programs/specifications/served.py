@@ -1,14 +1,12 @@
 """What the functions serve, read from their own modules, and who is called for what, read from the manifests."""
 
 import importlib
-import inspect
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import UnionType
-from typing import Any, get_args
+from typing import Any
 
 from knative.local import manifests
 from taskmaster.domain.task import Fact
@@ -24,7 +22,6 @@ class Served:
 
     function: str
     operation: Operation
-    about: str
 
     @property
     def id(self) -> str:
@@ -35,13 +32,13 @@ class Served:
     @property
     def summary(self) -> str:
         """The first sentence of its words."""
-        said = self.about.partition("\n\n")[0].replace("\n", " ").rstrip(".")
+        said = self.operation.about.partition("\n\n")[0].replace("\n", " ").rstrip(".")
         return said[0].upper() + said[1:]
 
     @property
     def description(self) -> str:
         """The rest of them."""
-        return self.about.partition("\n\n")[2].replace("\n", " ").strip()
+        return self.operation.about.partition("\n\n")[2].replace("\n", " ").strip()
 
     @property
     def routes(self) -> list[Route]:
@@ -51,9 +48,7 @@ class Served:
     @property
     def answers(self) -> list[type[Any] | None]:
         """What it answers with: a record, None for no content, or either; or a stream."""
-        said = inspect.signature(self.operation.handler, eval_str=True).return_annotation
-        kinds = get_args(said) if isinstance(said, UnionType) else (said,)
-        return [None if kind in (None, type(None)) else kind for kind in kinds]
+        return self.operation.answers
 
     @property
     def commands(self) -> list[str]:
@@ -69,8 +64,7 @@ def served() -> tuple[Served, ...]:
         module = importlib.import_module(path.stem)
         operations: tuple[Operation, ...] = getattr(getattr(module, path.stem), "operations", ())
         for operation in operations:
-            own = inspect.getdoc(operation.handler) or (module.__doc__ or "").partition(": ")[2]
-            found.append(Served(function=path.stem.replace("_", "-"), operation=operation, about=own.strip()))
+            found.append(Served(function=path.stem.replace("_", "-"), operation=operation))
     return tuple(found)
 
 

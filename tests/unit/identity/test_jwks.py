@@ -62,7 +62,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def verifier(issuer: Issuer, *, url: str = "", api: str = API) -> Verifier:
-    return Verifier(oidc.Issuer(issuer.url, AUDIENCE, "sub", "", url, api))
+    return Verifier(oidc.Issuer(issuer.url, (AUDIENCE,), "sub", "", url, api))
 
 
 def user_of(verifier: Verifier, token: str) -> str:

@@ -158,7 +158,7 @@ def ours(token: str) -> str | None:
     """The user, or None."""
     keys = json.dumps({"keys": KEYS})
     try:
-        return Verifier(oidc.Issuer(ISSUER, AUDIENCE, "sub", keys, "", "")).user_of(token, now=time.time())
+        return Verifier(oidc.Issuer(ISSUER, (AUDIENCE,), "sub", keys, "", "")).user_of(token, now=time.time())
     except Rejected:
         return None
 
