@@ -253,7 +253,7 @@ def test_whatever_header_is_accepted_pyjwt_accepts_too(header: dict[str, Any]) -
 )
 @settings(max_examples=150, deadline=None)
 def test_claims_are_judged_as_pyjwt_judges_them(usual: dict[str, Any], other: dict[str, Any]) -> None:
-    """But for moments: PyJWT takes texts and booleans for numbers, where RFC 7519, 2, wants a number, and any number."""
+    """But for moments: PyJWT takes texts and booleans for numbers, where RFC 7519, 2, wants a number; and any one."""
     claims = {**usual, **other}
     numbers = (claims[name] for name in ("iat", "nbf", "exp") if name in claims)
     token = signed(claims)
