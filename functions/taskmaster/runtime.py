@@ -18,6 +18,7 @@ from taskmaster.database.store import Database
 from taskmaster.identity import oidc
 from taskmaster.identity.pace import Pace
 from taskmaster.settings import Settings, read
+from taskmaster.telemetry import spans
 
 if TYPE_CHECKING:
     from taskmaster.reminding.dispatcher import Dispatcher
@@ -142,6 +143,7 @@ class Runtime:
         self.publisher.drain(DRAIN_SECONDS)
         self.broker.close()
         self.database.close()
+        spans.close()
 
 
 class LazyRuntime:
@@ -171,6 +173,8 @@ class LazyRuntime:
         with self._making:
             if self._runtime is None:
                 log.configure(self.settings.log_level)
+                service = os.environ.get("FUNCTION_TARGET", "taskmaster").replace("_", "-")
+                spans.configure(self.settings.otel_exporter_otlp_endpoint, service=service)
                 self._runtime = Runtime(self.settings, publisher=self._publisher)
                 atexit.register(self.close)
             return self._runtime
