@@ -10,9 +10,8 @@ def started_at() -> int:
     """In nanoseconds of Unix time, exact to a hundredth of a second; 0 where the kernel does not say (macOS)."""
     try:
         with open("/proc/self/stat", encoding="latin-1") as file:
-            fields = (
-                file.read().rpartition(")")[2].split()
-            )  # behind the name, which may hold anything; the third is first
+            # From the third field on, behind the name in brackets, which may hold anything.
+            fields = file.read().rpartition(")")[2].split()
         ticks = int(fields[_CLOCK - 3])
         since_boot = time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
     except (OSError, ValueError, IndexError, AttributeError):

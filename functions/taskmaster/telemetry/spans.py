@@ -34,6 +34,7 @@ class Span:
         "context",
         "ended",
         "error",
+        "is_leaf",
         "is_recorded",
         "kind",
         "links",
@@ -51,6 +52,7 @@ class Span:
         self.attributes: dict[str, Value] = {}
         self.links: list[TraceContext] = []
         self.error = ""
+        self.is_leaf = False  # nothing is in it: what is noted meanwhile is of the span around it
         self.began = began or time.time_ns()
         self.ended = 0
         self._token: Token[Span | None] | None = None
@@ -69,7 +71,8 @@ class Span:
             _exporting.add(self)
 
     def __enter__(self) -> Self:
-        self._token = _current.set(self)
+        if not self.is_leaf:
+            self._token = _current.set(self)
         return self
 
     def __exit__(
@@ -127,8 +130,12 @@ def start(
 
 
 def inner(name: str, kind: Kind) -> Span | NoSpan:
-    """A span of the span under way. Where there is none, nothing is recorded: it would be a trace of its own."""
-    return _NO_SPAN if _exporting is None or _current.get() is None else start(name, kind)
+    """A leaf of the span under way. Where there is none, nothing is recorded: it would be a trace of its own."""
+    if _exporting is None or (around := _current.get()) is None:
+        return _NO_SPAN
+    span = Span(name, kind, parent=around.context)
+    span.is_leaf = True
+    return span
 
 
 def current() -> TraceContext | None:

@@ -45,9 +45,7 @@ def _trace_of_event(headers: Mapping[str, str], body: bytes) -> TraceContext | N
     """The trace of an event that is not decoded yet; None for what is no event."""
     received = Received(headers, body)
     try:
-        attrs = received.attributes
-        return cloudevent.trace_of(
-            received.event.get_attributes() if attrs.get("type") == cloudevent.WRAPPED else attrs
-        )
+        is_wrapped = received.attributes.get("type") == cloudevent.WRAPPED
+        return cloudevent.trace_of(received.event.get_attributes() if is_wrapped else received.attributes)
     except Malformed:
         return None
