@@ -44,6 +44,7 @@ NEVER = {
     "taskmaster.database.migrations",
     "taskmaster.broker.topics",
     "taskmaster.telemetry.export",
+    "taskmaster.telemetry.forked",
     "taskmaster.telemetry.otlp",
     "unittest",
     "urllib.request",

@@ -1,26 +1,29 @@
 """Spans: what one process did in a trace, from when to when. Recorded only where telemetry is on.
 
-A span is a small record while a request waits for its answer. The SDK of OpenTelemetry is imported by the thread that
-exports, behind the first answer: its import takes about a quarter of a second, and each span of its own ten times as
-long as one here. Where telemetry is off, nothing of it is imported, and a span only passes on what it was caused by.
+A span is a small record while a request waits for its answer. The SDK of OpenTelemetry is imported by what exports,
+behind the first answer: its import takes about a quarter of a second, and to encode a span ten times as long as to
+record one here. Where telemetry is off, nothing of it is imported, and a span only passes on what it was caused by.
 """
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Protocol, Self
 
 from taskmaster.telemetry.trace_context import TraceContext
-
-if TYPE_CHECKING:
-    from taskmaster.telemetry.export import Exporting
 
 Kind = Literal["internal", "server", "client", "producer", "consumer"]
 Value = str | bool | int | float
 
-_exporting: "Exporting | None" = None
+
+class _Exporting(Protocol):
+    def add(self, span: "Span") -> None: ...
+    def close(self, seconds: float) -> None: ...
+
+
+_exporting: _Exporting | None = None
 _listening_since = 0  # nanoseconds of Unix time; 0 where nobody said
 
 
@@ -178,13 +181,22 @@ def is_on() -> bool:
 def configure(endpoint: str, *, service: str) -> None:
     """Record spans from here on, for `endpoint`, as `service`. An empty endpoint: telemetry stays off.
 
-    To be called in the process that records: a thread exports, and no thread survives a fork.
+    A thread exports, unless a process does: no thread survives a fork.
     """
     global _exporting
     if endpoint and _exporting is None:
         from taskmaster.telemetry.export import Exporting
 
         _exporting = Exporting(service)
+
+
+def fork_exporter(endpoint: str, *, service: str, begin: Callable[[], None]) -> None:
+    """The same, and a process exports, in which `begin` is called first. To be called while there are no threads."""
+    global _exporting
+    if endpoint and _exporting is None:
+        from taskmaster.telemetry.forked import ForkedExporting
+
+        _exporting = ForkedExporting(service, begin=begin)
 
 
 def close(seconds: float = 3.0) -> None:
