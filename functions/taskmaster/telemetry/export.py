@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 GATHER_SECONDS = 0.5  # in which one request takes the spans of several invocations
-_MOST_WAITING = 8192  # spans, while nobody takes them; older ones are dropped
+_MOST_WAITING = 20_000  # spans, while nobody takes them; older ones are dropped
 _MOST_AT_ONCE = 512
 
 

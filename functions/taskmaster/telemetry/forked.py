@@ -1,7 +1,7 @@
 """Export in a process of its own: to encode a span takes a tenth of a millisecond, which no answer waits for.
 
-That process is forked before there are threads, and before the publisher, which writes to it too. It has nice 10, so
-that on a busy machine requests go before it, and it ends when all who write to it have ended.
+That process is forked before there are threads, and before the publisher, which writes to it too. It has the lowest
+priority, so that on a busy machine requests go before it, and it ends when all who write to it have ended.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from taskmaster.telemetry.export import Exporting
 from taskmaster.telemetry.spans import Span
 from taskmaster.telemetry.trace_context import TraceContext
 
-_NICE = 10
+_NICE = 19
 _PIPE_BUF = select.PIPE_BUF  # bytes that one write puts into a pipe undivided, whoever else writes
 _LAST_SECONDS = 10.0
 
