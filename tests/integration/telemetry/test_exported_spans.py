@@ -1,20 +1,12 @@
 """What is exported by OTLP: the whole story of a recurring task, and what else a trace is to show."""
 
-from datetime import timedelta
-
 import pytest
-from pytest_httpserver import HTTPServer
 
-from taskmaster import clock
 from taskmaster.broker.outbox import publish
 from taskmaster.telemetry import spans
 from tests.support.function_pack import Pack
 from tests.support.otlp_receiver import OtlpReceiver, ReceivedSpan
-from tests.support.receiver import SECRET
-
-TRACE = "0af7651916cd43dd8448eb211c80319c"
-CLIENT = "b7ad6b7169203331"
-STORY = {"traceparent": f"00-{TRACE}-{CLIENT}-01", "tracestate": "app=1"}
+from tests.support.recurring_story import CLIENT, PARENTS, STORY, TRACE, live_through
 
 
 def children(exported: OtlpReceiver, parent: ReceivedSpan) -> set[str]:
@@ -29,38 +21,20 @@ def test_the_story_of_a_recurring_task_is_one_trace(
     pack: Pack, exported: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Create, complete, successor, reminder, webhook: each span has its parent in the trace, up to the client's own."""
-    monkeypatch.setenv("WEBHOOK_ALLOW", "127.0.0.0/8")
-    pack.restart()
-    due = clock.now().replace(microsecond=0) + timedelta(hours=1)
-    body = {"title": "water", "recurrence_pattern": "daily", "due_at": due.isoformat()}
-    with HTTPServer(host="127.0.0.1") as server:
-        server.expect_request("/hook", method="POST").respond_with_data("")
-        pack.prefer(channels=[{"type": "webhook", "url": server.url_for("/hook"), "secret": SECRET}])
-        created = pack.call("create-task", "POST", "/tasks", body, **STORY).json or {}
-        complete(pack, created["task_id"], **STORY)
-        pack.deliver()
-        pack.travel(hours=26)
-        assert pack.runtime.due_reminders.dispatch(now=clock.now())
-        pack.deliver("reminders", function="send-reminder")
-        [(request, _)] = server.log
+    request = live_through(pack, monkeypatch)
     spans.close(10)
     story = exported.of_trace(TRACE)
-    [create] = exported.named("POST /tasks")
-    [completed] = exported.named("POST /tasks/{task_id}/complete")
-    [successor] = exported.named("process task.completed")
-    [rung] = exported.named("create reminder.due")
-    [delivered] = exported.named("process reminder.due")
-    [post] = exported.named("POST")
     assert {span.parent for span in story} <= {span.id for span in story} | {CLIENT}
-    assert (create.kind, completed.kind, successor.kind, rung.kind, post.kind) == (
-        "server", "server", "consumer", "producer", "client",
-    )  # fmt: skip
-    assert [span.parent for span in (create, completed, successor)] == [CLIENT, CLIENT, completed.id]
-    assert [span.parent for span in (rung, delivered, post)] == [successor.id, rung.id, delivered.id]
     assert {span.state for span in story} == {"app=1"}
+    assert not any(span.is_error for span in story)
+    found = {name: exported.named(name)[0] for name in PARENTS}
+    assert {name: span.parent for name, span in found.items()} == {
+        name: found[parent].id if parent else CLIENT for name, parent in PARENTS.items()
+    }
+    assert [span.kind for span in found.values()] == ["server", "server", "consumer", "producer", "consumer", "client"]
+    post = found["POST"]
     assert request.headers["traceparent"] == f"00-{TRACE}-{post.id}-01"
     assert (post.attributes["http.request.method"], post.attributes["http.response.status_code"]) == ("POST", 200)
-    assert not any(span.is_error for span in story)
 
 
 def test_a_span_says_how_an_invocation_went(pack: Pack, exported: OtlpReceiver) -> None:
