@@ -38,7 +38,7 @@ SEED ?=
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up venv travel token link check test test-thorough test-kafka test-compose test-browser test-assistants test-jaeger jaeger screenshots chromium chaos attack bench image push sign attest verify chart deploy manifests helm \
+.PHONY: help demo up venv travel token link check test test-thorough test-kafka test-compose test-browser test-assistants test-jaeger jaeger promtool screenshots chromium chaos attack bench image push sign attest verify chart deploy manifests helm \
 	notify pgbouncer kind test-cluster demo-cluster idle-cluster backing documents asyncapi types fuzz fuzz-http workflows lint format lock sbom licences \
 	audit secrets clean
 
@@ -114,6 +114,9 @@ manifests: .dev ## Render the chart into knative/ and eventing/, and write its R
 
 helm: ## Install helm into .local/bin, in the tested version (needs Go)
 	@GOBIN=$(CURDIR)/.local/bin go install helm.sh/helm/v3/cmd/helm@$$(sed -n 's/^VERSION = "\(.*\)"/\1/p' helm/command.py)
+
+promtool: ## Install promtool into .local/bin, for the test of the alerts (needs Go, minutes)
+	@GOBIN=$(CURDIR)/.local/bin go install github.com/prometheus/prometheus/cmd/promtool@v0.316.0
 
 jaeger: ## Install Jaeger into .local/bin, in the tested version, for its test (needs Go, minutes)
 	@cd tests/programs/jaeger && go build -o $(CURDIR)/.local/bin/jaeger github.com/jaegertracing/jaeger/cmd/all-in-one
