@@ -10,7 +10,9 @@
 FROM python:3.13-slim@sha256:9662417aace5ae7b8e2609cce472b72a8958e134ba372808abe9cc1a0c0125e6 AS python
 
 FROM python AS packages
-COPY functions/requirements.txt /tmp/requirements.txt
+# requirements-telemetry.txt: traces and metrics by OTLP too (docs/telemetry.md).
+ARG REQUIREMENTS=requirements.txt
+COPY functions/${REQUIREMENTS} /tmp/requirements.txt
 RUN pip install --prefix=/packages --require-hashes --only-binary=:all: --no-compile --no-cache-dir \
       --disable-pip-version-check --root-user-action=ignore -r /tmp/requirements.txt
 
@@ -27,7 +29,7 @@ RUN rm -rf lib/python3.13/site-packages/pip* lib/python3.13/ensurepip lib/python
 
 FROM root AS functions
 COPY functions /functions
-RUN find /functions -name __pycache__ -prune -exec rm -rf {} + && rm /functions/requirements.txt && \
+RUN find /functions -name __pycache__ -prune -exec rm -rf {} + && rm /functions/requirements*.txt && \
     python3 -m compileall -q --invalidation-mode unchecked-hash /functions && \
     printf '#!/bin/sh\nexec python3 -m taskmaster.cli "$@"\n' > /usr/local/bin/taskmaster && \
     chmod 755 /usr/local/bin/taskmaster && chmod -R a=rX /functions

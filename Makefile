@@ -38,7 +38,7 @@ SEED ?=
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up venv travel token link check test test-thorough test-kafka test-compose test-browser test-assistants screenshots chromium chaos attack bench image push sign attest verify chart deploy manifests helm \
+.PHONY: help demo up venv travel token link check test test-thorough test-kafka test-compose test-browser test-assistants test-jaeger jaeger promtool screenshots chromium chaos attack bench image push sign attest verify chart deploy manifests helm \
 	notify pgbouncer kind test-cluster demo-cluster idle-cluster backing documents asyncapi types fuzz fuzz-http workflows lint format lock sbom licences \
 	audit secrets clean
 
@@ -89,6 +89,9 @@ test-assistants: .dev ## Try POST /mcp with the official clients of MCP, both ma
 		--disable-pip-version-check --require-hashes -r tests/programs/assistants/requirements-$$major.txt || exit 1; done
 	@$(RUN) pytest -q tests/programs/assistants $(ARGS)
 
+test-jaeger: .dev jaeger ## Export the story of a recurring task to Jaeger, and read it back there (needs Go)
+	@$(RUN) pytest -q --override-ini norecursedirs=.git tests/programs/jaeger $(ARGS)
+
 screenshots: .browser ## Make the pictures of the page in docs/images again (needs chromium)
 	@$(RUN) tests.browser.screenshots
 
@@ -111,6 +114,12 @@ manifests: .dev ## Render the chart into knative/ and eventing/, and write its R
 
 helm: ## Install helm into .local/bin, in the tested version (needs Go)
 	@GOBIN=$(CURDIR)/.local/bin go install helm.sh/helm/v3/cmd/helm@$$(sed -n 's/^VERSION = "\(.*\)"/\1/p' helm/command.py)
+
+promtool: ## Install promtool into .local/bin, for the test of the alerts (needs Go, minutes)
+	@GOBIN=$(CURDIR)/.local/bin go install github.com/prometheus/prometheus/cmd/promtool@v0.316.0
+
+jaeger: ## Install Jaeger into .local/bin, in the tested version, for its test (needs Go, minutes)
+	@cd tests/programs/jaeger && go build -o $(CURDIR)/.local/bin/jaeger github.com/jaegertracing/jaeger/cmd/all-in-one
 
 pgbouncer: ## Install PgBouncer, for its test: no Python wheel has it (Debian, Ubuntu)
 	@command -v pgbouncer >/dev/null || { $(SUDO) apt-get update -qq && \
@@ -212,6 +221,8 @@ lock: .dev ## Write the lock files anew from pyproject.toml
 		pyproject.toml -c tests/requirements.txt -o functions/requirements.txt
 	@for major in 1 2; do $(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		--group mcp-$$major -o tests/programs/assistants/requirements-$$major.txt || exit 1; done
+	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		pyproject.toml --extra telemetry -c tests/requirements.txt -o functions/requirements-telemetry.txt
 	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		--group supply-chain -c tests/requirements.txt -o tests/programs/supply_chain/requirements.txt
 

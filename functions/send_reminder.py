@@ -68,10 +68,12 @@ def send(fact: ReminderToSend, work: Work) -> SideEffect | None:
         until = work.now + timedelta(seconds=held)
         work.hold_back(reminder, task, until=until, others_due_by=others_due_by)
         return None
-    user_id = work.user_id
+    user_id, trace = work.user_id, work.trace
 
     def run(settings: Settings) -> Delivered:
-        return deliver(task, reminder, due, user_id=user_id, late=fact.late, limits=_limits, settings=settings)
+        return deliver(
+            task, reminder, due, user_id=user_id, late=fact.late, limits=_limits, settings=settings, trace=trace
+        )
 
     def conclude(sent: Delivered, work: Work) -> None:
         found = work.reminder_in_delivery(fact.task_id, fact.reminder_id)

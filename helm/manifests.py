@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from helm import readme, values_schema
+from helm import dashboard, readme, values_schema
 from helm.command import HelmFailed, template
 
 ROOT = Path(__file__).parents[1]
@@ -44,7 +44,7 @@ def rendered() -> dict[str, str]:
 
 def derived() -> dict[Path, str]:
     """The content of the chart's files that are made from others. Needs no Helm."""
-    return {values_schema.FILE: values_schema.current(), readme.FILE: readme.current()}
+    return {each.FILE: each.current() for each in (values_schema, readme, dashboard)}
 
 
 def present() -> dict[str, str]:

@@ -37,17 +37,17 @@ class Invocation:
     def note(self, **fields: Any) -> None:
         self._fields |= fields
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What was counted and noted by now."""
+        return {"db.round_trips": self.round_trips, **self._fields}
+
     def finish(self, outcome: str) -> None:
         """Write the line. `outcome` is a word: done, refused, parked, busy, unavailable or failed."""
         took = (time.perf_counter() - self._began) * 1000
         if not _finished.isEnabledFor(logging.INFO):
             return
-        fields = {
-            "outcome": outcome,
-            "duration_ms": round(took, 1),
-            "db.round_trips": self.round_trips,
-            **self._fields,
-        }
+        fields = {"outcome": outcome, "duration_ms": round(took, 1), **self.fields}
         _finished.info(FINISHED, extra={"fields": fields})
 
 

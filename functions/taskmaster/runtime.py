@@ -18,6 +18,7 @@ from taskmaster.database.store import Database
 from taskmaster.identity import oidc
 from taskmaster.identity.pace import Pace
 from taskmaster.settings import Settings, read
+from taskmaster.telemetry import spans
 
 if TYPE_CHECKING:
     from taskmaster.reminding.dispatcher import Dispatcher
@@ -142,6 +143,7 @@ class Runtime:
         self.publisher.drain(DRAIN_SECONDS)
         self.broker.close()
         self.database.close()
+        spans.close()
 
 
 class LazyRuntime:
@@ -171,6 +173,7 @@ class LazyRuntime:
         with self._making:
             if self._runtime is None:
                 log.configure(self.settings.log_level)
+                spans.configure(self.settings.otel_exporter_otlp_endpoint, service=_service())
                 self._runtime = Runtime(self.settings, publisher=self._publisher)
                 atexit.register(self.close)
             return self._runtime
@@ -185,7 +188,16 @@ class LazyRuntime:
         self._runtime = runtime
 
     def fork_publisher(self) -> None:
-        """Publish in a process of its own. To be called while this process has neither threads nor connections."""
+        """Publish in a process of its own, and export spans in another, where they are recorded.
+
+        To be called while this process has neither threads nor connections.
+        """
+        settings = self.settings
+        spans.fork_exporter(
+            settings.otel_exporter_otlp_endpoint,
+            service=_service(),
+            begin=lambda: log.configure(settings.log_level),
+        )
         self._publisher = ForkedPublisher(lambda: self.get().publisher, instead=lambda: self.get().publishing_thread())
 
     def stop(self) -> None:
@@ -199,3 +211,8 @@ class LazyRuntime:
             runtime, self._runtime = self._runtime, None
         if runtime is not None:
             runtime.close()
+
+
+def _service() -> str:
+    """The name of this process in traces."""
+    return os.environ.get("FUNCTION_TARGET", "taskmaster").replace("_", "-")

@@ -36,6 +36,7 @@ def main() -> None:
     runtime.fork_publisher()  # before there is any thread
 
     from bounded_waitress import create
+    from taskmaster.telemetry.spans import note_listening
 
     host = os.environ.get("HOST", "0.0.0.0")  # noqa: S104, a pod is reached from outside
     try:
@@ -52,6 +53,7 @@ def main() -> None:
         sys.exit(f"taskmaster cannot start: HOST {host}, PORT {port}: {error}")
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
+    note_listening()
     gc.freeze()  # the collector never looks at imported modules
     gc.enable()
     try:

@@ -206,6 +206,12 @@ class Settings(BaseModel):
         "", description="sender of the mails, such as reminders@example.com"
     )
 
+    otel_exporter_otlp_endpoint: str = Field(
+        "",
+        description="a collector of traces and metrics, by OTLP over HTTP, such as http://jaeger:4318; empty: none",
+        pattern=r"^(https?://[!-~]+)?$",
+    )
+
     max_attempts: int = Field(10, ge=1, le=1000, description="attempts at one event before it goes to the dead letters")
     user_calls_per_second: float = Field(
         20.0,

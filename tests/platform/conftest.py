@@ -1,5 +1,6 @@
 """The whole platform with the pack on it: real processes, a real database, a real broker. One for a test process."""
 
+import json
 import logging
 import tempfile
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from knative.local.logs import LogStream
-from knative.local.up import Platform
+from knative.local.up import ENVIRONMENT, Platform
 from tests.platform.user import User
 from tests.support import brokers
 from tests.support.brokers import Kafka
@@ -45,3 +46,10 @@ def user(platform: Platform, broker_of_platform: Kafka) -> Iterator[User]:
     """Somebody with no tasks yet."""
     with User.of(platform, broker_of_platform, f"user-{uuid4()}") as somebody:
         yield somebody
+
+
+@pytest.fixture
+def looked_at(platform: Platform, broker_of_platform: Kafka) -> dict[str, str]:
+    """What an operator's command line is configured with."""
+    written = json.loads((Path(platform._state) / ENVIRONMENT).read_text())
+    return {**written, **broker_of_platform.environment()}

@@ -7,6 +7,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -14,7 +15,9 @@ import requests
 
 from knative.local.up import Platform
 from tests.platform.user import User, eventually
+from tests.support.command_line import at_once
 from tests.support.sizes import size
+from tests.support.task_rows import copied
 
 COMMANDS = size(200, 1_000)
 
@@ -47,7 +50,9 @@ def test_many_commands_from_eight_clients_make_exactly_the_right_tasks(platform:
 
 @pytest.mark.thorough
 @pytest.mark.timeout(400)
-def test_functions_killed_in_mid_work_lose_nothing_and_keep_the_order(platform: Platform, user: User) -> None:
+def test_functions_killed_in_mid_work_lose_nothing_and_keep_the_order(
+    platform: Platform, user: User, looked_at: dict[str, str], tmp_path: Path
+) -> None:
     """Updates of a few tasks by eight clients, while whatever handles them is killed again and again."""
     chance = random.Random(7)
     tasks: list[int] = [user.call("POST", "/tasks", {"title": f"task {n}"}).json()["task_id"] for n in range(6)]
@@ -86,6 +91,9 @@ def test_functions_killed_in_mid_work_lose_nothing_and_keep_the_order(platform: 
     eventually(lambda: all(len(user.facts()[task_id]) >= versions[task_id] for task_id in tasks))
     for task_id, events in user.facts().items():
         assert [version for _, _, version in events] == list(range(1, versions[task_id] + 1)), task_id
+    ended = at_once(looked_at, "rebuild", "--user", user.name, "--to", str(tmp_path / "tasks"))
+    assert ended.exit_code == 0, ended.output
+    assert (tmp_path / "tasks").read_bytes() == copied(looked_at["DATABASE_URL"], user.name)
 
 
 def test_completions_delivered_twice_and_in_any_order_make_one_successor_each(platform: Platform, user: User) -> None:

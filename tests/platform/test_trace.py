@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from kafka import KafkaConsumer
 
-from knative.local.up import ENVIRONMENT, Platform
+from knative.local.up import Platform
 from taskmaster.broker.window import TopicReader
 from taskmaster.events import routes
 from tests.platform.user import User, eventually
@@ -24,13 +24,6 @@ from tests.support.sizes import size
 Json = dict[str, Any]
 COMMANDS = size(40, 200)  # of each kind; a completion makes four events, a creation two
 STORIES = size(3, 10)  # that are told, of each kind
-
-
-@pytest.fixture
-def looked_at(platform: Platform, broker_of_platform: Kafka) -> dict[str, str]:
-    """What an operator's command line is configured with."""
-    written = json.loads((Path(platform._state) / ENVIRONMENT).read_text())
-    return {**written, **broker_of_platform.environment()}
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from taskmaster.domain.series import Series
 from taskmaster.domain.task import Task
 from taskmaster.events.cloudevent import Outgoing
 from taskmaster.events.ids import new_id
+from taskmaster.telemetry.trace_context import TraceContext
 from tests.support.fake_changes import Deletion, changes_behind
 
 Row = TypeVar("Row")
@@ -47,6 +48,7 @@ class Tables:
     tasks: dict[int, tuple[str, Task]] = field(default_factory=dict)
     series: dict[int, tuple[str, Series]] = field(default_factory=dict)
     reminders: dict[str, tuple[str, ReminderRow]] = field(default_factory=dict)
+    traces: dict[str, TraceContext | None] = field(default_factory=dict)  # by reminder
     preferences: dict[str, Preferences] = field(default_factory=dict)
     moves: dict[str, tuple[str, Move]] = field(default_factory=dict)  # by user, with the ticket
     inbox: dict[InboxKey, InboxRow] = field(default_factory=dict)
@@ -132,10 +134,17 @@ class _FakeInbox:
         check(self.lock_inbox(key))
 
     def answer_inbox(
-        self, key: InboxKey, status: int, answer: dict[str, Any] | None, digest: bytes | None = None
+        self,
+        key: InboxKey,
+        status: int,
+        answer: dict[str, Any] | None,
+        digest: bytes | None = None,
+        trace: TraceContext | None = None,
     ) -> None:
         if known := self._tables.inbox.get(key):
-            answered = known._replace(status=status, answer=answer, digest=digest or known.digest)
+            answered = known._replace(
+                status=status, answer=answer, digest=digest or known.digest, traceparent=trace and trace.traceparent
+            )
             self._tables.inbox[key] = answered
 
     def insert_outbox(self, event: Outgoing) -> None:
@@ -303,7 +312,7 @@ class FakeUserTransaction(_FakeInbox):
             if row.task_id != task.task_id or row.is_closed or row.moment in keep
         }
 
-    def insert_reminders(self, task: Task, moments: Sequence[datetime]) -> None:
+    def insert_reminders(self, task: Task, moments: Sequence[datetime], trace: TraceContext | None = None) -> None:
         had = {row.moment for _, row in self._tables.reminders.values() if row.task_id == task.task_id}
         for moment in moments:
             if moment not in had:
@@ -318,6 +327,7 @@ class FakeUserTransaction(_FakeInbox):
                     is_closed=False,
                 )
                 self._tables.reminders[row.reminder_id] = (self._user_id, row)
+                self._tables.traces[row.reminder_id] = trace
 
     def _tasks(self) -> Iterator[Task]:
         return (task for user, task in self._tables.tasks.values() if user == self._user_id)
@@ -374,7 +384,8 @@ class FakeSystemTransaction(_FakeInbox):
             user, _ = self._tables.reminders[row.reminder_id]
             marked = row.model_copy(update={"fired_at": now, "is_closed": is_stale})
             self._tables.reminders[row.reminder_id] = (user, marked)
-            fired.append(Fired(row.reminder_id, row.task_id, row.moment, row.due_at, is_stale))
+            trace = self._tables.traces[row.reminder_id]
+            fired.append(Fired(row.reminder_id, row.task_id, row.moment, row.due_at, is_stale, trace))
         return fired
 
     def schedule_next_wakeup(

@@ -13,6 +13,8 @@ import time
 from taskmaster.broker.producer import Broker, BrokerUnavailable
 from taskmaster.database.store import Database
 from taskmaster.database.system_transaction import Claimed
+from taskmaster.telemetry import spans
+from taskmaster.telemetry.trace_context import TraceContext
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +50,9 @@ def publish(database: Database, broker: Broker, *, seconds: float = math.inf) ->
                 if oldest > _DELAYED:
                     log.warning("published %d events, of which the oldest had waited %.0f s", published, oldest)
                 return published
+            began = time.time_ns()
             acknowledged, failures = broker.send(_records(rows))
+            _trace(rows, failures, began)
             if acknowledged:
                 transaction.delete_outbox(sorted(acknowledged))
         published += len(acknowledged)
@@ -65,3 +69,28 @@ def publish(database: Database, broker: Broker, *, seconds: float = math.inf) ->
 
 def _records(rows: list[Claimed]) -> list[tuple[int, tuple[str, str, dict[str, str], bytes]]]:
     return [(row.id, (topic, row.key, row.headers, bytes(row.value))) for row in rows for topic in row.topics]
+
+
+def _trace(rows: list[Claimed], failures: dict[int, Exception], began: int) -> None:
+    """Record a span for each record that was sent, in the trace of its event, whichever process made that."""
+    if not spans.is_on():
+        return
+    ended = time.time_ns()
+    for row in rows:
+        trace = TraceContext.read(row.headers.get("ce_traceparent"), row.headers.get("ce_tracestate"))
+        for topic in row.topics:
+            span = spans.start(f"send {topic}", "producer", parent=trace, began=began)
+            span.set(
+                {
+                    "messaging.system": "kafka",
+                    "messaging.operation.name": "send",
+                    "messaging.operation.type": "send",
+                    "messaging.destination.name": topic,
+                    "messaging.message.id": row.headers.get("ce_id", ""),
+                    "cloudevents.event_type": row.headers.get("ce_type", ""),
+                    "taskmaster.outbox.waited": round(row.waited, 3),  # seconds, until it was claimed
+                }
+            )
+            if failure := failures.get(row.id):
+                span.fail(type(failure).__name__)
+            span.end(ended=ended)

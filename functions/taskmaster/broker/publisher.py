@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from taskmaster.telemetry import spans
+
 log = logging.getLogger(__name__)
 
 _GATHER_SECONDS = 0.005  # a burst shares one claim
@@ -137,5 +139,6 @@ def _be_the_child(reader: int, make: Callable[[], Publisher]) -> None:
             time.sleep(_GATHER_SECONDS)  # so that one read takes the wakes of a burst
         if publisher is not None:
             publisher.drain(60)
+            spans.close()
     finally:
         os._exit(0)

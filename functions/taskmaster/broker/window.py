@@ -24,6 +24,12 @@ class TopicReader:
         self._partitions = _partitions(consumer, topics)
         self._patience = patience
 
+    def size(self) -> int:
+        """How many records there are, at most."""
+        starts = self._consumer.beginning_offsets(self._partitions)
+        ends = self._consumer.end_offsets(self._partitions)
+        return sum(ends[each] - starts[each] for each in self._partitions)
+
     def read(
         self, *, since: datetime | None = None, is_over: Callable[[Any], bool] = lambda record: False
     ) -> Iterator[Any]:

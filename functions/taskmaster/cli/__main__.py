@@ -27,6 +27,8 @@ _LATE = {
     "done": "taskmaster.cli.tasks",
     "list": "taskmaster.cli.tasks:list_tasks",
     "watch": "taskmaster.cli.tasks",
+    "history": "taskmaster.cli.audit",
+    "rebuild": "taskmaster.cli.audit",
     "dead-letters": "taskmaster.cli.dead_letters",
     "doctor": "taskmaster.cli.doctor",
     "metrics": "taskmaster.cli.metrics",

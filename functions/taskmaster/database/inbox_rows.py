@@ -11,6 +11,7 @@ from taskmaster.database.queries import named
 from taskmaster.database.session import Session
 from taskmaster.events import header_values
 from taskmaster.events.cloudevent import Outgoing
+from taskmaster.telemetry.trace_context import TraceContext
 
 _INBOX, _OUTBOX, _REMINDERS = named("inbox.sql"), named("outbox.sql"), named("reminders.sql")
 
@@ -31,6 +32,7 @@ class InboxRow(NamedTuple):
     status: int | None
     answer: dict[str, Any] | None
     digest: bytes
+    traceparent: str | None = None  # in which trace it was answered
 
 
 class InboxTransaction:
@@ -72,12 +74,18 @@ class InboxTransaction:
         self._session.check_later(_INBOX["lock_inbox"], key._asdict(), tuple_row, lambda rows: check(_first(rows)))
 
     def answer_inbox(
-        self, key: InboxKey, status: int, answer: dict[str, Any] | None, digest: bytes | None = None
+        self,
+        key: InboxKey,
+        status: int,
+        answer: dict[str, Any] | None,
+        digest: bytes | None = None,
+        trace: TraceContext | None = None,
     ) -> None:
         """Write the answer to a command. `digest`, if given, replaces the one that identifies the command."""
         remembered = Jsonb(answer) if answer is not None else None
-        parameters = {**key._asdict(), "status": status, "answer": remembered, "digest": digest}
-        self._session.later(_INBOX["answer_inbox"], parameters)
+        traceparent = trace.traceparent if trace else None
+        parameters = {"status": status, "answer": remembered, "digest": digest, "traceparent": traceparent}
+        self._session.later(_INBOX["answer_inbox"], {**key._asdict(), **parameters})
 
     def insert_outbox(self, event: Outgoing) -> None:
         self._session.later(_OUTBOX["insert_outbox"], outbox_row(event))

@@ -18,6 +18,7 @@ from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout, TooManyRequest
 
 from taskmaster.errors import TaskmasterError
 from taskmaster.log import count_round_trip
+from taskmaster.telemetry import spans
 
 Parameters = Mapping[str, Any]
 _Row = TypeVar("_Row")
@@ -56,6 +57,7 @@ class Session:
         self._waiting = ["BEGIN"]
         self._receivers: dict[int, _Receiver] = {}  # by the index of their statement in the queue
         self._has_checks = False  # whether a receiver may refuse the commit
+        self.round_trips = 0
 
     def later(self, query: Query, parameters: Parameters | None = None) -> None:
         """Queue a statement without a result."""
@@ -97,7 +99,7 @@ class Session:
         """The rows of a query that is sent separately, with protocol parameters, which the server does not log."""
         if self._waiting:
             self._send()
-        count_round_trip()
+        self._count_round_trip()
         cursor = self._connection.cursor(row_factory=rows).execute(query, parameters)
         return cursor.fetchall() if cursor.description else []
 
@@ -129,7 +131,7 @@ class Session:
         statements, self._waiting = self._waiting, []
         receivers, self._receivers = self._receivers, {}
         self._has_checks = False
-        count_round_trip()
+        self._count_round_trip()
         cursor = ClientCursor(self._connection).execute(";\n".join(statements).encode())
         for index in range(len(statements)):
             if index:
@@ -139,12 +141,20 @@ class Session:
                 receiver.receive(cursor.fetchall())
         return cursor
 
+    def _count_round_trip(self) -> None:
+        self.round_trips += 1
+        count_round_trip()
+
 
 class Login:
     """The connections of one database login."""
 
-    def __init__(self, url: str, *, size: int, timeout: float) -> None:
-        """`timeout` in seconds bounds the wait for a connection. Connects when a transaction needs it, not before."""
+    def __init__(self, url: str, *, name: str = "transaction", size: int, timeout: float) -> None:
+        """Connects when a transaction needs it, not before.
+
+        A transaction is a span of this name. `timeout` in seconds bounds the wait for a connection.
+        """
+        self._name = name
         self._pool: ConnectionPool[Connection[Any]] = ConnectionPool(
             url,
             min_size=0,
@@ -164,10 +174,13 @@ class Login:
         Raises Unavailable, Busy, and StatementFailed for an error in this code.
         """
         try:
-            with self._connection() as connection:
+            with spans.inner(self._name, "client") as span, self._connection() as connection:
                 session = Session(connection)
-                yield session
-                session.commit()
+                try:
+                    yield session
+                    session.commit()
+                finally:
+                    span.set({"db.system.name": "postgresql", "taskmaster.db.round_trips": session.round_trips})
         except errors.QueryCanceled as error:
             raise TooSlow(type(error).__name__) from error
         except (

@@ -12,8 +12,8 @@ class Database:
     """The two logins: the user's, under row-level security, and the system's."""
 
     def __init__(self, *, user_url: str, system_url: str, pool_size: int, timeout: float) -> None:
-        self._user = Login(user_url, size=pool_size, timeout=timeout)
-        self._system = Login(system_url, size=pool_size, timeout=timeout)
+        self._user = Login(user_url, name="user transaction", size=pool_size, timeout=timeout)
+        self._system = Login(system_url, name="system transaction", size=pool_size, timeout=timeout)
         self._ids_ahead: list[int] = []
 
     @contextmanager

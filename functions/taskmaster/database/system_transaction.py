@@ -13,6 +13,7 @@ from taskmaster.database.queries import named
 from taskmaster.domain.changes import ChangePosition
 from taskmaster.domain.reminder_rows import ReminderDue
 from taskmaster.events.cloudevent import Outgoing
+from taskmaster.telemetry.trace_context import TraceContext
 
 _INBOX, _OUTBOX, _REMINDERS = named("inbox.sql"), named("outbox.sql"), named("reminders.sql")
 _BYTES_A_ROUND = 2_000_000  # of the events of one claim
@@ -38,6 +39,7 @@ class Fired(NamedTuple):
     moment: datetime
     due_at: datetime
     is_stale: bool
+    trace: TraceContext | None  # that armed it
 
 
 class DueReminder(NamedTuple):
@@ -135,7 +137,8 @@ class SystemTransaction(InboxTransaction):
     def fire_reminders(self, reminder_ids: Sequence[str], *, now: datetime, stale: datetime) -> list[Fired]:
         """Mark reminders that are still due as fired, and close those older than `stale`. Their tasks are locked."""
         parameters = {"reminder_ids": list(reminder_ids), "now": now, "stale": stale}
-        return [Fired._make(row) for row in self._session.fetch(_REMINDERS["fire_reminders"], parameters, tuple_row)]
+        rows = self._session.fetch(_REMINDERS["fire_reminders"], parameters, tuple_row)
+        return [Fired._make((*row[:5], TraceContext.read(*row[5:]))) for row in rows]
 
     def insert_outbox_if_missed(self, event: Outgoing, by: datetime) -> None:
         """Insert an event if a reminder that was due by that moment is not fired."""

@@ -23,6 +23,7 @@ from taskmaster.domain.series import Series
 from taskmaster.domain.task import Task
 from taskmaster.events.cloudevent import Outgoing
 from taskmaster.events.ids import new_id
+from taskmaster.telemetry.trace_context import TraceContext
 
 _TASKS, _REMINDERS, _PREFERENCES = named("tasks.sql"), named("reminders.sql"), named("preferences.sql")
 _AS_TASK, _AS_SERIES = kwargs_row(Task.model_construct), kwargs_row(Series.model_construct)
@@ -123,10 +124,11 @@ class UserTransaction(InboxTransaction):
         """Delete the reminders of a task that are not closed, except those for the moments of `keep`."""
         self._session.later(_REMINDERS["drop_reminders"], {"task_id": task.task_id, "moments": list(keep)})
 
-    def insert_reminders(self, task: Task, moments: Sequence[datetime]) -> None:
+    def insert_reminders(self, task: Task, moments: Sequence[datetime], trace: TraceContext | None = None) -> None:
         """Insert a reminder for each of these moments that has none."""
         ids = [new_id() for _ in moments]
         row = {"task_id": task.task_id, "user_id": self._user_id, "ids": ids, "moments": list(moments)}
+        row |= {"traceparent": trace and trace.traceparent, "tracestate": (trace and trace.tracestate) or None}
         self._session.later(_REMINDERS["insert_reminders"], row)
 
     def lock_reminder(self, task_id: int, reminder_id: str) -> tuple[Task | None, ReminderRow | None, Preferences]:

@@ -43,6 +43,7 @@ class Series(FrozenModel):
     previous_position: int  # of the occurrence before the head: where a withdrawn head leaves the series
     paused_at: datetime | None = None
     ended_at: datetime | None = None
+    traceparent: str | None = None  # the trace in which it began
 
     @classmethod
     def started_by(cls, task: Task) -> Self:

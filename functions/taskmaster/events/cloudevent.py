@@ -8,7 +8,6 @@ and non-ASCII attributes.
 import base64
 import binascii
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +20,7 @@ from taskmaster import rfc3339
 from taskmaster.errors import TaskmasterError
 from taskmaster.events import header_values
 from taskmaster.events.outgoing import OURS, UNDECODED, Origin, Outgoing, dead_letter, key_of, outgoing, without_data
+from taskmaster.telemetry.trace_context import TraceContext
 
 if TYPE_CHECKING:
     from cloudevents.http import CloudEvent
@@ -45,7 +45,6 @@ _ENVELOPE = {
 _ENVELOPE_METADATA = {"source": "source", "trace_id": "traceparent"}
 _REQUIRED = ("id", "source", "type")
 _TAKEN_OVER = ("id", "source", "userid", "correlationid")  # into keys of the inbox, and into what follows from it
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _ATTRIBUTE_LIMIT = 2048
 
 
@@ -209,7 +208,7 @@ def _unwrap(attrs: dict[str, str], envelope: Any) -> tuple[dict[str, str], Any]:
     # A record without an event_id is identified by its position; its time distinguishes a topic that was created anew.
     unwrapped.setdefault("id", record_position(attrs))
     unwrapped.setdefault("source", attrs.get("source", ""))
-    if not _TRACEPARENT.fullmatch(unwrapped.get("traceparent", "")):
+    if not TraceContext.read(unwrapped.get("traceparent")):
         unwrapped.pop("traceparent", None)
     unwrapped["specversion"] = "1.0"
     unwrapped["wrapped"] = "true"
@@ -289,5 +288,6 @@ def _names_once(body: bytes, what: str) -> None:
         raise Malformed(f"{what} has {twice[:64]!r} twice")
 
 
-def is_traceparent(value: str) -> bool:
-    return bool(_TRACEPARENT.fullmatch(value))
+def trace_of(attrs: Mapping[str, Any]) -> TraceContext | None:
+    """The trace that an event belongs to (CloudEvents extension Distributed Tracing), or None."""
+    return TraceContext.read(attrs.get("traceparent"), attrs.get("tracestate"))

@@ -13,6 +13,7 @@ from taskmaster import rfc3339
 from taskmaster.events import header_values
 from taskmaster.events.ids import new_id
 from taskmaster.events.routes import DEAD_LETTERS, topics_of
+from taskmaster.telemetry.trace_context import TraceContext
 
 JSON = "application/json"
 OURS = "/taskmaster/"  # the prefix of the source of every event of the pack
@@ -40,7 +41,7 @@ class Origin:
     function: str
     user_id: str
     correlation_id: str
-    traceparent: str | None = None
+    trace: TraceContext | None = None
     causation_id: str | None = None  # the id of the event that is being handled; None in a call
 
 
@@ -77,8 +78,8 @@ def outgoing(
         headers["ce_subject"] = subject
     if origin.causation_id:
         headers["ce_causationid"] = origin.causation_id
-    if origin.traceparent:
-        headers["ce_traceparent"] = origin.traceparent
+    if origin.trace:
+        headers |= origin.trace.headers("ce_")
     header_values.check(headers.items())
     return Outgoing(key=key, topics=topics, headers=headers, value=data.model_dump_json().encode())
 

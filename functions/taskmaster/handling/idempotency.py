@@ -15,6 +15,7 @@ from taskmaster.events import cloudevent
 from taskmaster.events.cloudevent import Malformed
 from taskmaster.handling.answers import Answer
 from taskmaster.identity import callers
+from taskmaster.telemetry import spans
 
 KEEP_EVENTS = timedelta(days=8)  # a day longer than the topics keep their records
 KEEP_CALLS = timedelta(hours=24)
@@ -131,6 +132,7 @@ def first_answer(row: InboxRow, *digests: bytes) -> Answer | None:
         raise Mismatch("This id was used for another command. Use a new id, or send the same command again.")
     if row.status is None:
         return None
+    spans.link(row.traceparent)
     return Answer.recalled(row.status, row.answer)
 
 

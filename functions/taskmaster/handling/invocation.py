@@ -40,6 +40,7 @@ from taskmaster.handling.preconditions import Preconditions
 from taskmaster.handling.unit_of_work import Work
 from taskmaster.log import bind_context
 from taskmaster.settings import Settings
+from taskmaster.telemetry import spans
 
 _NO_VERSION = problem(400, "No version here", "This call is about nothing that has an ETag: leave the If- headers out.")
 
@@ -94,7 +95,7 @@ class Invoker:
                     answer = problem(refusal.status, refusal.title, refusal.detail)
                 work.flush()
                 if key is not None:
-                    transaction.answer_inbox(key, answer.status, answer.remembered())
+                    transaction.answer_inbox(key, answer.status, answer.remembered(), trace=origin.trace)
         except AlreadyAnswered as repeat:
             return repeat.answer
         return answer
@@ -109,6 +110,7 @@ class Invoker:
             if attrs.get("type") and attrs["type"] not in (*operations, cloudevent.WRAPPED):
                 return NO_CONTENT  # of another function, on a topic that is shared
             bind_context(event_id=arrival.key.id)
+            spans.rename(f"process {attrs.get('type', '')}")  # one of a few
             counted = self.attempts.count(arrival)
         except Malformed as error:
             return _malformed(error)
@@ -191,7 +193,7 @@ class Invoker:
                     work.flush()
                     if following is None:
                         known_by = arrival.digest + decoded.digest
-                        transaction.answer_inbox(decoded.key, NO_CONTENT.status, None, known_by)
+                        transaction.answer_inbox(decoded.key, NO_CONTENT.status, None, known_by, origin.trace)
             except AlreadyAnswered as repeat:
                 return repeat.answer
             except _RowLost:  # no answer without a row
@@ -233,12 +235,11 @@ def _begin(decoded: DecodedCommand, work: Work) -> SideEffect | None:
 def _origin(function: str, decoded: DecodedCommand) -> Origin:
     """What outgoing events inherit from the event that caused them."""
     attrs = decoded.event.get_attributes()
-    trace = attrs.get("traceparent", "")
     return Origin(
         function=function,
         user_id=decoded.key.user_id,
         correlation_id=attrs.get("correlationid") or decoded.key.id,
-        traceparent=trace if cloudevent.is_traceparent(trace) else None,
+        trace=spans.continued(cloudevent.trace_of(attrs)),
         causation_id=decoded.key.id,
     )
 

@@ -20,6 +20,8 @@ from taskmaster.events.ids import new_id
 from taskmaster.handling.announcements import Moving, Rejection, ReminderArmed
 from taskmaster.handling.preconditions import Preconditions, tag_of
 from taskmaster.handling.transaction import Transaction
+from taskmaster.telemetry import spans
+from taskmaster.telemetry.trace_context import TraceContext
 
 _LONGEST_TRANSIT = timedelta(hours=24)  # of a command; a reminder that it arms for an earlier moment would be stale
 _HELD_BACK_AT_ONCE = 1000  # reminders of one transaction
@@ -65,6 +67,11 @@ class Work:
         """On whose behalf it is."""
         return self._origin.user_id
 
+    @property
+    def trace(self) -> TraceContext | None:
+        """The trace that what follows from it belongs to."""
+        return self._origin.trace
+
     def new_task_id(self) -> int:
         """The id of a task to be created."""
         return self._transaction.new_task_id()
@@ -97,7 +104,10 @@ class Work:
 
     def series_of(self, task: Task) -> Series | None:
         """The series of a task that is locked already, locked."""
-        return self._transaction.lock_series(task.series_id) if task.series_id else None
+        series = self._transaction.lock_series(task.series_id) if task.series_id else None
+        if series:
+            spans.link(series.traceparent)
+        return series
 
     def latest_occurrence_after(self, task: Task) -> Task | None:
         """The latest occurrence of its series that came after this one, locked, or None."""
@@ -233,7 +243,7 @@ class Work:
         if not new:
             self._writes.append(lambda: self._transaction.drop_reminders(task, moments))
         if ahead:
-            self._writes.append(lambda: self._transaction.insert_reminders(task, ahead))
+            self._writes.append(lambda: self._transaction.insert_reminders(task, ahead, self.trace))
             self._note_armed(task, ahead[0])
 
     def reminder_in_delivery(self, task_id: int, reminder_id: str) -> tuple[Task, ReminderRow] | None:
@@ -286,7 +296,8 @@ class Work:
         self._writes.append(lambda: self._transaction.insert_history(task.task_id, entry))
 
     def add_series(self, series: Series) -> None:
-        self._writes.append(lambda: self._transaction.insert_series(series))
+        begun = series.model_copy(update={"traceparent": self.trace.traceparent}) if self.trace else series
+        self._writes.append(lambda: self._transaction.insert_series(begun))
 
     def save_series(self, series: Series) -> None:
         self._writes.append(lambda: self._transaction.update_series(series))

@@ -24,6 +24,8 @@ from taskmaster.outbound.deadline import Call, Deadline, DeadlineExceeded, begin
 from taskmaster.reminding import mail, webhook
 from taskmaster.reminding.breaker import SLOW_SECONDS, Breaker
 from taskmaster.settings import Settings
+from taskmaster.telemetry import spans
+from taskmaster.telemetry.trace_context import TraceContext
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,7 @@ class _Message(NamedTuple):
     called_at: datetime
     late: bool
     settings: Settings
+    trace: TraceContext | None
 
     def begin(self, channel: Webhook | Mail, slot: "_Slot") -> Call[Outcome] | None:
         """Begin the call of a channel, for which `slot` is taken. None where the process has no thread left."""
@@ -55,10 +58,17 @@ class _Message(NamedTuple):
 
         def work(deadline: Deadline) -> Outcome:
             nonlocal answered
-            if isinstance(channel, Mail):
-                outcome = self._by_mail(channel, deadline)
-            else:
-                outcome = self._by_webhook(channel, deadline)
+            by_mail = isinstance(channel, Mail)
+            # Without the receiver's address: it is its user's, and may hold a secret.
+            with spans.start("send mail" if by_mail else "POST", "client", parent=self.trace) as span:
+                if isinstance(channel, Mail):
+                    outcome = self._by_mail(channel, deadline, span.context)
+                else:
+                    span.set({"http.request.method": "POST"})
+                    outcome = self._by_webhook(channel, deadline, span.context)
+                span.set({"taskmaster.outcome": outcome.outcome})
+                if outcome.outcome != "delivered":
+                    span.fail(outcome.outcome)
             answered = outcome.outcome == "delivered"
             return outcome
 
@@ -72,7 +82,7 @@ class _Message(NamedTuple):
             slot.release(slow=None, in_vain=False)
             return None
 
-    def _by_mail(self, channel: Mail, deadline: Deadline) -> Outcome:
+    def _by_mail(self, channel: Mail, deadline: Deadline, trace: TraceContext | None) -> Outcome:
         return mail.send(
             channel.address,
             f"Reminder: {self.task.title}",
@@ -81,9 +91,10 @@ class _Message(NamedTuple):
             smtp_url=self.settings.smtp_url.get_secret_value(),
             sender=self.settings.mail_from,
             deadline=deadline,
+            trace=trace,
         )
 
-    def _by_webhook(self, channel: Webhook, deadline: Deadline) -> Outcome:
+    def _by_webhook(self, channel: Webhook, deadline: Deadline, trace: TraceContext | None) -> Outcome:
         return webhook.post(
             channel.url,
             channel.secret or "",
@@ -91,6 +102,7 @@ class _Message(NamedTuple):
             {"type": "reminder.due", "timestamp": self.called_at.isoformat(), "data": self._data()},
             deadline=deadline,
             allowed=self.settings.webhook_allow,
+            trace=trace,
         )
 
     def _data(self) -> dict[str, object]:
@@ -184,11 +196,15 @@ def deliver(
     late: bool,
     limits: CallLimits,
     settings: Settings,
+    trace: TraceContext | None = None,
 ) -> Delivered:
-    """Deliver a reminder by these channels, named as their outcomes will be. Never raises for what a channel does."""
+    """Deliver a reminder by these channels, named as their outcomes will be. Never raises for what a channel does.
+
+    `trace` is the one that the reminder belongs to: a receiver is told.
+    """
     called_at = clock.now()
     is_held_too_long = called_at - reminder.moment > timedelta(hours=settings.reminder_stale_hours) + LONGEST_HELD
-    message = _Message(task, reminder, called_at, late, settings)
+    message = _Message(task, reminder, called_at, late, settings, trace)
     outcomes: dict[str, Outcome] = {}
     calls: dict[str, Call[Outcome]] = {}
     for name, channel in channels.items():

@@ -14,6 +14,7 @@ from taskmaster.domain.task import FrozenModel
 from taskmaster.events.cloudevent import Origin, Outgoing, outgoing
 from taskmaster.handling.announcements import ReminderArmed
 from taskmaster.settings import Settings
+from taskmaster.telemetry import spans
 
 log = logging.getLogger(__name__)
 
@@ -121,15 +122,22 @@ class DueReminders:
             data = ReminderOutcome(task_id=task.task_id, reason="stale", channels={}, **about)
         else:
             event_type, data = "reminder.due", task.model_copy(update=about)
-        return outgoing(
-            event_type,
-            data,
-            origin=Origin(function=_FUNCTION, user_id=due.user_id, correlation_id=reminder.reminder_id),
-            at=now,
-            key=task.partition_key,
-            topic=self._settings.topic,
-            subject=f"tasks/{task.task_id}",
-        )
+        # In the trace that armed it, and linked with that of the dispatcher, which may dispatch many.
+        with spans.start(f"create {event_type}", "producer", parent=reminder.trace, links=[spans.current()]) as span:
+            return outgoing(
+                event_type,
+                data,
+                origin=Origin(
+                    function=_FUNCTION,
+                    user_id=due.user_id,
+                    correlation_id=reminder.reminder_id,
+                    trace=span.context,
+                ),
+                at=now,
+                key=task.partition_key,
+                topic=self._settings.topic,
+                subject=f"tasks/{task.task_id}",
+            )
 
 
 def _first_of(due: list[DueReminder]) -> list[DueReminder]:

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 from taskmaster.domain.channels import mail_address
 from taskmaster.domain.outcome import DELIVERED, Outcome, failed, later
 from taskmaster.outbound.deadline import Bounded, Deadline
+from taskmaster.telemetry.trace_context import TraceContext
 
 if TYPE_CHECKING:
     import smtplib
@@ -27,9 +28,20 @@ _MOST_ANSWERS = 65_536  # bytes of all answers of a server, before and after STA
 
 
 def send(
-    address: str, subject: str, text: str, message_id: str, *, smtp_url: str, sender: str, deadline: Deadline
+    address: str,
+    subject: str,
+    text: str,
+    message_id: str,
+    *,
+    smtp_url: str,
+    sender: str,
+    deadline: Deadline,
+    trace: TraceContext | None = None,
 ) -> Outcome:
-    """Send a mail under a deadline. `smtp_url`: smtp://user:password@host:587 (STARTTLS where offered) or smtps://."""
+    """Send a mail under a deadline. `smtp_url`: smtp://user:password@host:587 (STARTTLS where offered) or smtps://.
+
+    The mail has the fields of `trace`, named as HTTP has them: no standard names them for mails.
+    """
     import smtplib
 
     if not smtp_url or not sender:
@@ -44,7 +56,8 @@ def send(
             options = [] if address.isascii() else ["SMTPUTF8"]
             if options and not server.has_extn("smtputf8"):
                 return failed("the mail server takes only addresses in ASCII (no SMTPUTF8)")
-            server.sendmail(_mailbox(sender), [address], message(address, subject, text, message_id, sender), options)
+            mail = message(address, subject, text, message_id, sender, trace=trace)
+            server.sendmail(_mailbox(sender), [address], mail, options)
             server.putcmd("quit")  # its answer is not read: the mail is accepted, and a time-out would repeat it
         finally:
             server.close()
@@ -60,7 +73,9 @@ def send(
     return DELIVERED
 
 
-def message(address: str, subject: str, text: str, message_id: str, sender: str) -> bytes:
+def message(
+    address: str, subject: str, text: str, message_id: str, sender: str, *, trace: TraceContext | None = None
+) -> bytes:
     """The mail as it goes out, with CRLF (RFC 5322, RFC 2045). `address` is one that `mail_address` takes."""
     coded = Charset("utf-8")
     coded.body_encoding = QP
@@ -70,6 +85,8 @@ def message(address: str, subject: str, text: str, message_id: str, sender: str)
     mail["Date"] = formatdate()
     mail["Message-ID"] = f"<{message_id}@{_mailbox(sender).rpartition('@')[2]}>"
     mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no automatic replies
+    for name, value in (trace.headers() if trace else {}).items():
+        mail[name] = value
     # An address must not be encoded (RFC 2047, 5); beyond ASCII it is UTF-8 (RFC 6532, 3.2).
     return f"To: {address}\r\n".encode() + mail.as_bytes(policy=compat32.clone(linesep="\r\n"))
 

@@ -20,6 +20,8 @@ from taskmaster.domain.outcome import DELIVERED, Outcome, failed, later
 from taskmaster.errors import TaskmasterError
 from taskmaster.outbound import http_session
 from taskmaster.outbound.deadline import CONNECT_SECONDS, Deadline
+from taskmaster.telemetry import spans
+from taskmaster.telemetry.trace_context import TraceContext
 
 if TYPE_CHECKING:
     import requests
@@ -80,9 +82,19 @@ def networks(allowed: Iterable[str]) -> list[Network]:
 
 
 def post(
-    url: str, secret: str, message_id: str, payload: Mapping[str, Any], *, deadline: Deadline, allowed: Sequence[str]
+    url: str,
+    secret: str,
+    message_id: str,
+    payload: Mapping[str, Any],
+    *,
+    deadline: Deadline,
+    allowed: Sequence[str],
+    trace: TraceContext | None = None,
 ) -> Outcome:
-    """POST a message under a deadline. `allowed` are networks beside the public ones, for a laptop."""
+    """POST a message under a deadline. `allowed` are networks beside the public ones, for a laptop.
+
+    The receiver is told of `trace` by W3C Trace Context.
+    """
     http_session.load()
     import requests
 
@@ -97,12 +109,13 @@ def post(
             session.post(
                 address.url,
                 data=body,
-                headers=headers,
+                headers={**headers, **(trace.headers() if trace else {})},
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
                 allow_redirects=False,
                 stream=True,
             ) as answer,
         ):
+            spans.note({"http.response.status_code": answer.status_code})
             return _classified(answer.status_code, answer.headers.get("Retry-After", ""))
     except ForbiddenAddress as error:
         return failed(str(error))

@@ -6,7 +6,9 @@ inside the cluster and believes their userid; every other path is for people, wh
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from taskmaster import log
@@ -22,8 +24,10 @@ from taskmaster.identity import callers
 from taskmaster.identity.jwks import KeysUnavailable
 from taskmaster.runtime import LazyRuntime, Runtime
 from taskmaster.settings import read
+from taskmaster.telemetry.spans import NoSpan, Span
 from taskmaster.web.http_call import answer_call
 from taskmaster.web.request import Request
+from taskmaster.web.tracing import request_span
 
 logger = logging.getLogger(__name__)
 
@@ -122,7 +126,9 @@ def served(
     name = target.replace("_", "-")
 
     def serve(flask_request: Any) -> Response:
-        with log.invoked(name, from_zero=not lazy.is_made) as line:
+        began, is_first = time.time_ns(), not lazy.is_made
+        with log.invoked(name, from_zero=is_first) as line, ExitStack() as tracing:
+            span: Span | NoSpan = NoSpan()
             error: Exception | None = None
             streamed: Response | None = None
             try:
@@ -130,6 +136,9 @@ def served(
                 largest = limit or runtime.settings.max_body_bytes
                 request = Request.read(flask_request.environ, limit=largest)
                 line.note(**_trigger(request))
+                is_event = request.path == EVENTS
+                span = request_span(request, name, is_event=is_event, began=began, is_first=is_first)
+                tracing.enter_context(span)
                 if request.body is None:
                     raise HttpRefusal(problem(413, "Too large", f"A request has at most {largest} bytes."))
                 given = answer(runtime, request, request.body)
@@ -140,8 +149,12 @@ def served(
             except Exception as raised:
                 error = raised
                 given = answer_to(error)
+            outcome = outcome_of(given, error)
             line.note(**{"http.response.status_code": given.status})
-            line.finish(outcome_of(given, error))
+            line.finish(outcome)
+            span.set({**line.fields, **log.context.get(), "taskmaster.outcome": outcome})
+            if given.status >= 500:
+                span.fail(type(error).__name__ if error else outcome)
         return streamed or _response(given)
 
     serve.__name__ = target

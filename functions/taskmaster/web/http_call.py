@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import ceil
 from typing import Any
 
@@ -25,6 +26,7 @@ from taskmaster.identity.callers import Caller
 from taskmaster.identity.oidc import Verifier
 from taskmaster.identity.pace import Pace, TooManyCalls
 from taskmaster.log import bind_context
+from taskmaster.telemetry import spans
 from taskmaster.web.request import Request
 
 _MERGE_PATCH = "application/merge-patch+json"
@@ -118,6 +120,7 @@ def _answer_event(
         return problem(400, "Malformed event", str(error))
     except ValidationError as error:
         return answers.invalid(error, chosen.command)
+    origin = replace(origin, trace=origin.trace or cloudevent.trace_of(event.get_attributes()))
     digest = digest_of(event["type"], command, preconditions.canonical())
     return invoker.handle_call(chosen, command, origin, key=key, digest=digest, preconditions=preconditions)
 
@@ -161,6 +164,8 @@ def _route(operations: Sequence[Operation], method: str, path: str) -> tuple[Ope
             if (parameters := route.match(path)) is None:
                 continue
             if route.method == asked:
+                spans.rename(f"{asked} {route.path}")
+                spans.note({"http.route": route.path})
                 return each, _ids(parameters)
             allowed |= {"GET", "HEAD"} if route.method == "GET" else {route.method}
     if allowed:
@@ -239,11 +244,10 @@ def idempotency_key(function: str, user_id: str, given: str | None) -> InboxKey 
 def origin_of(function: str, user_id: str, headers: Mapping[str, str]) -> Origin:
     """What events inherit from this call: its correlation id, or a new one, and its trace (W3C Trace Context)."""
     correlation = headers.get("x-correlation-id") or headers.get("x-request-id") or ""
-    trace = headers.get("traceparent", "")
     usable = 0 < len(correlation) <= 128 and correlation.isascii() and not obstacle(correlation)
     return Origin(
         function=function,
         user_id=user_id,
         correlation_id=correlation if usable else new_id(),
-        traceparent=trace if cloudevent.is_traceparent(trace) else None,
+        trace=spans.continued(cloudevent.trace_of(headers)),
     )

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+from pytest_httpserver import HTTPServer
 
 from taskmaster.events import routes
 from tests.support.brokers import Kafka
@@ -156,3 +157,16 @@ def test_what_cannot_be_asked_is_said(own: dict[str, str]) -> None:
 def test_the_page_explains_every_gauge_and_no_other(looked_at: dict[str, str]) -> None:
     explained = set(re.findall(r"^\| `(taskmaster_\w+)", DOCUMENT.read_text(), re.MULTILINE))
     assert explained == set(measured(looked_at))
+
+
+def test_gauges_are_pushed_to_a_pushgateway(connected: dict[str, str], kafka: Kafka) -> None:
+    environment = {**connected, **kafka.environment("admin")}
+    with HTTPServer(host="127.0.0.1") as server:
+        server.expect_request("/metrics/job/taskmaster", method="PUT").respond_with_data("")
+        ended = at_once(environment, "metrics", "--push", server.url_for("/"))
+        assert (ended.exit_code, ended.stdout) == (0, ""), ended.output
+        [(request, _)] = server.log
+        assert parsed(request.get_data(as_text=True))["taskmaster_source_up"]
+        refused = at_once(environment, "metrics", "--push", server.url_for("/elsewhere"))
+    assert refused.exit_code == 1
+    assert "refused: HTTP 500" in refused.stderr

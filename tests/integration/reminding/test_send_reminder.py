@@ -336,12 +336,16 @@ def test_a_mail_goes_out_and_a_refused_address_fails(
         monkeypatch.setenv("MAIL_FROM", "reminders@example.com")
         pack.restart()
         pack.prefer(channels=[{"type": "mail", "address": "ada@example.com"}])
-        pack.create(title="two\nlines", due_at=at(hours=1))
+        task = {"title": "two\nlines", "due_at": at(hours=1)}
+        trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        pack.call("create-task", "POST", "/tasks", task, traceparent=trace, tracestate="app=1")
         pack.travel(hours=1)
         ring(pack)
         [mail] = server.mails  # type: ignore[attr-defined]
         assert "Subject: Reminder: two lines" in mail
         assert "To: ada@example.com" in mail
+        assert f"traceparent: {trace}\r\n" in mail
+        assert "tracestate: app=1\r\n" in mail
         pack.prefer(channels=[{"type": "mail", "address": "nobody@example.com"}])
         pack.create(due_at=at(hours=2))
         pack.travel(hours=1)

@@ -19,7 +19,12 @@ _CARRIED = {**_TEXT, "pattern": CARRIED}
 _TRACE = {
     "type": "string",
     "pattern": "^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$",
-    "description": "W3C Trace Context",
+    "description": "W3C Trace Context: which trace it belongs to, and which span of that caused it",
+}
+_TRACE_STATE = {
+    "type": "string",
+    "maxLength": 512,
+    "description": "W3C Trace Context: what tracing systems add, with a ce_traceparent alone",
 }
 
 # The attributes of a CloudEvent in Kafka's binary mode (CloudEvents 1.0.2, Kafka protocol binding 3.2).
@@ -35,6 +40,7 @@ COMMAND_HEADERS: dict[str, Any] = {
         "ce_userid": {**USER_ID, "description": "who asks for it, or whose it is"},
         "ce_correlationid": {**_CARRIED, "description": "the request that began it all; kept through every hop"},
         "ce_traceparent": _TRACE,
+        "ce_tracestate": _TRACE_STATE,
         "content-type": {"const": "application/json"},
     },
 }

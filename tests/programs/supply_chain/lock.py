@@ -5,8 +5,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 IMAGE = ROOT / "functions" / "requirements.txt"
+WITH_TELEMETRY = ROOT / "functions" / "requirements-telemetry.txt"
 ALL = [
     IMAGE,
+    WITH_TELEMETRY,
     ROOT / "knative" / "local" / "requirements.txt",
     ROOT / "tests" / "requirements.txt",
     ROOT / "tests" / "programs" / "supply_chain" / "requirements.txt",

@@ -40,7 +40,7 @@ def test_no_place_for_columns_is_left_open(file: str) -> None:
 
 def test_every_form_of_a_list() -> None:
     put = queries._with_columns
-    assert put("SELECT {inbox_row}, {other}") == "SELECT attempts, status, answer, digest, {other}"
+    assert put("SELECT {inbox_row}, {other}") == "SELECT attempts, status, answer, digest, traceparent, {other}"
     assert put("VALUES ({outbox_row:values})") == "VALUES (%(key)s, %(topics)s, %(headers)s, %(value)s)"
     assert put("WHERE {inbox_key:matches}") == (
         "WHERE function = %(function)s AND user_id = %(user_id)s AND source = %(source)s AND id = %(id)s"

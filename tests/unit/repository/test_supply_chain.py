@@ -26,11 +26,12 @@ def test_every_line_of_a_lock_file_is_pinned_and_has_hashes(file: Path) -> None:
 
 
 def test_the_versions_of_the_image_are_those_that_are_tested() -> None:
-    image, tests = (
+    image, with_telemetry, tests = (
         {line.split()[0] for line in lock.requirements(file)}
-        for file in (lock.IMAGE, lock.ROOT / "tests" / "requirements.txt")
+        for file in (lock.IMAGE, lock.WITH_TELEMETRY, lock.ROOT / "tests" / "requirements.txt")
     )
-    assert image <= tests
+    assert image < with_telemetry <= tests
+    assert not any(name.startswith("opentelemetry") for name in image)
 
 
 def test_every_licence_in_the_image_is_allowed(capsys: pytest.CaptureFixture[str]) -> None:

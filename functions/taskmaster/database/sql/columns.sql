@@ -14,13 +14,13 @@ deadline, search_title, search_description, search_version
 
 -- columns: series_state
 recurrence_pattern, recurrence_from, time_zone, starts_at, starts_on, anchor, template, head, position, previous_position,
-paused_at, ended_at
+paused_at, ended_at, traceparent
 
 -- columns: inbox_key
 function, user_id, source, id
 
 -- columns: inbox_row
-attempts, status, answer, digest
+attempts, status, answer, digest, traceparent
 
 -- columns: outbox_row
 key, topics, headers, value

@@ -11,6 +11,7 @@ ON CONFLICT ({inbox_key}) DO UPDATE SET
   digest      = CASE WHEN i.expires_at <= now() THEN excluded.digest ELSE i.digest END,
   status      = CASE WHEN i.expires_at <= now() THEN NULL ELSE i.status END,
   answer      = CASE WHEN i.expires_at <= now() THEN NULL ELSE i.answer END,
+  traceparent = CASE WHEN i.expires_at <= now() THEN NULL ELSE i.traceparent END,
   received_at = CASE WHEN i.expires_at <= now() THEN excluded.received_at ELSE i.received_at END,
   expires_at  = CASE WHEN i.expires_at <= now() THEN excluded.expires_at ELSE i.expires_at END
 RETURNING {inbox_row}
@@ -32,7 +33,8 @@ SELECT {inbox_key}, {inbox_row}
                        AS asked ({inbox_key})) AS asked USING ({inbox_key})
 
 -- name: answer_inbox
-UPDATE inbox SET status = %(status)s, answer = %(answer)s, digest = coalesce(%(digest)s::bytea, digest) WHERE {inbox_key:matches}
+UPDATE inbox SET status = %(status)s, answer = %(answer)s, digest = coalesce(%(digest)s::bytea, digest), traceparent = %(traceparent)s
+ WHERE {inbox_key:matches}
 
 -- name: forget_inbox
 DELETE FROM inbox WHERE {inbox_key:matches}

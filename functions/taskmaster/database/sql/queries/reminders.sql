@@ -3,8 +3,9 @@
 DELETE FROM reminder WHERE task_id = %(task_id)s AND closed_at IS NULL AND moment <> ALL (%(moments)s::timestamptz[])
 
 -- name: insert_reminders
-INSERT INTO reminder (reminder_id, task_id, user_id, moment, due_at)
-SELECT id, %(task_id)s, %(user_id)s, moment, moment FROM unnest(%(ids)s::uuid[], %(moments)s::timestamptz[]) AS new (id, moment)
+INSERT INTO reminder (reminder_id, task_id, user_id, moment, due_at, traceparent, tracestate)
+SELECT id, %(task_id)s, %(user_id)s, moment, moment, %(traceparent)s, %(tracestate)s
+  FROM unnest(%(ids)s::uuid[], %(moments)s::timestamptz[]) AS new (id, moment)
 ON CONFLICT (task_id, moment) DO NOTHING
 
 -- name: read_alarm_until_commit
@@ -71,7 +72,7 @@ SELECT reminder_id::text, user_id, {task_fixed}, {task_state} FROM lock_due_remi
 -- A statement of its own behind the lock, so that its snapshot has what the last holder of the lock committed.
 UPDATE reminder SET fired_at = %(now)s, closed_at = CASE WHEN due_at <= %(stale)s THEN clock_timestamp() END
  WHERE reminder_id = ANY (%(reminder_ids)s::uuid[]) AND fired_at IS NULL AND closed_at IS NULL AND due_at <= %(now)s
-RETURNING reminder_id::text, task_id, moment, due_at, closed_at IS NOT NULL
+RETURNING reminder_id::text, task_id, moment, due_at, closed_at IS NOT NULL, traceparent, tracestate
 
 -- name: lock_alarm
 -- A transaction that arms a reminder has committed, or has not yet read the alarm.
