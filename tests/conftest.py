@@ -70,6 +70,7 @@ def environment(database_server: Server) -> dict[str, str]:
         "DATABASE_URL": database_server.login("taskmaster_user", "user's", "postgres").replace("'", "%27"),
         "SYSTEM_DATABASE_URL": database_server.login("taskmaster_system", "system's", "postgres").replace("'", "%27"),
         "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "KAFKA_REQUEST_TIMEOUT": "1",  # nobody answers there
         "STREAM_SECONDS": "1",
         "USER_CALLS_PER_SECOND": "0",  # a test calls as often as it likes
         **tokens.settings(),
@@ -82,7 +83,7 @@ def environment(database_server: Server) -> dict[str, str]:
 def connected(environment: dict[str, str], kafka: Kafka) -> dict[str, str]:
     """The same with a broker that has the topics, as the functions' user."""
     taskmaster(kafka.environment("admin"), "topics")
-    return {**environment, **kafka.environment("functions")}
+    return {**environment, "KAFKA_REQUEST_TIMEOUT": "10", **kafka.environment("functions")}
 
 
 @pytest.fixture
