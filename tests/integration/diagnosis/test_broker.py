@@ -99,7 +99,7 @@ def prefix(topics: dict[str, str], kafka: Kafka) -> Iterator[str]:
             producer.send(topic, b"{}", key=b"ada", headers=headers, partition=0).get(10)
     consumer = KafkaConsumer(
         topic, **kafka.client("source"), group_id=f"{prefix}complete-task", enable_auto_commit=False,
-        auto_offset_reset="earliest", session_timeout_ms=6_000, heartbeat_interval_ms=2_000,
+        auto_offset_reset="earliest", session_timeout_ms=6_000, heartbeat_interval_ms=2_000, metadata_max_age_ms=1_000,
     )  # fmt: skip
     eventually(lambda: consumer.poll(timeout_ms=200) or consumer.assignment(), "an assignment", within=60)
     consumer.commit({TopicPartition(topic, 0): OffsetAndMetadata(1, "", -1)})

@@ -35,7 +35,7 @@ def test_a_webhook_that_answers_500_is_named_in_the_trace(
         assert pack.runtime.due_reminders.dispatch(now=clock.now())
         pack.deliver("reminders", function="send-reminder")
     [(reminder_id,)] = pack.sql("SELECT reminder_id::text FROM reminder WHERE task_id = %(id)s", id=task["task_id"])
-    ended = at_once({**connected, **kafka.environment("admin")}, "trace", reminder_id, "--json")
+    ended = at_once({**connected, **kafka.environment()}, "trace", reminder_id, "--json")
     assert ended.exit_code == 0, ended.output
     [channel] = [each for each in walk(json.loads(ended.stdout)["story"]) if each["kind"] == "channel"]
     assert (channel["outcome"], channel["detail"]) == ("later", "HTTP 500")
