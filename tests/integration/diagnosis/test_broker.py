@@ -88,6 +88,19 @@ def test_dead_letters_are_told_by_function_and_reason(
 # Groups ---------------------------------------------------------------------------------------------------------------
 
 
+def member(kafka: Kafka, topic: str, group: str) -> KafkaConsumer | None:
+    """A member of a group with its partitions. None while the broker has no coordinator for it yet."""
+    consumer = KafkaConsumer(
+        topic, **kafka.client("source"), group_id=group, enable_auto_commit=False,
+        auto_offset_reset="earliest", session_timeout_ms=6_000, heartbeat_interval_ms=2_000,
+    )  # fmt: skip
+    for _ in range(40):
+        if consumer.poll(timeout_ms=200) or consumer.assignment():
+            return consumer
+    consumer.close()
+    return None
+
+
 @pytest.fixture
 def prefix(topics: dict[str, str], kafka: Kafka) -> Iterator[str]:
     """A member of complete-task's group that has handled the first of three records, and goes on with none."""
@@ -97,11 +110,7 @@ def prefix(topics: dict[str, str], kafka: Kafka) -> Iterator[str]:
         for number in range(3):
             headers = [(name, value.encode()) for name, value in {**HEADERS, "ce_id": f"e{number}"}.items()]
             producer.send(topic, b"{}", key=b"ada", headers=headers, partition=0).get(10)
-    consumer = KafkaConsumer(
-        topic, **kafka.client("source"), group_id=f"{prefix}complete-task", enable_auto_commit=False,
-        auto_offset_reset="earliest", session_timeout_ms=6_000, heartbeat_interval_ms=2_000, metadata_max_age_ms=1_000,
-    )  # fmt: skip
-    eventually(lambda: consumer.poll(timeout_ms=200) or consumer.assignment(), "an assignment", within=60)
+    consumer = eventually(lambda: member(kafka, topic, f"{prefix}complete-task"), "an assignment", within=60)
     consumer.commit({TopicPartition(topic, 0): OffsetAndMetadata(1, "", -1)})
     yield prefix
     consumer.close()

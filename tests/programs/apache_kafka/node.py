@@ -209,7 +209,7 @@ class ApacheKafka:
         properties.write_text("".join(f"{name}={value}\n" for name, value in self._properties().items()))
         if not (self.directory / "data" / "meta.properties").exists():
             command = ["java", *_JAVA, "-cp", self._class_path, "kafka.tools.StorageTool", "format"]
-            cluster = secrets.token_urlsafe(16)
+            cluster = secrets.token_urlsafe(16).replace("-", "_")  # one that begins with a hyphen looks like an option
             done = subprocess.run(
                 [*command, "--cluster-id", cluster, "--config", properties], capture_output=True, text=True, check=False
             )
