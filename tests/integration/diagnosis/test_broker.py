@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -88,7 +89,7 @@ def test_dead_letters_are_told_by_function_and_reason(
 # Groups ---------------------------------------------------------------------------------------------------------------
 
 
-def member(kafka: Kafka, topic: str, group: str) -> KafkaConsumer | None:
+def member(kafka: Kafka, topic: str, group: str) -> Any:
     """A member of a group with its partitions. None while the broker has no coordinator for it yet."""
     consumer = KafkaConsumer(
         topic, **kafka.client("source"), group_id=group, enable_auto_commit=False,
