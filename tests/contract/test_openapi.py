@@ -77,21 +77,12 @@ def test_every_example_is_as_its_schema_says(document: Json) -> None:
         for method, operation in operations.items():
             parts = [operation.get("requestBody", {}), *operation["responses"].values()]
             for part in parts:
-                for media in resolved(document, part).get("content", {}).values():
+                for media in openapi.resolved(document, part).get("content", {}).values():
                     schema = {**media["schema"], "components": document["components"]}
                     validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
                     for example in media.get("examples", {}).values():
                         faults = [fault.message for fault in validator.iter_errors(example["value"])]
                         assert faults == [], (method, path)
-
-
-def resolved(document: Json, part: Any) -> Any:
-    if "$ref" not in part:
-        return part
-    found: Any = document
-    for name in part["$ref"].removeprefix("#/").split("/"):
-        found = found[name]
-    return found
 
 
 # Examples, run --------------------------------------------------------------------------------------------------------

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from email.message import Message
 from typing import Any
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -16,6 +15,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as Exported
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from tests.support.function_process import eventually
+from tests.support.http_sink import http_sink
 
 
 @dataclass(frozen=True)
@@ -72,29 +72,13 @@ def otlp_receiver() -> Iterator[OtlpReceiver]:
     """Listens on the loopback while its context is entered."""
     received = OtlpReceiver("")
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            if self.headers.get("Content-Encoding") == "gzip":
-                body = gzip.decompress(body)
-            if received.status == 200:
-                received.take(self.path, body)
-            self.send_response(received.status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    def take(path: str, headers: Message[str, str], body: bytes) -> int:
+        if received.status == 200:
+            received.take(path, gzip.decompress(body) if headers.get("Content-Encoding") == "gzip" else body)
+        return received.status
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    received.url = f"http://127.0.0.1:{server.server_address[1]}"
-    threading.Thread(target=server.serve_forever, name="otlp receiver", daemon=True).start()
-    try:
+    with http_sink(take) as received.url:
         yield received
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def _received(service: str, span: Exported) -> ReceivedSpan:

@@ -7,12 +7,8 @@ Spans go to a collector in this process, which reads and discards them; the load
 
 import argparse
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 from rich.console import Console
 
@@ -22,6 +18,7 @@ from tests.programs.bench.cold_start import first_answer
 from tests.programs.bench.contenders import Contender, Wrong
 from tests.programs.bench.figures import Comparison, table
 from tests.programs.bench.load import Outcome, Plan, drive
+from tests.support.http_sink import http_sink
 
 GOAL = 1.1  # of the 99th percentile
 
@@ -33,7 +30,7 @@ def main() -> int:
         server, bootstrap_servers = stack.enter_context(postgres()), stack.enter_context(broker())
         provider = stack.enter_context(contenders.identity_provider())
         off = contenders.taskmaster(server, bootstrap_servers, provider)
-        endpoint = stack.enter_context(_collector())
+        endpoint = stack.enter_context(http_sink(lambda *_: 200))
         on = replace(off, environment={**off.environment, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint})
         starts = [(first_answer(off), first_answer(on)) for _ in range(options.starts + 1)][1:]
         outcomes = _rounds(off, on, options.rounds, plan)
@@ -68,30 +65,6 @@ def _rounds(off: Contender, on: Contender, rounds: int, plan: Plan) -> list[tupl
                     raise Wrong(f"answered {wrong}:\n{server.last_lines()}")
             measured.append((outcomes[id(without)], outcomes[id(with_it)]))
     return measured
-
-
-@contextmanager
-def _collector() -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def _options() -> argparse.Namespace:

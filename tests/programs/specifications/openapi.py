@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document of the one REST address, from the operations' own routes, commands and answers."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from taskmaster.assistants import json_schema
@@ -71,6 +71,16 @@ def document() -> dict[str, Any]:
             "schemas": dict(sorted(components.items())),
         },
     }
+
+
+def resolved(document: Mapping[str, Any], part: Any) -> Any:
+    """A part of the document, or what it refers to."""
+    if "$ref" not in part:
+        return part
+    found: Any = document
+    for name in part["$ref"].removeprefix("#/").split("/"):
+        found = found[name]
+    return found
 
 
 def _operation(each: Served, route: Route, components: dict[str, Schema]) -> dict[str, Any]:

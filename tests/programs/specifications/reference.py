@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 from typing import Any
 
+from tests.programs.specifications.openapi import resolved
+
 Json = Mapping[str, Any]
 
 _HEAD = """<!doctype html>
@@ -70,7 +72,7 @@ def _operation(document: Json, method: str, path: str, operation: Json) -> Itera
     yield _element("p", operation["summary"] + ".", kind="summary")
     if "description" in operation:
         yield _element("p", operation["description"])
-    parameters = [_resolved(document, each) for each in operation["parameters"]]
+    parameters = [resolved(document, each) for each in operation["parameters"]]
     yield from _table(
         "Parameters",
         ("name", "in", "type", "meaning"),
@@ -91,7 +93,7 @@ def _operation(document: Json, method: str, path: str, operation: Json) -> Itera
     yield from _table(
         "Answers",
         ("status", "meaning", "content"),
-        ((f"<b>{status}</b>", *_answer(_resolved(document, said))) for status, said in operation["responses"].items()),
+        ((f"<b>{status}</b>", *_answer(resolved(document, said))) for status, said in operation["responses"].items()),
     )
     for status, said in operation["responses"].items():
         if "$ref" not in said:
@@ -171,15 +173,6 @@ def _limits(schema: Json, least: str, most: str) -> str:
     said = [f"from {schema[least]}"] if least in schema else []
     said += [f"to {schema[most]}"] if most in schema else []
     return f", {' '.join(said)}" if said else ""
-
-
-def _resolved(document: Json, part: Json) -> Any:
-    if "$ref" not in part:
-        return part
-    found: Any = document
-    for name in part["$ref"].removeprefix("#/").split("/"):
-        found = found[name]
-    return found
 
 
 def _named(name: str, *, is_required: bool) -> str:
