@@ -31,7 +31,6 @@ COLUMNS: Mapping[str, Callable[[Any], str]] = {
 }
 _DELETED = "task.deleted"
 _TYPES = frozenset({"task.created", "task.updated", "task.completed", _DELETED})
-_AT_ONCE = 10_000  # rows of one statement
 
 _SCHEMA = "CREATE TABLE task (task_id INTEGER PRIMARY KEY, version INTEGER NOT NULL, row TEXT)"
 _KEEP_LATEST = """
@@ -76,13 +75,7 @@ def rebuild(records: Iterable[Any], to: Path, *, user: str | None = None, onto: 
         if onto is not None:
             with onto.open(encoding="utf-8", newline="\n") as lines:
                 table.executemany(_KEEP_LATEST, _earlier(lines, onto))
-        batch: list[_State] = []
-        for state in states():
-            batch.append(state)
-            if len(batch) == _AT_ONCE:
-                table.executemany(_KEEP_LATEST, batch)
-                batch.clear()
-        table.executemany(_KEEP_LATEST, batch)
+        table.executemany(_KEEP_LATEST, states())
         tasks = _write(table, to)
     return Rebuilt(events, tasks)
 
