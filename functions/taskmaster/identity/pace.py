@@ -7,11 +7,13 @@ counted, since one that is refused is sent again, and its partition waits for it
 import time
 from threading import Lock
 
+from taskmaster.errors import TaskmasterError
+
 BURST_SECONDS = 5.0
 _MANY_USERS = 10_000
 
 
-class TooManyCalls(Exception):
+class TooManyCalls(TaskmasterError):
     """A user's next turn is too far away. `seconds` until it comes."""
 
     def __init__(self, seconds: float) -> None:
