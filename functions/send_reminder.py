@@ -38,22 +38,22 @@ class ReminderSoon(Fact):
 
 @handles("reminder.due")
 def send(fact: ReminderToSend, work: Work) -> SideEffect | None:
-    found = work.reminder_in_delivery(fact.task_id, fact.reminder_id)
+    found = work.reminders.in_delivery(fact.task_id, fact.reminder_id)
     if found is None:
         return None
     task, reminder = found
     quiet_until = work.preferences.quiet_until(work.now)
     if task.snoozed_until and task.snoozed_until > (quiet_until or work.now):
-        work.hold_back(reminder, task, until=task.snoozed_until)
+        work.reminders.hold_back(reminder, task, until=task.snoozed_until)
         return None
     if quiet_until:
-        work.hold_back(reminder, task, until=quiet_until, others_due_by=work.now)
+        work.reminders.hold_back(reminder, task, until=quiet_until, others_due_by=work.now)
         return None
     of_user = _by_name(work)
     channels = {name: channel for name, channel in of_user.items() if not reminder.is_settled(name)}
     again = {name: reminder.due_again(name) or work.now for name in channels}
     if channels and (soonest := min(again.values())) > work.now:
-        work.hold_back(reminder, task, until=soonest)
+        work.reminders.hold_back(reminder, task, until=soonest)
         return None
     due = {name: channel for name, channel in channels.items() if again[name] <= work.now}
     if held := _limits.seconds_held(due, user_id=work.user_id, age=work.now - reminder.moment):
@@ -66,7 +66,7 @@ def send(fact: ReminderToSend, work: Work) -> SideEffect | None:
             elif held >= _LONG_SECONDS:
                 others_due_by = work.now
         until = work.now + timedelta(seconds=held)
-        work.hold_back(reminder, task, until=until, others_due_by=others_due_by)
+        work.reminders.hold_back(reminder, task, until=until, others_due_by=others_due_by)
         return None
     user_id, trace = work.user_id, work.trace
 
@@ -76,12 +76,12 @@ def send(fact: ReminderToSend, work: Work) -> SideEffect | None:
         )
 
     def conclude(sent: Delivered, work: Work) -> None:
-        found = work.reminder_in_delivery(fact.task_id, fact.reminder_id)
+        found = work.reminders.in_delivery(fact.task_id, fact.reminder_id)
         if found is None:
             return  # completed, moved or snoozed during the delivery
         task, reminder = found
         reminder, event = after_delivery(reminder, sent.outcomes, now=work.now, channels=_by_name(work))
-        work.save_reminder(reminder, task)
+        work.reminders.save(reminder, task)
         if event:
             outcome = reminder.outcome_record(late=fact.late, called_at=sent.called_at)
             work.emit(event, task, data=outcome)

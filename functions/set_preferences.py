@@ -26,11 +26,11 @@ def show_preferences(command: GetPreferences, work: Work) -> ShownPreferences:
 @handles("preferences.set", http=["PUT /", "PUT /preferences"], destructive=True)
 def change_preferences(command: SetPreferences, work: Work) -> ShownPreferences:
     """What the user prefers, as a whole: what is left out takes its default."""
-    stored = work.lock_preferences()
+    stored = work.reminders.lock_preferences()
     work.check_preconditions(stored.shown())
     preferences = command.applied_to(stored)
     if preferences != stored:
-        work.save_preferences(preferences)
+        work.reminders.save_preferences(preferences)
     return preferences.shown()
 
 
@@ -41,7 +41,7 @@ class RemindersMove(Fact):
 @handles("reminders.move")
 def move_reminders(fact: RemindersMove, work: Work) -> None:
     """The reminders of a few more tasks move to a new hour of the day."""
-    work.move_reminders(fact.ticket)
+    work.reminders.move(fact.ticket)
 
 
 set_preferences = function("set_preferences", show_preferences, change_preferences, move_reminders)

@@ -44,7 +44,7 @@ def dismiss_task(command: DismissReminder, work: Work) -> Task:
     """What rings stops ringing; reminders still to come stay, and a snooze ends."""
     task = work.task(command.task_id, expecting=command.expected_version)
     dismissed = task.changed(at=work.now, snoozed_until=None)
-    work.dismiss_reminders(dismissed)
+    work.reminders.dismiss(dismissed)
     return work.save_task(dismissed)
 
 

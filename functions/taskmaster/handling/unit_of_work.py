@@ -4,7 +4,8 @@ Writes are queued until the operation has returned: one that refuses half-way wr
 """
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 from taskmaster.domain import reminders
@@ -12,20 +13,15 @@ from taskmaster.domain.changes import ChangePosition, Found
 from taskmaster.domain.history import ChangedTask, Door, FieldChange, HistoryEntry, changed_fields
 from taskmaster.domain.paging import PagePosition, Sort
 from taskmaster.domain.preferences import Preferences
-from taskmaster.domain.reminder_rows import ReminderRow
 from taskmaster.domain.series import Series
 from taskmaster.domain.task import FrozenModel, Refused, Task, not_found, precondition_failed, version_conflict
-from taskmaster.events.cloudevent import Origin, Outgoing, outgoing
-from taskmaster.events.ids import new_id
-from taskmaster.handling.announcements import Moving, Rejection, ReminderArmed
+from taskmaster.events.outgoing import Origin, Outgoing, outgoing
+from taskmaster.handling.announcements import Rejection
 from taskmaster.handling.preconditions import Preconditions, tag_of
+from taskmaster.handling.reminder_work import ReminderWork
 from taskmaster.handling.transaction import Transaction
 from taskmaster.telemetry import spans
 from taskmaster.telemetry.trace_context import TraceContext
-
-_LONGEST_TRANSIT = timedelta(hours=24)  # of a command; a reminder that it arms for an earlier moment would be stale
-_HELD_BACK_AT_ONCE = 1000  # reminders of one transaction
-_MOVED_AT_ONCE = 20  # tasks of one transaction, with up to 50 reminders each
 
 
 class Work:
@@ -51,16 +47,21 @@ class Work:
         self.now = now
         self.preconditions_checked = False
         self._preconditions = preconditions
-        self._asked_at = min(max(asked_at or now, now - _LONGEST_TRANSIT), now)
         self._transaction = transaction
         self._origin = origin
-        self._topic = topic
         self._door = door
         self._writes: list[Callable[[], None]] = []
         self._locked: dict[int, Task] = {}  # as they were: reminders are written only where their moments change
-        self._armed: tuple[datetime, Task] | None = None  # the earliest reminder that this work armed
-        self._preferences: Preferences | None = None
-        self._preferences_are_held = False
+        self._event = partial(outgoing, origin=origin, at=now, topic=topic)
+        self.reminders = ReminderWork(
+            transaction,
+            origin=origin,
+            now=now,
+            asked_at=asked_at or now,
+            locked=self._locked,
+            writes=self._writes,
+            event=self._event,
+        )
 
     @property
     def user_id(self) -> str:
@@ -149,78 +150,11 @@ class Work:
     @property
     def preferences(self) -> Preferences:
         """What this user prefers."""
-        if self._preferences is None:
-            # Locked (shared) where that is safe and saves a second query: no task may be locked after them.
-            self._preferences_are_held = not self._locked
-            self._preferences = self._transaction.read_preferences(hold=self._preferences_are_held)
-        return self._preferences
-
-    def _day_hour(self, task: Task) -> str:
-        """The hour at which a task that is due on a day reminds. It does not change before this transaction commits."""
-        if not reminders.needs_day_hour(task):
-            return ""
-        if not self._preferences_are_held:
-            self._preferences, self._preferences_are_held = self._transaction.read_preferences(hold=True), True
-        return self.preferences.day_hour
-
-    def lock_preferences(self) -> Preferences:
-        """What this user prefers, locked: no other transaction arms reminders by it. No task may be locked before."""
-        self._preferences, self._preferences_are_held = self._transaction.change_preferences(), True
-        return self._preferences
-
-    def save_preferences(self, preferences: Preferences) -> None:
-        """Save what the user prefers. Where the hour of the day has changed, an event moves the reminders."""
-        was, self._preferences = self.preferences, preferences
-        self._writes.append(lambda: self._transaction.save_preferences(preferences))
-        self._queue_event("preferences.updated", preferences.announced(), key=self._origin.user_id)
-        if preferences.day_hour != was.day_hour:
-            ticket = new_id()
-            event = self._move_event(ticket)
-            self._writes.append(
-                lambda: self._transaction.begin_move(event, ticket, asked_at=self._asked_at, day=self._first_day())
-            )
-
-    def move_reminders(self, ticket: str) -> None:
-        """Move the reminders of a few more tasks to a new hour of the day, and emit an event for those that are left.
-
-        No task is locked for long, however many the user has. The event only triggers: the row of the move says how far
-        it is, and an event with another ticket than that row does nothing.
-        """
-        before = self._transaction.read_move(ticket)
-        if before is None:
-            return
-        day = self._first_day(before.asked_at)
-        tasks = self._transaction.lock_tasks_to_move(before.after_task, day, _MOVED_AT_ONCE)
-        # Tasks first, then preferences: the order of every transaction that changes a task. Now the hour stays.
-        self._preferences, self._preferences_are_held = self._transaction.read_preferences(hold=True), True
-        move = self._transaction.read_move(ticket)
-        if move is None:
-            return
-        self._asked_at = max(min(move.asked_at, self.now), self.now - _LONGEST_TRANSIT)
-        for task in tasks:
-            self._arm_reminders(task)
-        if move != before:  # another hour was set meanwhile, and the move began again
-            self._emit_move(ticket)
-        elif len(tasks) < _MOVED_AT_ONCE:
-            self._writes.append(lambda: self._transaction.end_move(ticket))
-        else:
-            self._writes.append(lambda: self._transaction.advance_move(ticket, tasks[-1].task_id))
-            self._emit_move(ticket)
-
-    def _first_day(self, moment: datetime | None = None) -> date:
-        """The earliest due day of which a reminder, in any zone, may still lie ahead of a moment."""
-        return ((moment or self._asked_at) - timedelta(days=2)).date()
-
-    def _emit_move(self, ticket: str) -> None:
-        event = self._move_event(ticket)
-        self._writes.append(lambda: self._transaction.insert_outbox(event))
-
-    def _move_event(self, ticket: str) -> Outgoing:
-        return self._event("reminders.move", Moving(ticket=ticket), key=self._origin.user_id)
+        return self.reminders.preferences
 
     def add_task(self, task: Task, *, event: str = "task.created") -> Task:
         self._writes.append(lambda: self._transaction.insert_task(task))
-        self._arm_reminders(task, new=True)
+        self.reminders.arm(task, new=True)
         self._note(event, task)
         self.emit(event, task)
         return task
@@ -229,57 +163,12 @@ class Work:
         self._writes.append(lambda: self._transaction.update_task(task))
         was = self._locked.get(task.task_id)
         if was is None or reminders.depends_on(was) != reminders.depends_on(task):
-            self._arm_reminders(task)
+            self.reminders.arm(task)
         changed = changed_fields(was, task) if was else {}
         self._locked[task.task_id] = task
         self._note(event, task, changed=changed)
         self.emit(event, task, data=ChangedTask.model_construct(**task.__dict__, field_changes=changed))
         return task
-
-    def _arm_reminders(self, task: Task, *, new: bool = False) -> None:
-        """Insert the reminders of a task that lie ahead, and delete those that it no longer has."""
-        moments = reminders.moments(task, day_hour=self._day_hour(task))
-        ahead = [moment for moment in moments if moment > self._asked_at]
-        if not new:
-            self._writes.append(lambda: self._transaction.drop_reminders(task, moments))
-        if ahead:
-            self._writes.append(lambda: self._transaction.insert_reminders(task, ahead, self.trace))
-            self._note_armed(task, ahead[0])
-
-    def reminder_in_delivery(self, task_id: int, reminder_id: str) -> tuple[Task, ReminderRow] | None:
-        """An open task and its reminder in delivery; None where it was completed, moved or snoozed since."""
-        task, reminder, self._preferences = self._transaction.lock_reminder(task_id, reminder_id)
-        if task is None or task.completed or reminder is None or not reminder.is_in_delivery:
-            return None
-        return task, reminder
-
-    def save_reminder(self, reminder: ReminderRow, task: Task) -> None:
-        self._writes.append(lambda: self._transaction.update_reminder(reminder))
-        if reminder.fired_at is None:
-            self._note_armed(task, reminder.due_at)
-
-    def hold_back(
-        self, reminder: ReminderRow, task: Task, *, until: datetime, others_due_by: datetime | None = None
-    ) -> None:
-        """Make a reminder in delivery due again at `until`.
-
-        With `others_due_by`, the reason holds for every reminder of this user, and those that are due by then are held
-        back too: each would otherwise come to the same end by an event of its own.
-        """
-        self.save_reminder(reminder.held_back(until=until), task)
-        if others_due_by:
-            self._writes.append(lambda: self._transaction.hold_back_due(others_due_by, until, _HELD_BACK_AT_ONCE))
-
-    def dismiss_reminders(self, task: Task) -> None:
-        """Delete the reminders in delivery, held back or to be tried again. Those whose moment lies ahead stay."""
-        hour = self._day_hour(task)
-        ahead = [moment for moment in reminders.moments(task, day_hour=hour) if moment > self.now]
-        self._writes.append(lambda: self._transaction.drop_reminders(task, ahead))
-
-    def _note_armed(self, task: Task, moment: datetime) -> None:
-        """Have `flush` emit reminder.armed for the earliest moment, unless the dispatcher wakes before it."""
-        if self._armed is None or moment < self._armed[0]:
-            self._armed = moment, task
 
     def delete_task(self, task: Task, *, event: str = "task.deleted") -> None:
         self._writes.append(lambda: self._transaction.delete_task(task))
@@ -304,13 +193,9 @@ class Work:
 
     def emit(self, event_type: str, about: Task, *, data: FrozenModel | None = None) -> None:
         """An event about a task, published after the commit to the topics of its route."""
-        self._queue_event(
-            event_type,
-            data or about,
-            key=about.partition_key,
-            subject=f"tasks/{about.task_id}",
-            recurs=about.recurrence_pattern is not None,
-        )
+        recurs = about.recurrence_pattern is not None
+        subject = f"tasks/{about.task_id}"
+        self._queue(self._event(event_type, data or about, key=about.partition_key, subject=subject, recurs=recurs))
 
     def reject(self, command_type: str, command_id: str, refusal: Refused) -> None:
         """Discard all writes, and emit task.command.rejected with the reason."""
@@ -322,38 +207,18 @@ class Work:
             title=refusal.title,
             detail=refusal.detail,
         )
-        self._queue_event("task.command.rejected", rejection, key=self._origin.user_id)
+        self._queue(self._event("task.command.rejected", rejection, key=self._origin.user_id))
 
     def flush(self) -> bool:
         """Write what was queued, in its order. Whether there was anything."""
         for write in self._writes:
             write()
-        if self._armed:
-            moment, task = self._armed
-            event = self._event("reminder.armed", ReminderArmed(moment=moment), key=task.partition_key)
-            self._transaction.insert_outbox_unless_awaited(event, moment, self.now)
+        self.reminders.announce()
         return bool(self._writes)
 
     def discard(self) -> None:
         self._writes.clear()
-        self._armed = None
+        self.reminders.discard()
 
-    def _queue_event(
-        self, event_type: str, data: FrozenModel, *, key: str, subject: str | None = None, recurs: bool = False
-    ) -> None:
-        event = self._event(event_type, data, key=key, subject=subject, recurs=recurs)
+    def _queue(self, event: Outgoing) -> None:
         self._writes.append(lambda: self._transaction.insert_outbox(event))
-
-    def _event(
-        self, event_type: str, data: FrozenModel, *, key: str, subject: str | None = None, recurs: bool = False
-    ) -> Outgoing:
-        return outgoing(
-            event_type,
-            data,
-            origin=self._origin,
-            at=self.now,
-            key=key,
-            topic=self._topic,
-            recurs=recurs,
-            subject=subject,
-        )

@@ -44,7 +44,7 @@ def test_preferences_change_while_all_tasks_are_in_other_hands(pack: Pack) -> No
 
 
 def test_reminders_move_a_few_tasks_at_a_time(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taskmaster.handling.unit_of_work._MOVED_AT_ONCE", 2)
+    monkeypatch.setattr("taskmaster.handling.reminder_work._MOVED_AT_ONCE", 2)
     tasks = day_tasks(pack, 5)
     pack.prefer(day_hour="07:30")
     held, original = [], UserTransaction.lock_tasks_to_move
@@ -63,7 +63,7 @@ def test_reminders_move_a_few_tasks_at_a_time(pack: Pack, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("crash_at", [1, 2, 3])
 def test_a_crash_half_way_loses_no_reminders_move(pack: Pack, monkeypatch: pytest.MonkeyPatch, crash_at: int) -> None:
-    monkeypatch.setattr("taskmaster.handling.unit_of_work._MOVED_AT_ONCE", 2)
+    monkeypatch.setattr("taskmaster.handling.reminder_work._MOVED_AT_ONCE", 2)
     tasks = day_tasks(pack, 5)
     pack.prefer(day_hour="07:30")
     flush, calls = Work.flush, []
@@ -85,7 +85,7 @@ def test_a_crash_half_way_loses_no_reminders_move(pack: Pack, monkeypatch: pytes
 
 
 def test_of_two_hours_set_at_once_the_last_holds_for_all(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taskmaster.handling.unit_of_work._MOVED_AT_ONCE", 2)
+    monkeypatch.setattr("taskmaster.handling.reminder_work._MOVED_AT_ONCE", 2)
     tasks = day_tasks(pack, 5)
     pack.prefer(day_hour="07:30")
     assert pack.redeliver(moves(pack)[0], "set-preferences").status_code == 204
@@ -95,7 +95,7 @@ def test_of_two_hours_set_at_once_the_last_holds_for_all(pack: Pack, monkeypatch
 
 
 def test_an_hour_set_in_the_middle_of_a_step_begins_again(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taskmaster.handling.unit_of_work._MOVED_AT_ONCE", 2)
+    monkeypatch.setattr("taskmaster.handling.reminder_work._MOVED_AT_ONCE", 2)
     tasks = day_tasks(pack, 5)
     pack.prefer(day_hour="07:30")
     original, prefer = UserTransaction.lock_tasks_to_move, iter([pack.prefer])
