@@ -5,7 +5,7 @@ that is too large for the broker, with its reason, is kept without its data, whi
 """
 
 from taskmaster.broker.producer import TooLarge
-from taskmaster.events.cloudevent import Outgoing, without_data
+from taskmaster.events.outgoing import Outgoing, without_data
 from taskmaster.events.routes import DEAD_LETTERS
 from taskmaster.runtime import Runtime
 from taskmaster.web.door import dead_letter_sink

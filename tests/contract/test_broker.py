@@ -11,7 +11,7 @@ from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from taskmaster import settings
 from taskmaster.broker.producer import Broker, ProducerRecord, Unsendable
 from taskmaster.broker.topics import Admin
-from taskmaster.events.cloudevent import Outgoing
+from taskmaster.events.outgoing import Outgoing
 from tests.support.brokers import Kafka
 from tests.support.function_process import eventually
 

@@ -18,8 +18,8 @@ from pydantic import BaseModel
 from knative.local.cloud_event import from_record
 from taskmaster.database.inbox_rows import outbox_row
 from taskmaster.events import cloudevent
-from taskmaster.events.cloudevent import Origin, Outgoing, outgoing
 from taskmaster.events.header_values import CannotTravel
+from taskmaster.events.outgoing import Origin, Outgoing, outgoing
 from taskmaster.identity.callers import checked_user_id, is_user_id
 from tests.programs.fuzz.targets import Record
 from tests.support.fake_store import FakeStore

@@ -16,7 +16,7 @@ from taskmaster.domain.recurring_task import first_occurrence
 from taskmaster.domain.reminder_rows import Move
 from taskmaster.domain.series import Series
 from taskmaster.domain.task import Task
-from taskmaster.events.cloudevent import Origin, Outgoing, outgoing
+from taskmaster.events.outgoing import Origin, Outgoing, outgoing
 from taskmaster.handling.idempotency import KEEP_EVENTS, inbox_key
 from tests.support.fake_store import MOST_UNDER_WAY, FakeStore
 

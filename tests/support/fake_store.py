@@ -24,8 +24,8 @@ from taskmaster.domain.reminder_rows import Move, ReminderDue, ReminderRow
 from taskmaster.domain.search import folded
 from taskmaster.domain.series import Series
 from taskmaster.domain.task import Task
-from taskmaster.events.cloudevent import Outgoing
 from taskmaster.events.ids import new_id
+from taskmaster.events.outgoing import Outgoing
 from taskmaster.telemetry.trace_context import TraceContext
 from tests.support.fake_changes import Deletion, changes_behind
 

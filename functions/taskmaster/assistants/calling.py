@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from taskmaster.assistants.rpc import INVALID_PARAMS, Message, RpcError
 from taskmaster.assistants.tools import KEY, Tool
-from taskmaster.events.cloudevent import Origin
+from taskmaster.events.outgoing import Origin
 from taskmaster.handling import answers
 from taskmaster.handling.answers import Answer, HttpRefusal
 from taskmaster.handling.idempotency import digest_of

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from taskmaster.errors import TaskmasterError
-from taskmaster.events.cloudevent import Outgoing
 from taskmaster.events.header_values import flaw
+from taskmaster.events.outgoing import Outgoing
 from taskmaster.settings import Settings
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 from taskmaster.database.queries import named
 from taskmaster.database.session import Session
 from taskmaster.events import header_values
-from taskmaster.events.cloudevent import Outgoing
+from taskmaster.events.outgoing import Outgoing
 from taskmaster.telemetry.trace_context import TraceContext
 
 _INBOX, _OUTBOX, _REMINDERS = named("inbox.sql"), named("outbox.sql"), named("reminders.sql")

@@ -12,7 +12,7 @@ from taskmaster.database.inbox_rows import InboxKey, InboxRow, InboxTransaction,
 from taskmaster.database.queries import named
 from taskmaster.domain.changes import ChangePosition
 from taskmaster.domain.reminder_rows import ReminderDue
-from taskmaster.events.cloudevent import Outgoing
+from taskmaster.events.outgoing import Outgoing
 from taskmaster.telemetry.trace_context import TraceContext
 
 _INBOX, _OUTBOX, _REMINDERS = named("inbox.sql"), named("outbox.sql"), named("reminders.sql")

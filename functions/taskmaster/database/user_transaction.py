@@ -21,8 +21,8 @@ from taskmaster.domain.reminder_rows import Move, ReminderRow
 from taskmaster.domain.search import folded_texts
 from taskmaster.domain.series import Series
 from taskmaster.domain.task import Task
-from taskmaster.events.cloudevent import Outgoing
 from taskmaster.events.ids import new_id
+from taskmaster.events.outgoing import Outgoing
 from taskmaster.telemetry.trace_context import TraceContext
 
 _TASKS, _REMINDERS, _PREFERENCES = named("tasks.sql"), named("reminders.sql"), named("preferences.sql")

@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 from taskmaster.database.inbox_rows import InboxKey, InboxRow
 from taskmaster.events import cloudevent, header_values
-from taskmaster.events.cloudevent import Malformed, Outgoing
-from taskmaster.events.outgoing import ENCODED, MISNAMED, UNDECODED
+from taskmaster.events.cloudevent import Malformed
+from taskmaster.events.outgoing import ENCODED, MISNAMED, UNDECODED, Outgoing, key_of
 from taskmaster.events.routes import mailbox_of
 from taskmaster.handling.idempotency import arrival_key, came_as, digest, event_key, is_same
 
@@ -175,7 +175,7 @@ class DeadLetter:
         headers = {f"ce_{name}": value for name, value in self.attributes.items()}
         if self.content_type:
             headers["content-type"] = self.content_type
-        key = cloudevent.key_of({"userid": self.user_id, "id": self.id} | self.attributes)
+        key = key_of({"userid": self.user_id, "id": self.id} | self.attributes)
         return Outgoing(key=key, topics=(topic,), headers=headers, value=self.value)
 
 
@@ -203,9 +203,9 @@ def _meant(attributes: dict[str, str], content_type: str, value: bytes) -> tuple
 
 def _keys(function: str, attributes: dict[str, str], meant: dict[str, str]) -> tuple[InboxKey, ...]:
     keys = []
-    for key_of, attrs in ((arrival_key, attributes), (event_key, meant)):
+    for inbox_key_of, attrs in ((arrival_key, attributes), (event_key, meant)):
         try:
-            keys.append(key_of(function, attrs))
+            keys.append(inbox_key_of(function, attrs))
         except Malformed:
             continue
     return tuple(dict.fromkeys(keys))

@@ -19,13 +19,11 @@ from pydantic_core import from_json
 from taskmaster import rfc3339
 from taskmaster.errors import TaskmasterError
 from taskmaster.events import header_values
-from taskmaster.events.outgoing import OURS, UNDECODED, Origin, Outgoing, dead_letter, key_of, outgoing, without_data
+from taskmaster.events.outgoing import OURS, UNDECODED, Outgoing, dead_letter
 from taskmaster.telemetry.trace_context import TraceContext
 
 if TYPE_CHECKING:
     from cloudevents.http import CloudEvent
-
-__all__ = ["Origin", "Outgoing", "dead_letter", "key_of", "outgoing", "without_data"]  # re-exported from outgoing
 
 JSON = "application/json"
 STRUCTURED = "application/cloudevents+json"

@@ -19,8 +19,8 @@ from taskmaster.domain.history import Door
 from taskmaster.domain.task import Command, Refused
 from taskmaster.errors import TaskmasterError
 from taskmaster.events import cloudevent
-from taskmaster.events.cloudevent import Malformed, Origin, Received
-from taskmaster.events.outgoing import OURS
+from taskmaster.events.cloudevent import Malformed, Received
+from taskmaster.events.outgoing import OURS, Origin
 from taskmaster.handling import answers
 from taskmaster.handling.answers import NO_CONTENT, Answer, HttpRefusal, problem
 from taskmaster.handling.arrival import Arrival, DecodedCommand

@@ -11,7 +11,7 @@ from taskmaster.domain.preferences import Preferences
 from taskmaster.domain.reminder_rows import Move, ReminderRow
 from taskmaster.domain.series import Series
 from taskmaster.domain.task import Task
-from taskmaster.events.cloudevent import Outgoing
+from taskmaster.events.outgoing import Outgoing
 from taskmaster.telemetry.trace_context import TraceContext
 
 

@@ -11,7 +11,7 @@ from taskmaster.database.store import Database
 from taskmaster.database.system_transaction import DueReminder, Fired
 from taskmaster.domain.reminder_rows import ReminderOutcome
 from taskmaster.domain.task import FrozenModel
-from taskmaster.events.cloudevent import Origin, Outgoing, outgoing
+from taskmaster.events.outgoing import Origin, Outgoing, outgoing
 from taskmaster.handling.announcements import ReminderArmed
 from taskmaster.settings import Settings
 from taskmaster.telemetry import spans

@@ -16,6 +16,7 @@ from taskmaster.broker.producer import BrokerUnavailable
 from taskmaster.database.session import Busy, Unavailable
 from taskmaster.domain.changes import ChangeStream
 from taskmaster.events import cloudevent
+from taskmaster.events.outgoing import Outgoing
 from taskmaster.handling.answers import NO_CONTENT, Answer, HttpRefusal, problem
 from taskmaster.handling.idempotency import Mismatch
 from taskmaster.handling.invocation import Invoker
@@ -100,7 +101,7 @@ def woken_by(*types: str) -> Callable[[Callable[[Runtime], None]], Function]:
     return decorate
 
 
-def dead_letter_sink(handler: Callable[[cloudevent.Outgoing, Runtime], None]) -> Function:
+def dead_letter_sink(handler: Callable[[Outgoing, Runtime], None]) -> Function:
     """Make a handler a function that gets the events that could not be handled, unchanged."""
 
     def answer(runtime: Runtime, request: Request, body: bytes) -> Answer:

@@ -12,9 +12,10 @@ from pydantic_core import from_json
 from taskmaster.database.inbox_rows import InboxKey
 from taskmaster.domain.task import QUERY
 from taskmaster.events import cloudevent
-from taskmaster.events.cloudevent import Malformed, Origin
+from taskmaster.events.cloudevent import Malformed
 from taskmaster.events.header_values import obstacle
 from taskmaster.events.ids import new_id
+from taskmaster.events.outgoing import Origin
 from taskmaster.handling import answers
 from taskmaster.handling.answers import Answer, HttpRefusal, problem
 from taskmaster.handling.idempotency import digest_of, inbox_key

@@ -14,7 +14,8 @@ from knative.local import manifests
 from knative.local.cloud_event import from_record
 from taskmaster.dead_letters.dead_letter import DeadLetter
 from taskmaster.events import cloudevent, header_values
-from taskmaster.events.cloudevent import Malformed, Outgoing, Received
+from taskmaster.events.cloudevent import Malformed, Received
+from taskmaster.events.outgoing import Outgoing, dead_letter
 from taskmaster.events.routes import mailbox_of
 from taskmaster.handling.idempotency import arrival_key, event_key
 
@@ -45,7 +46,7 @@ class Record:
 def letter(value: bytes = b'{"title": "x"}', **attributes: str) -> DeadLetter:
     """A letter as park-dead-letter leaves it."""
     given = {"specversion": "1.0", "id": "e", "source": "/s", "type": "task.create", "userid": "ada"}
-    return DeadLetter.read(Record.of(cloudevent.dead_letter({**given, **attributes}, "application/json", value)))
+    return DeadLetter.read(Record.of(dead_letter({**given, **attributes}, "application/json", value)))
 
 
 def test_a_letter_says_which_event_failed_where_and_why() -> None:
@@ -99,7 +100,7 @@ def test_whatever_kafka_source_delivered_goes_back_under_the_keys_it_had(case: d
     first = cloudevent.attributes(headers.items())
     parked = DeadLetter.read(
         Record.of(
-            cloudevent.dead_letter(
+            dead_letter(
                 {**first, "knativeerrordest": SINK, "knativeerrorcode": "400"}, headers.get("content-type", ""), body
             )
         )
@@ -175,7 +176,7 @@ NAMES = st.sampled_from(["id", "note", "userid", "content-type"]) | st.text(min_
 @given(st.lists(ANYTHING, min_size=2, max_size=2, unique=True), NAMES)
 def test_every_letter_is_sendable_and_another_than_every_other(values: list[str], name: str) -> None:
     """Whatever it is of: two that differ in one attribute, and a content type that nobody foresaw."""
-    letters = [cloudevent.dead_letter({"id": "e", "type": "t", name: value}, value, b"") for value in values]
+    letters = [dead_letter({"id": "e", "type": "t", name: value}, value, b"") for value in values]
     for value, one in zip(values, letters, strict=True):
         header_values.check(one.headers.items())
         assert not header_values.obstacle(one.key)

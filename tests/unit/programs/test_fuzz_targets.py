@@ -15,6 +15,7 @@ from taskmaster.domain import paging
 from taskmaster.domain.paging import ListTasks
 from taskmaster.domain.task import Task
 from taskmaster.events import cloudevent
+from taskmaster.events.outgoing import Origin, Outgoing, outgoing
 from tests.programs.fuzz.targets import TARGETS, Record, decode
 
 SEEDS = sorted((Path(__file__).parents[2] / "programs" / "fuzz" / "seeds").glob("*/*"))
@@ -70,7 +71,7 @@ JSON = st.recursive(
 )
 
 
-def handed_over(event: cloudevent.Outgoing) -> Any:
+def handed_over(event: Outgoing) -> Any:
     """The event as a function reads it behind Kafka and KafkaSource."""
     headers = [(name, value.encode()) for name, value in event.headers.items()]
     record = Record(headers=headers, value=event.value, key=event.key.encode())
@@ -81,8 +82,8 @@ def handed_over(event: cloudevent.Outgoing) -> Any:
 @AT_RANDOM
 @given(user=ATTRIBUTE, correlation=ATTRIBUTE, key=ATTRIBUTE, at=st.datetimes(timezones=st.just(UTC)))
 def test_an_event_of_ours_arrives_as_it_was_written(user: str, correlation: str, key: str, at: datetime) -> None:
-    origin = cloudevent.Origin(function="create-task", user_id=user, correlation_id=correlation)
-    event = cloudevent.outgoing("task.created", Empty(), origin=origin, at=at, key=key, subject="tasks/7")
+    origin = Origin(function="create-task", user_id=user, correlation_id=correlation)
+    event = outgoing("task.created", Empty(), origin=origin, at=at, key=key, subject="tasks/7")
     arrived = dict(handed_over(event).get_attributes())
     for place in ("knativekafkapartition", "knativekafkaoffset"):
         del arrived[place]
