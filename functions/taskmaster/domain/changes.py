@@ -60,7 +60,7 @@ class Changes(FrozenModel):
     tasks: list[Task] = Field(description="tasks that were created or changed, as they are now")
     deleted: list[DeletedTask] = Field(description="tasks that were deleted")
     cursor: str = Field(description="where the next page begins")
-    more: bool = Field(description="whether the next page has changes already")
+    more: bool = Field(description="whether to read the next page at once; without more, the copy is complete")
 
 
 class Snapshot(NamedTuple):
@@ -189,7 +189,8 @@ class ChangeStream(NamedTuple):
 def read_on(position: ChangePosition | None, found: Found, *, limit: int) -> tuple[list[Change], ChangePosition, bool]:
     """The changes of a page, where its reader is then, and whether there is more.
 
-    `found` has one change more than `limit` where there is more. Raises Refused (410) for a position that is not valid.
+    `found` has one change more than `limit` where there is more. A reader who has come to the end of an earlier snapshot
+    may have more to read too: what was committed since that one. Raises Refused (410) for a position that is not valid.
     """
     if position is not None:
         _expect_known(position, found)
@@ -197,7 +198,7 @@ def read_on(position: ChangePosition | None, found: Found, *, limit: int) -> tup
     here = position or ChangePosition(found.epoch, None)
     upto = here.upto or found.kept
     if len(found.changes) <= limit:
-        return changes, ChangePosition(found.epoch, upto), False
+        return changes, ChangePosition(found.epoch, upto), upto != found.kept
     last = changes[-1]
     return changes, here._replace(upto=upto, change=last.in_transaction, task_id=last.what.task_id), True
 
