@@ -189,8 +189,8 @@ class ChangeStream(NamedTuple):
 def read_on(position: ChangePosition | None, found: Found, *, limit: int) -> tuple[list[Change], ChangePosition, bool]:
     """The changes of a page, where its reader is then, and whether there is more.
 
-    `found` has one change more than `limit` where there is more. A reader who has come to the end of an earlier snapshot
-    may have more to read too: what was committed since that one. Raises Refused (410) for a position that is not valid.
+    `found` has one change more than `limit` where there is more. Whoever has come to the end of an earlier snapshot may
+    have more to read too: what was committed since that one. Raises Refused (410) for a position that is not valid.
     """
     if position is not None:
         _expect_known(position, found)
