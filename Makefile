@@ -8,8 +8,8 @@ SUDO := $(shell test $$(id -u) = 0 || echo sudo)
 # The programs that `make helm` installs come first.
 export PATH := $(CURDIR)/.local/bin:$(PATH)
 BY ?= 1d
-# One more than there are processors: tests often wait for a process to start or to end.
-WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+# More than there are processors: tests often wait, for a process to start or for a time to pass.
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2 + 1)))
 PORT ?= 8080
 SBOM ?= .local/sbom.cdx.json
 

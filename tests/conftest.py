@@ -9,9 +9,10 @@ import pytest
 from knative.local.embedded import Server, postgres
 from tests.support import brokers, tokens
 from tests.support.brokers import Kafka
-from tests.support.command_line import migrate, taskmaster
+from tests.support.command_line import migrate, prepare
 from tests.support.function_pack import Pack
 from tests.support.skipped import pytest_terminal_summary
+from tests.support.spread import spread
 
 __all__ = ["pytest_terminal_summary"]
 
@@ -30,6 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
         brokers.take_given(os.environ)
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is about another broker than this one (the markers in pyproject.toml), or about none."""
     kind = config.getoption("--broker")
@@ -40,7 +42,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if any(item.get_closest_marker(other) for other in others) or (kind != "embedded" and not _uses_broker(item))
     ]
     gone = set(left_out)
-    items[:] = [item for item in items if item not in gone]
+    items[:] = spread(
+        [item for item in items if item not in gone], workers=int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0"))
+    )
     config.hook.pytest_deselected(items=left_out)
 
 
@@ -82,7 +86,7 @@ def environment(database_server: Server) -> dict[str, str]:
 @pytest.fixture(scope="session")
 def connected(environment: dict[str, str], kafka: Kafka) -> dict[str, str]:
     """The same with a broker that has the topics, as the functions' user."""
-    taskmaster(kafka.environment("admin"), "topics")
+    prepare(kafka.environment("admin"), "topics")
     return {**environment, "KAFKA_REQUEST_TIMEOUT": "10", **kafka.environment("functions")}
 
 

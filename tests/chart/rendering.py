@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema_rs
 import yaml
 
 from helm import command
@@ -94,7 +94,7 @@ def _faults(text: str) -> list[str]:
         assert name in _schemas()["kinds"], f"no schema of {name}: tests/chart/make_schemas.py"
         validator = _validator(name)
     return [
-        f"{manifest['kind']}/{manifest['metadata']['name']}: {'.'.join(map(str, error.absolute_path))}: {error.message}"
+        f"{manifest['kind']}/{manifest['metadata']['name']}: {'.'.join(map(str, error.instance_path))}: {error.message}"
         for error in validator.iter_errors(manifest)
     ]
 
@@ -106,10 +106,10 @@ def _schemas() -> Mapping[str, Any]:
 
 
 @cache
-def _validator(name: str) -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator({**_schemas()["kinds"][name], "definitions": _schemas()["definitions"]})
+def _validator(name: str) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator({**_schemas()["kinds"][name], "definitions": _schemas()["definitions"]})
 
 
 @cache
-def _kafka_source() -> jsonschema.Draft202012Validator:
-    return jsonschema.Draft202012Validator(yaml.safe_load((HERE / "kafka_source.yaml").read_text()))
+def _kafka_source() -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(yaml.safe_load((HERE / "kafka_source.yaml").read_text()))

@@ -72,6 +72,7 @@ def test_the_command_of_each_server_serves_the_function(tmp_path: Path, server: 
     request = Request("PATCH", "/tasks/1", [("host", "update-task.example.com"), ("content-length", "2")], b"{}")
     with Serving(services.values(), cwd=ROOT / "functions", sources=sources) as running:
         response = running.handle("update-task", request)
+        response.close()  # until then it is under way, and stopping waits for it
         headers = {name.lower(): value for name, value in response.headers}
         assert (response.status, headers["content-type"]) == (401, "application/problem+json")
         assert ("gunicorn" in headers.get("server", "")) == (server == "functions-framework")

@@ -19,6 +19,8 @@ from tests.support.command_line import at_once
 from tests.support.sizes import size
 from tests.support.task_rows import copied
 
+pytestmark = pytest.mark.long
+
 COMMANDS = size(200, 1_000)
 
 

@@ -20,6 +20,8 @@ from tests.support import brokers
 from tests.support.brokers import Kafka
 from tests.support.sizes import size
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[2]
 STATE = {
     "task": "SELECT * FROM task ORDER BY task_id",

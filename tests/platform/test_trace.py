@@ -21,6 +21,8 @@ from tests.support.findings import doctor
 from tests.support.receiver import SECRET, Receiver
 from tests.support.sizes import size
 
+pytestmark = pytest.mark.long
+
 Json = dict[str, Any]
 COMMANDS = size(40, 200)  # of each kind; a completion makes four events, a creation two
 STORIES = size(3, 10)  # that are told, of each kind

@@ -13,7 +13,7 @@ import psycopg
 import requests
 
 from knative.local.embedded import Server, postgres
-from tests.support.command_line import taskmaster
+from tests.support.command_line import prepare
 from tests.support.function_process import FunctionProcess
 
 
@@ -104,7 +104,7 @@ class MortalDatabase:
                     "DATABASE_URL": server.login("taskmaster_user", "secret", "postgres"),
                     "SYSTEM_DATABASE_URL": server.login("taskmaster_system", "secret", "postgres"),
                 }
-                taskmaster({**environment, **logins}, "migrate")
+                prepare({**environment, **logins}, "migrate")
                 yield database, {**environment, **logins}
             finally:
                 database.stop()

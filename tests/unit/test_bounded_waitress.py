@@ -17,6 +17,8 @@ from bounded_waitress import Limits
 from knative.local.web import WebServer
 from tests.support.raw_http import RawAnswer, RawClient
 
+pytestmark = pytest.mark.long
+
 SMALL = Limits(
     body=100_000,
     header_bytes=4_096,

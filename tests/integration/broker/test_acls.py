@@ -9,14 +9,14 @@ from kafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthori
 
 from taskmaster.events import routes
 from tests.support.brokers import Kafka
-from tests.support.command_line import taskmaster
+from tests.support.command_line import prepare, taskmaster
 
 pytestmark = pytest.mark.kafka
 
 
 @pytest.fixture(scope="module")
 def guarded(kafka: Kafka) -> Kafka:
-    taskmaster(kafka.environment("admin"), "topics")
+    prepare(kafka.environment("admin"), "topics")
     return kafka
 
 

@@ -25,7 +25,7 @@ from taskmaster.broker.topics import Admin
 from taskmaster.events import routes
 from taskmaster.settings import read
 from tests.support.brokers import Kafka, as_acls
-from tests.support.command_line import taskmaster
+from tests.support.command_line import prepare
 
 pytestmark = pytest.mark.kafka
 
@@ -112,7 +112,7 @@ DEEDS: dict[tuple[str, str, str], Deed] = {
 
 @pytest.fixture(scope="module")
 def guarded(kafka: Kafka) -> Kafka:
-    taskmaster(kafka.environment("admin"), "topics")
+    prepare(kafka.environment("admin"), "topics")
     return kafka
 
 

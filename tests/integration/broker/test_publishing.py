@@ -33,6 +33,8 @@ from tests.support.function_process import FunctionProcess, eventually
 from tests.support.topic_reader import Seen, TopicReader
 from tests.support.unreliable_broker import UnreliableBroker
 
+pytestmark = pytest.mark.long
+
 MORTAL = Path(__file__).parents[2] / "support" / "fixtures" / "mortal_publisher.py"
 
 

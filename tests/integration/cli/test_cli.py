@@ -30,7 +30,13 @@ PASSWORD = "hunter2"
 
 
 def taskmaster(environment: Mapping[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run it, and let the test look at how it ended."""
+    """Run it in this process, and let the test look at how it ended."""
+    ended = command_line.at_once(environment, *arguments)
+    return subprocess.CompletedProcess(arguments, ended.exit_code, ended.stdout, ended.stderr)
+
+
+def as_a_job(environment: Mapping[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run it in a process of its own, as the cluster does."""
     return command_line.taskmaster(environment, *arguments, check=False)
 
 
@@ -62,7 +68,7 @@ def tables(environment: Mapping[str, str]) -> set[str]:
 
 
 def test_migrating_twice_applies_once(fresh: dict[str, str]) -> None:
-    first, second = taskmaster(fresh, "migrate"), taskmaster(fresh, "migrate")
+    first, second = as_a_job(fresh, "migrate"), taskmaster(fresh, "migrate")
     assert (first.returncode, second.returncode) == (0, 0)
     assert first.stdout.startswith("applied 0001.logins, 0002.tasks")
     assert second.stdout == "the schema is up to date\n"
@@ -74,13 +80,13 @@ def test_migrating_twice_applies_once(fresh: dict[str, str]) -> None:
 
 def test_two_migrations_at_once_are_one(fresh: dict[str, str]) -> None:
     with ThreadPoolExecutor(3) as at_once:
-        ended = list(at_once.map(lambda _: taskmaster(fresh, "migrate"), range(3)))
+        ended = list(at_once.map(lambda _: as_a_job(fresh, "migrate"), range(3)))
     assert [each.returncode for each in ended] == [0, 0, 0], [each.stderr for each in ended]
     assert sum(each.stdout.startswith("applied") for each in ended) == 1
 
 
 def test_a_migrator_that_was_killed_holds_up_nobody(fresh: dict[str, str]) -> None:
-    taskmaster(fresh, "migrate")
+    command_line.prepare(fresh, "migrate")
     with psycopg.connect(fresh["MIGRATION_DATABASE_URL"], autocommit=True) as connection:
         # What yoyo leaves behind when it dies, and a migration that it had not come to.
         connection.execute("INSERT INTO yoyo_lock (locked, ctime, pid) VALUES (1, now(), 4711)")
@@ -129,7 +135,7 @@ def test_a_database_that_refuses_is_one_sentence(fresh: dict[str, str]) -> None:
 
 def test_a_login_that_may_make_tables_but_does_not_own_ours_is_told_who_does(fresh: dict[str, str]) -> None:
     """What the database itself would say is that yoyo's lock does not exist."""
-    taskmaster(fresh, "migrate")
+    command_line.prepare(fresh, "migrate")
     with psycopg.connect(fresh["MIGRATION_DATABASE_URL"], autocommit=True) as connection:
         connection.execute("GRANT CREATE ON SCHEMA public TO taskmaster_user")
     ended = taskmaster({**fresh, "MIGRATION_DATABASE_URL": fresh["DATABASE_URL"]}, "migrate")
@@ -233,7 +239,7 @@ def test_a_broker_that_does_not_speak_tls_is_not_waited_for_for_ever(
 
 
 def test_a_topic_name_that_is_none_is_one_sentence(no_topics: dict[str, str]) -> None:
-    ended = taskmaster({**no_topics, "KAFKA_TOPICS": '{"task-events": "no name!"}'}, "topics")
+    ended = as_a_job({**no_topics, "KAFKA_TOPICS": '{"task-events": "no name!"}'}, "topics")
     assert ended.returncode == 1
     assert ended.stdout == ""
     assert "KAFKA_TOPICS is wrong: 'no name!' is no name of a topic" in ended.stderr  # a setting, refused at start
@@ -254,7 +260,7 @@ def test_a_token_for_nobody_is_refused(tmp_path: Path, user: str) -> None:
 
 def test_a_key_pair_stands_in_for_an_identity_provider(tmp_path: Path) -> None:
     file = tmp_path / "key.pem"
-    made, shown = taskmaster({}, "keys", "new", str(file)), taskmaster({}, "keys", "show", str(file))
+    made, shown = as_a_job({}, "keys", "new", str(file)), as_a_job({}, "keys", "show", str(file))
     assert (made.returncode, made.stderr, made.stdout) == (0, "", shown.stdout)
     assert file.stat().st_mode & 0o777 == 0o600
     believed = dict(line.split("=", 1) for line in made.stdout.splitlines())
@@ -262,7 +268,7 @@ def test_a_key_pair_stands_in_for_an_identity_provider(tmp_path: Path) -> None:
     assert '"d"' not in made.stdout
 
     for environment in ({}, believed, {**believed, "OIDC_ISSUER": "another name"}):
-        signed = taskmaster(environment, "token", "ada", "--key", str(file))
+        signed = as_a_job(environment, "token", "ada", "--key", str(file))
         assert (signed.returncode, signed.stderr) == (0, "")
         issuer = oidc.verifier_of_users(read({**believed, **environment}))
         assert caller(f"Bearer {signed.stdout.strip()}", tokens=issuer).user_id == "ada"
@@ -304,7 +310,7 @@ def pem(private: Any, *, password: str = "") -> bytes:
     ],
 )
 def test_a_setting_that_is_missing_is_named(command: str, names: list[str]) -> None:
-    ended = taskmaster({}, *command.split())
+    ended = as_a_job({}, *command.split())
     assert ended.returncode == 1
     for name in names:
         assert re.search(rf"^  {name} is not set: ", ended.stderr, re.MULTILINE)

@@ -14,7 +14,7 @@ from knative.local.embedded import Server, postgres
 from taskmaster.database import retention
 from taskmaster.database.store import Database
 from tests.support.change_feed import INSERT, asked, status_of, written
-from tests.support.command_line import taskmaster
+from tests.support.command_line import prepare
 from tests.support.function_process import eventually
 from tests.support.own_database import own_database
 from tests.support.task_copy import TaskCopy
@@ -23,7 +23,7 @@ from tests.support.task_copy import TaskCopy
 @pytest.fixture
 def own(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     with own_database(environment) as own:
-        taskmaster(own, "migrate")
+        prepare(own, "migrate")
         yield own
 
 
@@ -137,7 +137,7 @@ def crashing(environment: dict[str, str]) -> Iterator[dict[str, str]]:
             "DATABASE_URL": server.login("taskmaster_user", "u", "postgres"),
             "SYSTEM_DATABASE_URL": server.login("taskmaster_system", "s", "postgres"),
         }
-        taskmaster(there, "migrate")
+        prepare(there, "migrate")
         written(there, "ALTER ROLE ALL SET synchronous_commit = on")
         written(there, "ALTER SYSTEM SET wal_writer_delay = '10s'")
         written(there, "SELECT pg_reload_conf()")

@@ -10,7 +10,7 @@ from psycopg import errors
 
 from taskmaster.database import indexes
 from tests.programs.bench import seeding
-from tests.support.command_line import taskmaster
+from tests.support.command_line import prepare, taskmaster
 from tests.support.function_process import eventually
 from tests.support.own_database import own_database
 
@@ -31,7 +31,7 @@ SUPERSEDED = {
 def environment(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     """A database of its own, whose schema is there."""
     with own_database(environment) as own:
-        taskmaster(own, "migrate")
+        prepare(own, "migrate")
         yield own
 
 

@@ -12,7 +12,7 @@ import pytest
 from psycopg import errors
 
 from knative.local.embedded import Server
-from tests.support.command_line import migrate, taskmaster
+from tests.support.command_line import migrate, prepare, taskmaster
 from tests.support.function_pack import Pack, act_for
 from tests.support.own_database import own_database
 
@@ -200,7 +200,7 @@ def test_migrate_puts_back_what_a_login_did_to_itself(pack: Pack, environment: d
 
 def test_migrate_says_whether_business_time_may_be_moved(fresh: dict[str, str]) -> None:
     for setting, may in (("", False), ("/dev/null", True), ("", False)):
-        taskmaster({**fresh, "CLOCK_OFFSET_FILE": setting}, "migrate")
+        prepare({**fresh, "CLOCK_OFFSET_FILE": setting}, "migrate")
         with psycopg.connect(fresh["MIGRATION_DATABASE_URL"]) as owner:
             assert owner.execute("SELECT may_be_moved FROM clock").fetchall() == [(may,)]
 
@@ -241,6 +241,6 @@ def test_the_schema_may_have_another_name_than_public(fresh: dict[str, str]) -> 
         name: f"{url}?options=-csearch_path%3Dpack" if name.endswith("DATABASE_URL") else url
         for name, url in fresh.items()
     }
-    taskmaster(there, "migrate")
+    prepare(there, "migrate")
     with psycopg.connect(there["SYSTEM_DATABASE_URL"]) as connection:
         assert connection.execute(DUE, ["infinity"]).fetchall() == []

@@ -34,7 +34,7 @@ def test_rows_that_were_there_are_folded_by_the_migration(pack: Pack, environmen
     pack.sql(FORGET, user=pack.user)
     assert found(pack, "strasse") == []
     assert found(pack, "PLAIN") == ["plain", "plain"]
-    assert migrate(environment).returncode == 0
+    migrate(environment)
     assert found(pack, "strasse") == ["Straße"]
     assert found(pack, "οδος") == ["ΟΔΟΣ"]
     assert found(pack, "e\u0301te\u0301") == ["plain"]
@@ -49,7 +49,7 @@ def test_what_the_version_before_writes_is_found_as_it_is_now(pack: Pack, enviro
     assert found(pack, "strasse") == []
     assert found(pack, "äPFEL") == ["Äpfel"]
     as_before(pack, task, "Große Äpfel")
-    assert migrate(environment).returncode == 0
+    migrate(environment)
     assert found(pack, "GROSSE") == ["Große Äpfel"]
     pack.update(task, title="apples")
     assert columns(pack, task) == {"search_title": None, "search_description": None, "search_version": None}

@@ -13,7 +13,7 @@ from psycopg import ClientCursor
 from knative.local.embedded import Server, postgres
 from taskmaster.database.session import StatementFailed
 from tests.support import shared, tokens
-from tests.support.command_line import taskmaster
+from tests.support.command_line import prepare, taskmaster
 from tests.support.function_pack import Pack
 
 TITLE = "buy a ring for Grace, who must not know"
@@ -60,7 +60,7 @@ def words(server: Server, environment: dict[str, str], request: pytest.FixtureRe
             owner.execute(f"ALTER ROLE {login} RESET log_min_error_statement")
             owner.execute(f"ALTER ROLE {login} RESET log_error_verbosity")
         yield [SECRET, ADDRESS, "MfKQ9r8"]
-    taskmaster(environment, "migrate")
+    prepare(environment, "migrate")
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ def test_a_search_that_takes_too_long_is_not_logged(
                 holder.rollback()
         finally:
             owner.execute("ALTER ROLE taskmaster_user SET statement_timeout = '10s'")
-            taskmaster(environment, "migrate")
+            prepare(environment, "migrate")
     assert answer.status_code == 503
     assert "canceling statement due to statement timeout" in logged()
     assert "must not know" not in logged()

@@ -25,6 +25,8 @@ from tests.support.brokers import Kafka
 
 from .fixture_functions import DIRECTORY
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -19,6 +19,8 @@ from tests.support.outage import Around, MortalDatabase
 from tests.support.sleeping_database import SleepingDatabase
 from tests.support.unreliable_broker import UnreliableBroker
 
+pytestmark = pytest.mark.long
+
 ROOT = FUNCTIONS.parent
 TEN_MINUTES = 600
 

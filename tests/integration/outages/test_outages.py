@@ -14,7 +14,7 @@ import requests
 from taskmaster.database.session import Unavailable
 from taskmaster.database.user_transaction import UserTransaction
 from tests.programs.chaos.victims import Database
-from tests.support.command_line import taskmaster
+from tests.support.command_line import prepare
 from tests.support.function_pack import Pack
 from tests.support.function_process import eventually
 from tests.support.outage import Around, MortalDatabase, in_background
@@ -57,7 +57,7 @@ def test_what_was_answered_leaves_no_open_attempt_when_the_database_crashes_at_o
                 "SYSTEM_DATABASE_URL": database.server.login("taskmaster_system", "secret", "postgres"),
             }
         )
-        taskmaster(around.environment, "migrate")
+        prepare(around.environment, "migrate")
         with around.function("create-task") as function:
             for envelope, status in [(sound, 204), ({**sound, "event_id": 7}, 400)]:
                 place = {"event_id": f"partition:0/offset:{status}", "time": "2026-11-24T13:42:37.988Z"}
@@ -80,7 +80,7 @@ def test_while_the_database_is_away_everybody_is_told_to_come_again_and_then_all
             "SYSTEM_DATABASE_URL": server.login("taskmaster_system", "secret", "postgres"),
         }
     )
-    taskmaster(around.environment, "migrate")
+    prepare(around.environment, "migrate")
     with around.function("create-task", DATABASE_TIMEOUT="0.5") as function:
 
         def create(title: str) -> requests.Response:
@@ -113,7 +113,7 @@ def test_a_function_that_starts_while_the_database_is_away_recovers_too(
         "SYSTEM_DATABASE_URL": server.login("taskmaster_system", "secret", "postgres"),
     }
     around = Around(environment | logins)
-    taskmaster(around.environment, "migrate")
+    prepare(around.environment, "migrate")
     mortal.stop()
     with around.function("create-task", DATABASE_TIMEOUT="0.5") as function:
 

@@ -22,7 +22,7 @@ from tests.support.receiver import SECRET, Receiver
 from tests.support.sizes import size
 
 ROOT = Path(__file__).parents[3]
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.timeout(240), pytest.mark.long(apart=True)]
 
 
 class User:

@@ -3,6 +3,7 @@
 Draft 7, which AsyncAPI takes as it is and every schema registry knows.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -124,7 +125,8 @@ def commands() -> dict[str, EventType]:
     return dict(sorted(found.items()))
 
 
-def schemas() -> dict[Path, Schema]:
+@cache
+def schemas() -> Mapping[Path, Schema]:
     """Every schema, by the file it belongs into."""
     files = {each.file: _schema(each, written=True) for each in facts().values()}
     files |= {each.file: _schema(each, written=False) for each in commands().values()}

@@ -35,6 +35,8 @@ from tests.support.hostile import (
     took_at_most,
 )
 
+pytestmark = pytest.mark.long
+
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 LOCAL = ("127.0.0.0/8",)
 SECONDS = 0.6  # of every deadline here

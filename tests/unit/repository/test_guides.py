@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema_rs
 import pytest
 import yaml
 
@@ -90,7 +90,7 @@ def test_every_file_that_is_given_to_helm_is_a_profile_or_written_before(documen
 def test_values_that_are_shown_are_values_of_the_chart(document: Path) -> None:
     for values in [each for shown in fenced(document, "yaml") for each in yaml.safe_load_all(shown)]:
         if isinstance(values, dict) and values.keys() <= VALUES.keys():
-            jsonschema.validate(merged(VALUES, filled_in(values)), SCHEMA)
+            jsonschema_rs.validate(SCHEMA, merged(VALUES, filled_in(values)))
 
 
 def filled_in(values: dict[str, Any]) -> dict[str, Any]:
