@@ -43,6 +43,10 @@ class Hostile:
         self._open: list[socket.socket] = []
         threading.Thread(target=self._serve, daemon=True).start()
 
+    def is_left_alone(self, within: float) -> bool:
+        """Whether a connection ends within so many seconds; the deadline may also come before there is one."""
+        return self.ended.wait(within if self.connections else 0) or not self.connections
+
     def __enter__(self) -> "Hostile":
         return self
 

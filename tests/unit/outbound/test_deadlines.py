@@ -87,7 +87,7 @@ def called(server: Hostile, *, tls: bool) -> Outcome:
 def test_a_webhook_that_never_answers_is_given_up(script: Script, tls: ssl.SSLContext | None) -> None:
     with Hostile(script, tls=tls) as server, took_at_most(GENEROUS):
         assert called(server, tls=tls is not None).outcome == "later"
-        assert server.ended.wait(GENEROUS), "its connection was left open"
+        assert server.is_left_alone(GENEROUS), "its connection was left open"
         assert server.connections == 1
 
 
@@ -95,7 +95,7 @@ def test_a_webhook_that_never_answers_is_given_up(script: Script, tls: ssl.SSLCo
 def test_a_webhook_that_ends_no_handshake_is_given_up(script: Script) -> None:
     with Hostile(script) as server, took_at_most(GENEROUS):
         assert called(server, tls=True).outcome == "later"
-        assert server.ended.wait(GENEROUS), "its connection was left open"
+        assert server.is_left_alone(GENEROUS), "its connection was left open"
 
 
 @pytest.mark.usefixtures("ample")
@@ -103,7 +103,7 @@ def test_a_webhook_that_ends_no_handshake_is_given_up(script: Script) -> None:
 def test_the_body_of_a_webhooks_answer_is_not_waited_for(body: Script, tls: ssl.SSLContext | None) -> None:
     with Hostile(body, tls=tls) as server, took_at_most(GENEROUS):
         assert called(server, tls=tls is not None).outcome == "delivered"
-        assert server.ended.wait(GENEROUS), "its connection was left open"
+        assert server.is_left_alone(GENEROUS), "its connection was left open"
 
 
 @pytest.mark.usefixtures("ample")
@@ -121,7 +121,7 @@ def test_the_body_of_a_redirect_is_not_read(authority: Authority) -> None:
 
     with Hostile(script, tls=authority.server()) as server, took_at_most(GENEROUS):
         assert called(server, tls=True).outcome == "failed"
-        assert server.ended.wait(GENEROUS)
+        assert server.is_left_alone(GENEROUS)
         assert sent < 20_000_000  # what the buffers of loopback take
 
 
@@ -214,7 +214,7 @@ def test_an_issuer_that_never_answers_is_given_up(script: Script, tls: ssl.SSLCo
         scheme = "https" if tls else "http"
         with pytest.raises((OSError, ValueError)):
             jwks.fetch(f"{scheme}://localhost:{server.port}/keys", kubernetes_api="https://elsewhere")
-        assert server.ended.wait(GENEROUS), "its connection was left open"
+        assert server.is_left_alone(GENEROUS), "its connection was left open"
 
 
 @pytest.mark.parametrize("script", BELOW_TLS.values(), ids=BELOW_TLS)
@@ -222,7 +222,7 @@ def test_an_issuer_that_ends_no_handshake_is_given_up(script: Script) -> None:
     with Hostile(script) as server, took_at_most(GENEROUS):
         with pytest.raises(DeadlineExceeded):
             jwks.discover(f"https://localhost:{server.port}", kubernetes_api="https://elsewhere")
-        assert server.ended.wait(GENEROUS), "its connection was left open"
+        assert server.is_left_alone(GENEROUS), "its connection was left open"
 
 
 # The wake-up ----------------------------------------------------------------------------------------------------------
@@ -237,7 +237,7 @@ def test_an_api_that_never_answers_is_given_up(script: Script, authority: Author
     with Hostile(script, tls=authority.server()) as server, took_at_most(GENEROUS):
         with pytest.raises(WakeupNotScheduled):
             schedule_wakeup(f"https://localhost:{server.port}")
-        assert server.ended.wait(GENEROUS), "its connection was left open"
+        assert server.is_left_alone(GENEROUS), "its connection was left open"
 
 
 @pytest.mark.parametrize("script", BELOW_TLS.values(), ids=BELOW_TLS)
@@ -245,7 +245,7 @@ def test_an_api_that_ends_no_handshake_is_given_up(script: Script) -> None:
     with Hostile(script) as server, took_at_most(GENEROUS):
         with pytest.raises(WakeupNotScheduled):
             schedule_wakeup(f"https://localhost:{server.port}")
-        assert server.ended.wait(GENEROUS), "its connection was left open"
+        assert server.is_left_alone(GENEROUS), "its connection was left open"
 
 
 # Mail -----------------------------------------------------------------------------------------------------------------
@@ -272,7 +272,7 @@ def mailed(url: str) -> Outcome:
 def test_a_mail_server_that_never_answers_is_given_up_over_smtps(script: Script, authority: Authority) -> None:
     with Hostile(script, tls=authority.server()) as server, took_at_most(GENEROUS):
         assert mailed(f"smtps://ada:secret@localhost:{server.port}").outcome == "later"
-        assert server.ended.wait(GENEROUS), "its connection was left open"
+        assert server.is_left_alone(GENEROUS), "its connection was left open"
 
 
 @pytest.mark.parametrize("script", BELOW_TLS.values(), ids=BELOW_TLS)
@@ -280,7 +280,7 @@ def test_a_mail_server_that_ends_no_handshake_is_given_up(script: Script) -> Non
     for scheme, played in (("smtps", script), ("smtp", below_starttls(script))):
         with Hostile(played) as server, took_at_most(GENEROUS):
             assert mailed(f"{scheme}://localhost:{server.port}").outcome == "later"
-            assert server.ended.wait(GENEROUS), "its connection was left open"
+            assert server.is_left_alone(GENEROUS), "its connection was left open"
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_a_mail_server_that_ends_no_handshake_is_given_up(script: Script) -> Non
 def test_a_mail_server_in_plain_that_never_answers_is_given_up(name: str) -> None:
     with Hostile(SMTP[name]) as server, took_at_most(GENEROUS):
         assert mailed(f"smtp://localhost:{server.port}").outcome == "later"
-        assert server.ended.wait(GENEROUS), "its connection was left open"
+        assert server.is_left_alone(GENEROUS), "its connection was left open"
 
 
 @pytest.mark.parametrize("piece", [(b"250-", b"x"), (b"", b"250-X\r\n"), (b"", b"")], ids=["drips", "lines", "silent"])
@@ -297,7 +297,7 @@ def test_a_mail_server_that_never_answers_behind_starttls(piece: tuple[bytes, by
     script = starttls(authority.server(), endlessly(*piece) if any(piece) else silence)
     with Hostile(script) as server, took_at_most(GENEROUS):
         assert mailed(f"smtp://localhost:{server.port}").outcome == "later"
-        assert server.ended.wait(GENEROUS), "its connection was left open"
+        assert server.is_left_alone(GENEROUS), "its connection was left open"
 
 
 @pytest.mark.usefixtures("ample")
