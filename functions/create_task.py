@@ -30,7 +30,9 @@ class CreateTask(Command):
     due_at: Timestamp | None = None
     due_on: Day | None = None
     time_zone: TimeZone | None = Field(default=None, description="IANA name; without it, the one its user prefers")
-    reminders: Reminders | None = None
+    reminders: Reminders | None = Field(
+        default=None, description="without them those that its user prefers, or one at the due time"
+    )
     recurrence_pattern: Pattern | None = None
     recurrence_from: RecurrenceFrom = "due"
 
@@ -38,6 +40,8 @@ class CreateTask(Command):
 @operation("task.create", http=["POST /", "POST /tasks"], status=201, idempotent=False)
 def create_task(command: CreateTask, work: Work) -> Task:
     fields = {**command.model_dump(), "time_zone": command.time_zone or work.preferences.time_zone}
+    if command.reminders is None and (command.due_at or command.due_on):
+        fields["reminders"] = work.preferences.reminders
     task = Task(task_id=work.new_task_id(), created_at=work.now, updated_at=work.now, **fields)
     task = first_occurrence(check_reminders(check_recurrence(task)))
     if task.recurrence_pattern:

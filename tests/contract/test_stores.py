@@ -400,6 +400,7 @@ def test_preferences_are_their_owners_and_default_until_set(store: Store, ada: s
     wanted = Preferences(
         time_zone="Asia/Tokyo",
         day_hour="07:30",
+        reminders=["PT15M", "P1D"],
         quiet_hours=QuietHours(start="22:00", end="06:00"),
         channels=[Webhook(type="webhook", url="https://example.com/x", secret=secret)],
     )

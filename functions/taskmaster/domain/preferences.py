@@ -1,4 +1,4 @@
-"""What a user prefers: time zone, quiet hours, the hour of reminders for a day, where reminders are delivered. Pure.
+"""What a user prefers: time zone, when a task reminds, quiet hours, where reminders are delivered. Pure.
 
 Wall times are HH:MM in the user's own zone. The `secret` of a channel is stored and never shown.
 """
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, Field
 
 from taskmaster.domain.channels import LONGEST_ADDRESS, LONGEST_URL, mail_address, signing_key, webhook_address
+from taskmaster.domain.reminders import Lead
 from taskmaster.domain.task import Command, FrozenModel, Refused, TimeZone
 
 
@@ -108,6 +109,7 @@ class Preferences(FrozenModel):
 
     time_zone: str = "UTC"
     day_hour: str = "09:00"
+    reminders: list[str] | None = None
     quiet_hours: QuietHours | None = None
     channels: list[Channel] = []
 
@@ -164,6 +166,7 @@ class ShownPreferences(FrozenModel):
 
     time_zone: str
     day_hour: str
+    reminders: list[str] | None
     quiet_hours: QuietHours | None
     channels: list[Annotated[ShownWebhook | Mail, Field(discriminator="type")]]
 
@@ -173,6 +176,7 @@ class AnnouncedPreferences(FrozenModel):
 
     time_zone: str
     day_hour: str
+    reminders: list[str] | None = Field(description="of a new task that names none: durations before it is due")
     quiet_hours: QuietHours | None
     channels: list[str] = Field(description="the type of each, and no address")
 
@@ -183,6 +187,10 @@ class SetPreferences(Command):
     time_zone: TimeZone = Field(default="UTC", description="IANA name; what a task without a zone of its own gets")
     day_hour: WallTime = Field(
         default="09:00", description="when a task that is due on a day reminds, in the task's zone"
+    )
+    reminders: Lead | None = Field(
+        default=None,
+        description="of a new task that is due and names none: durations before it is due; null is at the due time",
     )
     quiet_hours: QuietHours | None = Field(default=None, description="when no reminder is sent; it comes when they end")
     channels: Annotated[list[Channel], Field(max_length=5)] = Field(

@@ -48,8 +48,10 @@ def _duration(text: str) -> str:
 
 
 DurationText = Annotated[str, Field(max_length=64, json_schema_extra={"format": "duration"}), AfterValidator(_duration)]
+_once = AfterValidator(lambda given: list(dict.fromkeys(given)))
+Lead = Annotated[list[DurationText], Field(max_length=10), _once]  # how long before the due time, of any task
 Reminder = Annotated[str, Field(max_length=64, json_schema_extra={"format": "reminder"}), AfterValidator(_written)]
-Reminders = Annotated[list[Reminder], Field(max_length=MOST), AfterValidator(lambda given: list(dict.fromkeys(given)))]
+Reminders = Annotated[list[Reminder], Field(max_length=MOST), _once]
 
 
 def check_reminders(task: Task) -> Task:

@@ -12,7 +12,7 @@ WEBHOOK = {"type": "webhook", "url": "https://example.com/reminders", "secret": 
 
 def test_defaults_hold_for_whoever_set_nothing(pack: Pack) -> None:
     assert pack.call("set-preferences", "GET", "/preferences").json == {
-        "time_zone": "UTC", "day_hour": "09:00", "quiet_hours": None, "channels": [],
+        "time_zone": "UTC", "day_hour": "09:00", "reminders": None, "quiet_hours": None, "channels": [],
     }  # fmt: skip
 
 
@@ -22,6 +22,27 @@ def test_a_task_without_a_zone_takes_the_users(pack: Pack) -> None:
     task = pack.create(time_zone="Asia/Tokyo")
     assert task["time_zone"] == "Asia/Tokyo"
     assert pack.update(task, time_zone=None)["time_zone"] == "Europe/Zurich"
+
+
+def test_a_task_without_reminders_takes_the_users(pack: Pack) -> None:
+    pack.prefer(reminders=["PT15M", "p1d", "P1D"])
+    task = pack.create(due_at="2090-11-24T09:00:00Z")
+    assert task["reminders"] == ["PT15M", "P1D"]
+    assert pack.rings(task) == ["2090-11-23T09:00", "2090-11-24T08:45"]
+    assert pack.create(due_on="2090-11-24", reminders=None)["reminders"] == ["PT15M", "P1D"]
+    assert pack.create(due_at="2090-11-24T09:00:00Z", reminders=["PT0S"])["reminders"] == ["PT0S"]
+    assert pack.create(due_at="2090-11-24T09:00:00Z", reminders=[])["reminders"] == []
+    assert pack.create()["reminders"] is None
+
+
+def test_an_occurrence_keeps_the_reminders_that_its_series_began_with(pack: Pack) -> None:
+    pack.prefer(reminders=["PT15M"])
+    task = pack.create(due_at="2090-11-24T09:00:00Z", recurrence_pattern="daily")
+    pack.prefer()
+    pack.complete(task)
+    pack.deliver()
+    [following] = pack.tasks(status="open")
+    assert pack.rings(following) == ["2090-11-25T08:45"]
 
 
 def test_a_secret_is_never_shown_again(pack: Pack) -> None:
@@ -62,6 +83,9 @@ def test_a_new_day_hour_moves_the_reminders_that_follow_it(pack: Pack) -> None:
         {"day_hour": "24:00"},
         {"day_hour": "0\u0667:00"},  # an Arabic seven
         {"day_hour": "07:00\n"},
+        {"reminders": ["2090-11-24T09:00:00Z"]},  # of which task?
+        {"reminders": ["15 minutes"]},
+        {"reminders": [f"PT{minutes}M" for minutes in range(11)]},
         {"quiet_hours": {"start": "22:00", "end": "22:00"}},
         {"channels": [{**WEBHOOK, "secret": "hush"}]},
         {"channels": [{"type": "webhook", "url": "https://example.com/"}]},

@@ -48,6 +48,7 @@ SNOOZE: Json = {"duration": "PT10M"}
 PREFERENCES: Json = {
     "time_zone": "Europe/Zurich",
     "day_hour": "08:00",
+    "reminders": ["PT15M"],
     "quiet_hours": {"start": "22:00", "end": "07:00"},
     "channels": [{"type": "mail", "address": "ada@example.com"}],
 }
