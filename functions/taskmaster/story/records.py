@@ -5,6 +5,7 @@ to look next. An id that says nothing has the topics read whole: one that was as
 """
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from datetime import datetime
 
 from taskmaster.broker.window import reading
@@ -22,14 +23,16 @@ def read_events(
     settings: Settings,
     names: Names,
     *,
+    topics: Reader | None = None,
     moments: Iterable[datetime] = (),
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> list[Event]:
-    """The events of a story, as find_events has them, over a connection of its own. Raises as that does."""
-    letters = settings.topic(routes.DEAD_LETTERS)
-    with reading(settings, map(settings.topic, routes.TOPICS)) as topics:
-        return find_events(topics, names, letters=letters, moments=moments, since=since, until=until)
+    """The events of a story, as find_events has them; without `topics` over a connection of its own. Raises as that."""
+    kept = nullcontext(topics) if topics else None
+    with kept or reading(settings, map(settings.topic, routes.TOPICS), decode_late=True) as reader:
+        letters = settings.topic(routes.DEAD_LETTERS)
+        return find_events(reader, names, letters=letters, moments=moments, since=since, until=until)
 
 
 def find_events(

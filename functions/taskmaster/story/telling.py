@@ -10,6 +10,7 @@ from taskmaster.events.routes import mailbox_of
 from taskmaster.settings import Settings
 from taskmaster.story.event import Event
 from taskmaster.story.logs import Tried
+from taskmaster.story.looks import Reader
 from taskmaster.story.names import Names
 from taskmaster.story.node import Node
 from taskmaster.story.records import read_events
@@ -26,10 +27,12 @@ def tell(
     since: datetime | None = None,
     until: datetime | None = None,
     logs: Sequence[Tried] = (),
+    topics: Reader | None = None,
 ) -> list[Node]:
     """The story of a correlation id, a task, an event or a reminder: what nothing of it caused, with what followed.
 
-    `since` and `until` are real time. Raises Unavailable, Busy, StatementFailed, kafka's errors and OSError.
+    `since` and `until` are real time. `topics` are read instead of the broker's, by whoever tells many stories.
+    Raises Unavailable, Busy, StatementFailed, kafka's errors and OSError.
     """
     rows = Rows(settings)
     try:
@@ -44,7 +47,7 @@ def tell(
             reminders = rows.reminders(reminders=[identifier])
             moments = [moment for each in reminders for moment in _moments(each)]
         names.correlations |= {each.id for each in reminders}
-        events = read_events(settings, names, moments=moments, since=since, until=until)
+        events = read_events(settings, names, topics=topics, moments=moments, since=since, until=until)
         events += _waiting(events, rows, names)
         if not names.subjects:  # what was armed for the tasks of this story, and has not rung yet, belongs to it
             tasks = {each.task_id for each in events if each.type == "task.created" and each.task_id is not None}
