@@ -1,6 +1,6 @@
 """By what the parts of a story are known, and when they were made."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,8 +11,7 @@ from taskmaster.events.outgoing import ENCODED
 from taskmaster.story.event import Event
 
 _WRAPPED = WRAPPED.encode()
-_ENCODED = ENCODED.encode()
-_SPECVERSION = b"\x1cce_specversion"  # as a header: behind its length, which no JSON has
+_AS_IT_IS = (b"\x1cce_specversion",)  # a CloudEvent in binary mode has this header, behind its length
 _PACK = "taskmaster"  # the user of what the pack says to itself
 
 
@@ -26,6 +25,7 @@ class Names:
     causes: set[str] = field(default_factory=set)  # ids of events that others of the story say they follow from
     _written: set[bytes] = field(default_factory=set)  # the names as headers have them
     _written_count: int = 0
+    _sought: tuple[bytes, ...] = ()  # these, and what says that a record is to be looked into
 
     @property
     def count(self) -> int:
@@ -43,8 +43,10 @@ class Names:
         if self._written_count != self.count:
             names = (*self.correlations, *self.events, *self.subjects)
             self._written, self._written_count = {each.encode("utf-8", "replace") for each in names}, self.count
-        holds: Callable[[bytes], bool] | None = getattr(record, "holds", None)  # of broker.undecoded.Undecoded
-        if holds is not None and self._is_elsewhere(holds):
+            self._sought = (*self._written, ENCODED.encode(), _WRAPPED)
+        # The bytes of its headers tell of most that it is of another story: a CloudEvent as it is, without our names.
+        holds_none: Callable[[Iterable[bytes]], bool] | None = getattr(record, "holds_none", None)
+        if holds_none is not None and holds_none(self._sought) and not holds_none(_AS_IT_IS):
             return False
         if any(value in self._written for _, value in record.headers):
             return True
@@ -52,12 +54,6 @@ class Names:
         if "ce_specversion" not in headers or f"ce_{ENCODED}" in headers:
             return True  # what it is known by is in its value, or written in another way
         return headers.get("ce_type") == _WRAPPED
-
-    def _is_elsewhere(self, holds: Callable[[bytes], bool]) -> bool:
-        """Whether the bytes of a record tell that it is of other stories: a CloudEvent without our names."""
-        if any(map(holds, self._written)) or not holds(_SPECVERSION):
-            return False
-        return not holds(_ENCODED) and not holds(_WRAPPED)
 
     def take(self, event: Event) -> bool:
         """Whether an event is of the story; its correlation then is, too."""
