@@ -1,6 +1,7 @@
 """What telemetry costs: create-task with it and without it, in alternating rounds on the same database and broker.
 
     python -m tests.programs.bench.telemetry [--rounds 5] [--requests 2000] [--clients 4] [--starts 5]
+    python -m tests.programs.bench.telemetry --before DIRECTORY/functions      # without it, and an earlier version
 
 Spans go to a collector in this process, which reads and discards them; the load comes from another process.
 """
@@ -9,12 +10,13 @@ import argparse
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
 from rich.console import Console
 
 from knative.local.embedded import broker, postgres
 from tests.programs.bench import contenders
-from tests.programs.bench.cold_start import first_answer
+from tests.programs.bench.cold_start import Start, first_answer
 from tests.programs.bench.contenders import Contender, Wrong
 from tests.programs.bench.figures import Comparison, table
 from tests.programs.bench.load import Outcome, Plan, drive
@@ -30,10 +32,14 @@ def main() -> int:
         server, bootstrap_servers = stack.enter_context(postgres()), stack.enter_context(broker())
         provider = stack.enter_context(contenders.identity_provider())
         off = contenders.taskmaster(server, bootstrap_servers, provider)
-        endpoint = stack.enter_context(http_sink(lambda *_: 200))
-        on = replace(off, environment={**off.environment, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint})
-        starts = [(first_answer(off), first_answer(on)) for _ in range(options.starts + 1)][1:]
-        outcomes = _rounds(off, on, options.rounds, plan)
+        if options.before:
+            names, pair = ("before", "off"), (replace(off, directory=options.before), off)
+        else:
+            endpoint = stack.enter_context(http_sink(lambda *_: 200))
+            environment = {**off.environment, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
+            names, pair = ("off", "on"), (off, replace(off, environment=environment))
+        starts = _starts(*pair, options.starts + 1)[1:]
+        outcomes = _rounds(*pair, options.rounds, plan)
     comparisons = [
         Comparison(
             what=what,
@@ -43,27 +49,47 @@ def main() -> int:
         )
         for what, share, goal in (("median answer, ms", 0.5, None), ("99th percentile, ms", 0.99, GOAL))
     ]
-    first = Comparison(
-        what="exec to first answer, ms",
-        base=[base.milliseconds for base, _ in starts],
-        ours=[ours.milliseconds for _, ours in starts],
-    )
-    Console().print(table(f"create-task, {plan.clients} clients", "off", "on", [*comparisons, first]), highlight=False)
+    comparisons += [
+        Comparison(
+            what="answers a second",
+            base=[base.rate for base, _ in outcomes],
+            ours=[ours.rate for _, ours in outcomes],
+            less=False,
+        ),
+        Comparison(
+            what="exec to first answer, ms",
+            base=[base.milliseconds for base, _ in starts],
+            ours=[ours.milliseconds for _, ours in starts],
+        ),
+    ]
+    Console().print(table(f"create-task, {plan.clients} clients", *names, comparisons), highlight=False)
     return 0
 
 
-def _rounds(off: Contender, on: Contender, rounds: int, plan: Plan) -> list[tuple[Outcome, Outcome]]:
+def _starts(base: Contender, ours: Contender, count: int) -> list[tuple[Start, Start]]:
+    """Pairs of starts; every other one in the other order."""
     measured = []
-    with contenders.running(off) as without, contenders.running(on) as with_it:
-        for server in (without, with_it):
+    for number in range(count):
+        if number % 2:
+            later, earlier = first_answer(ours), first_answer(base)
+            measured.append((earlier, later))
+        else:
+            measured.append((first_answer(base), first_answer(ours)))
+    return measured
+
+
+def _rounds(base: Contender, ours: Contender, rounds: int, plan: Plan) -> list[tuple[Outcome, Outcome]]:
+    measured = []
+    with contenders.running(base) as first, contenders.running(ours) as second:
+        for server in (first, second):
             contenders.connected(server).close()
         for number in range(rounds):
-            order = (without, with_it) if number % 2 == 0 else (with_it, without)
+            order = (first, second) if number % 2 == 0 else (second, first)
             outcomes = {id(server): drive(server.port, server.contender.request, plan) for server in order}
             for server in order:
                 if wrong := outcomes[id(server)].wrong:
                     raise Wrong(f"answered {wrong}:\n{server.last_lines()}")
-            measured.append((outcomes[id(without)], outcomes[id(with_it)]))
+            measured.append((outcomes[id(first)], outcomes[id(second)]))
     return measured
 
 
@@ -75,6 +101,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--requests", type=int, default=2000, help="requests a round (%(default)s)")
     parser.add_argument("--clients", type=int, default=4, help="clients at once (%(default)s)")
     parser.add_argument("--starts", type=int, default=5, help="pairs of starts from zero (%(default)s)")
+    parser.add_argument("--before", type=Path, help="functions/ of an earlier version, to compare what is off with")
     return parser.parse_args()
 
 
