@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 from uuid import uuid4
 
 import pytest
-from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import OffsetAndMetadata, TopicPartition
 
 from taskmaster.events import routes
 from tests.support.brokers import Kafka
 from tests.support.findings import Findings, doctor
 from tests.support.function_process import eventually
+from tests.support.group_member import member
 
 HEADERS = {"ce_specversion": "1.0", "ce_id": "e1", "ce_source": "/s", "ce_type": "task.complete", "ce_userid": "ada"}
 
@@ -87,19 +87,6 @@ def test_dead_letters_are_told_by_function_and_reason(
 
 
 # Groups ---------------------------------------------------------------------------------------------------------------
-
-
-def member(kafka: Kafka, topic: str, group: str) -> Any:
-    """A member of a group with its partitions. None while the broker has no coordinator for it yet."""
-    consumer = KafkaConsumer(
-        topic, **kafka.client("source"), group_id=group, enable_auto_commit=False,
-        auto_offset_reset="earliest", session_timeout_ms=6_000, heartbeat_interval_ms=2_000,
-    )  # fmt: skip
-    for _ in range(40):
-        if consumer.poll(timeout_ms=200) or consumer.assignment():
-            return consumer
-    consumer.close()
-    return None
 
 
 @pytest.fixture
