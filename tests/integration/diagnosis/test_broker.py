@@ -42,6 +42,25 @@ def test_a_broker_that_is_not_there_is_found() -> None:
     assert "the broker refused" in found.of("not-looked-at")["what"]
 
 
+@pytest.mark.kafka
+@pytest.mark.parametrize(
+    ("changed", "said", "mend"),
+    [
+        ({"KAFKA_SASL_PASSWORD": "another"}, "Authentication", "KAFKA_SASL_PASSWORD"),
+        ({"KAFKA_SASL_MECHANISM": "PLAIN"}, "Sasl", "KAFKA_SASL_MECHANISM"),
+        ({"KAFKA_SSL_CAFILE": ""}, "CERTIFICATE_VERIFY_FAILED", "kafka.ca.secret"),
+        ({"KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"}, "Kafka", "kafka.securityProtocol"),
+    ],
+)
+def test_a_broker_that_lets_nobody_in_is_found_with_its_reason(
+    kafka: Kafka, changed: dict[str, str], said: str, mend: str
+) -> None:
+    found = doctor({**kafka.environment("functions"), "KAFKA_REQUEST_TIMEOUT": "5", **changed}, "broker")
+    finding = found.of("broker-unreachable")
+    assert said in finding["what"]
+    assert mend in finding["mend"]
+
+
 def test_a_topic_that_is_missing_is_found(looked_at: dict[str, str], topics: dict[str, str]) -> None:
     absent = f"absent-{uuid4().hex[:8]}"
     found = doctor({**looked_at, "KAFKA_TOPICS": json.dumps({**topics, "task-events": absent})}, "broker")
