@@ -9,7 +9,7 @@ Spans go to a collector in this process, which reads and discards them; the load
 import argparse
 import sys
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -17,12 +17,20 @@ from rich.console import Console
 from knative.local.embedded import broker, postgres
 from tests.programs.bench import contenders
 from tests.programs.bench.cold_start import Start, first_answer
-from tests.programs.bench.contenders import Contender, Wrong
+from tests.programs.bench.contenders import Contender, Running, Wrong, processor_seconds
 from tests.programs.bench.figures import Comparison, table
 from tests.programs.bench.load import Outcome, Plan, drive
 from tests.support.http_sink import http_sink
 
 GOAL = 1.1  # of the 99th percentile
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """`processor` is milliseconds of an answer, with what was published and exported behind it."""
+
+    outcome: Outcome
+    processor: float
 
 
 def main() -> int:
@@ -39,12 +47,12 @@ def main() -> int:
             environment = {**off.environment, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
             names, pair = ("off", "on"), (off, replace(off, environment=environment))
         starts = _starts(*pair, options.starts + 1)[1:]
-        outcomes = _rounds(*pair, options.rounds, plan)
+        rounds = _rounds(*pair, options.rounds, plan)
     comparisons = [
         Comparison(
             what=what,
-            base=[base.percentile(share) for base, _ in outcomes],
-            ours=[ours.percentile(share) for _, ours in outcomes],
+            base=[base.outcome.percentile(share) for base, _ in rounds],
+            ours=[ours.outcome.percentile(share) for _, ours in rounds],
             goal=goal,
         )
         for what, share, goal in (("median answer, ms", 0.5, None), ("99th percentile, ms", 0.99, GOAL))
@@ -52,14 +60,24 @@ def main() -> int:
     comparisons += [
         Comparison(
             what="answers a second",
-            base=[base.rate for base, _ in outcomes],
-            ours=[ours.rate for _, ours in outcomes],
+            base=[base.outcome.rate for base, _ in rounds],
+            ours=[ours.outcome.rate for _, ours in rounds],
             less=False,
+        ),
+        Comparison(
+            what="processor time of an answer, ms",
+            base=[base.processor for base, _ in rounds],
+            ours=[ours.processor for _, ours in rounds],
         ),
         Comparison(
             what="exec to first answer, ms",
             base=[base.milliseconds for base, _ in starts],
             ours=[ours.milliseconds for _, ours in starts],
+        ),
+        Comparison(
+            what="processor time until then, ms",
+            base=[base.processor for base, _ in starts],
+            ours=[ours.processor for _, ours in starts],
         ),
     ]
     Console().print(table(f"create-task, {plan.clients} clients", *names, comparisons), highlight=False)
@@ -78,19 +96,28 @@ def _starts(base: Contender, ours: Contender, count: int) -> list[tuple[Start, S
     return measured
 
 
-def _rounds(base: Contender, ours: Contender, rounds: int, plan: Plan) -> list[tuple[Outcome, Outcome]]:
+def _rounds(base: Contender, ours: Contender, rounds: int, plan: Plan) -> list[tuple[Round, Round]]:
+    """Pairs of rounds; every other one in the other order."""
     measured = []
     with contenders.running(base) as first, contenders.running(ours) as second:
         for server in (first, second):
             contenders.connected(server).close()
         for number in range(rounds):
-            order = (first, second) if number % 2 == 0 else (second, first)
-            outcomes = {id(server): drive(server.port, server.contender.request, plan) for server in order}
-            for server in order:
-                if wrong := outcomes[id(server)].wrong:
-                    raise Wrong(f"answered {wrong}:\n{server.last_lines()}")
-            measured.append((outcomes[id(first)], outcomes[id(second)]))
+            if number % 2:
+                later, earlier = _driven(second, plan), _driven(first, plan)
+                measured.append((earlier, later))
+            else:
+                measured.append((_driven(first, plan), _driven(second, plan)))
     return measured
+
+
+def _driven(server: Running, plan: Plan) -> Round:
+    before = processor_seconds(server)
+    outcome = drive(server.port, server.contender.request, plan)
+    if outcome.wrong:
+        raise Wrong(f"answered {outcome.wrong}:\n{server.last_lines()}")
+    used = processor_seconds(server) - before
+    return Round(outcome=outcome, processor=used * 1000 / (plan.warm_up + plan.requests))
 
 
 def _options() -> argparse.Namespace:
