@@ -46,7 +46,8 @@ class Task(WSGITask):  # type: ignore[misc]
         environ: dict[str, Any] = super().get_environment()
         environ["bounded_waitress.stream"] = self._keep_open
         environ["bounded_waitress.postpone"] = postpone
-        environ["bounded_waitress.was_postponed"] = self.request.was_postponed
+        if since := self.request.postponed_at:
+            environ["bounded_waitress.waited"] = time.monotonic() - since
         return environ
 
     def _keep_open(self) -> Stream:

@@ -25,7 +25,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         self.expect_continue: bool = False
         self.began = time.monotonic()
         self.refusal: Refusal | None = None
-        self.was_postponed = False
+        self.postponed_at: float | None = None  # when it was first, time.monotonic()
         self._limits = limits
         self._is_full = is_full
         self._on_refusal = on_refusal
@@ -65,7 +65,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
 
     def come_again(self) -> None:
         """The application will read this request anew."""
-        self.was_postponed = True
+        self.postponed_at = self.postponed_at or time.monotonic()
         self.get_body_stream().seek(0)
 
     def parse_header(self, header_plus: bytes) -> None:

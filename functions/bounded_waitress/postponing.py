@@ -1,7 +1,7 @@
 """Requests whose turn has not come: they wait in memory, and none of the server's threads waits with them.
 
 The application asks for it by `environ["bounded_waitress.postpone"](seconds)`, which does not return. Later it is
-called again with the same request, and then finds `environ["bounded_waitress.was_postponed"]`.
+called again with the same request, and then finds in `environ["bounded_waitress.waited"]` how many seconds that was.
 """
 
 import heapq

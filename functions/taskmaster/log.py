@@ -6,13 +6,16 @@ semantic conventions where these have one.
 
 import json
 import logging
+import select
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any
+from types import TracebackType
+from typing import Any, TextIO
 
 FINISHED = "invocation finished"
 
@@ -36,6 +39,11 @@ class Invocation:
 
     def note(self, **fields: Any) -> None:
         self._fields |= fields
+
+    def waited(self, seconds: float) -> None:
+        """It began so many seconds earlier, and waited for its turn since."""
+        self._began -= seconds
+        self.note(waited_ms=round(seconds * 1000, 1))
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -85,6 +93,7 @@ def bind_context(*, event_id: str = "", correlation_id: str = "") -> None:
 
 
 _encode = json.JSONEncoder(default=str).encode
+_LONGEST = select.PIPE_BUF - 1  # bytes that one write puts into a pipe undivided, whoever else writes; and a line feed
 
 
 class _Json(logging.Formatter):
@@ -101,7 +110,22 @@ class _Json(logging.Formatter):
         if record.exc_info:
             said["exc_info"] = self.formatException(record.exc_info)
         said["time"] = datetime.fromtimestamp(record.created, UTC).isoformat()
-        return _encode(said)
+        line = _encode(said)
+        for name in ("exc_info", "message"):  # the publisher's process, and the exporter's, write to the same pipe
+            if (beyond := len(line) - _LONGEST) > 0 and name in said:
+                said[name] = "..." + said[name][beyond + 3 :]  # of a traceback, the end says most
+                line = _encode(said)
+        return line
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """To standard error. What is wrong with a record itself is one line too."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802, as logging names it
+        if isinstance(sys.exc_info()[1], OSError):
+            return  # nobody reads
+        about = logging.LogRecord(record.name, logging.ERROR, "", 0, "a line could not be written", (), sys.exc_info())
+        self.stream.write(self.format(about) + self.terminator)
 
 
 def configure(level: str) -> None:
@@ -109,7 +133,7 @@ def configure(level: str) -> None:
     # Nobody reads in which line, thread and process a record was made, and finding out is half of what it costs.
     logging._srcfile = None  # as the HOWTO of logging has it, under Optimization
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(sys.stderr)
     handler.setFormatter(_Json())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("waitress", "psycopg.pool", "yoyo"):
@@ -118,3 +142,27 @@ def configure(level: str) -> None:
     logging.getLogger("kafka").setLevel("CRITICAL" if level != "DEBUG" else "INFO")  # its debug lines quote records
     logging.getLogger("waitress.queue").setLevel("ERROR")  # it logs every call that waits for a thread
     logging.getLogger("urllib3").setLevel("WARNING")  # its debug lines quote addresses of webhooks
+
+
+def configure_process(level: str) -> None:
+    """The same in a process of our own: what Python itself would print to standard error is a line of the log, too."""
+    configure(level)
+    log = logging.getLogger("taskmaster.process")
+    logging.captureWarnings(True)
+
+    def thread_failed(failed: threading.ExceptHookArgs) -> None:
+        if failed.exc_type is not SystemExit:
+            _say(log, "a thread ended", failed)
+
+    def failed_unseen(failed: "sys.UnraisableHookArgs") -> None:
+        _say(log, failed.err_msg or "an exception nobody could catch", failed)
+
+    def failed_altogether(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        log.critical("the process ends", exc_info=(kind, error, traceback))
+
+    threading.excepthook, sys.unraisablehook, sys.excepthook = thread_failed, failed_unseen, failed_altogether
+
+
+def _say(log: logging.Logger, what: str, failed: Any) -> None:
+    error = failed.exc_value or failed.exc_type()
+    log.error(what, exc_info=(failed.exc_type, error, failed.exc_traceback))

@@ -190,14 +190,9 @@ class LazyRuntime:
     def fork_publisher(self) -> None:
         """Publish in a process of its own, and export spans in another, where they are recorded.
 
-        To be called while this process has neither threads nor connections.
+        To be called while this process has neither threads nor connections, and when its log is configured.
         """
-        settings = self.settings
-        spans.fork_exporter(
-            settings.otel_exporter_otlp_endpoint,
-            service=_service(),
-            begin=lambda: log.configure(settings.log_level),
-        )
+        spans.fork_exporter(self.settings.otel_exporter_otlp_endpoint, service=_service())
         self._publisher = ForkedPublisher(lambda: self.get().publisher, instead=lambda: self.get().publishing_thread())
 
     def stop(self) -> None:

@@ -33,6 +33,10 @@ def main() -> None:
     function = _load(os.environ.get("FUNCTION_TARGET", ""))
     limits = _limits(function)
     runtime = function.runtime
+
+    from taskmaster import log
+
+    log.configure_process(runtime.settings.log_level)  # before there is anybody who might have something to say
     runtime.fork_publisher()  # before there is any thread
 
     from bounded_waitress import create

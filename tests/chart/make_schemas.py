@@ -1,10 +1,10 @@
-"""Make schemas.json: what the API servers of Kubernetes, Knative and the Gateway API take, as JSON Schema.
+"""Make schemas.json: what the API servers of Kubernetes, Knative, the Gateway API and Prometheus' operator take.
 
     .venv/bin/python -m tests.chart.make_schemas
 
-It reads the pinned Go modules (go has to be there) and keeps the kinds that the chart makes, without descriptions. An
-unknown field is an error in it, as in `kubectl apply --validate=strict`. KafkaSource is in no module that can be had by
-name: its schema is written by hand, kafka_source.yaml.
+As JSON Schema. It reads the pinned Go modules (go has to be there) and keeps the kinds that the chart makes, without
+descriptions. An unknown field is an error in it, as in `kubectl apply --validate=strict`. KafkaSource is in no module
+that can be had by name: its schema is written by hand, kafka_source.yaml.
 """
 
 import json
@@ -21,12 +21,14 @@ MODULES = {
     "serving": "knative.dev/serving@v0.42.2",
     "eventing": "knative.dev/eventing@v0.42.0",
     "gateway": "sigs.k8s.io/gateway-api@v1.3.0",
+    "prometheus": "github.com/prometheus-operator/prometheus-operator@v0.85.0",
 }
 CRDS = (
     ("serving", "config/core/300-resources/service.yaml"),
     ("eventing", "config/core/resources/pingsource.yaml"),
     ("gateway", "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"),
     ("gateway", "config/crd/standard/gateway.networking.k8s.io_referencegrants.yaml"),
+    ("prometheus", "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"),
 )
 # Kind, the file of its API in Kubernetes' OpenAPI, its name there.
 _RBAC = "apis__rbac.authorization.k8s.io__v1"
@@ -35,6 +37,7 @@ BUILT_IN = (
     ("v1 Pod", "api__v1", "io.k8s.api.core.v1.Pod"),
     ("v1 Secret", "api__v1", "io.k8s.api.core.v1.Secret"),
     ("v1 ServiceAccount", "api__v1", "io.k8s.api.core.v1.ServiceAccount"),
+    ("batch/v1 CronJob", "apis__batch__v1", "io.k8s.api.batch.v1.CronJob"),
     ("batch/v1 Job", "apis__batch__v1", "io.k8s.api.batch.v1.Job"),
     ("networking.k8s.io/v1 NetworkPolicy", "apis__networking.k8s.io__v1", "io.k8s.api.networking.v1.NetworkPolicy"),
     ("rbac.authorization.k8s.io/v1 Role", _RBAC, "io.k8s.api.rbac.v1.Role"),

@@ -13,7 +13,7 @@ import yaml
 from helm import dashboard
 from helm.command import CHART, HelmFailed
 from tests.chart.conftest import needs_helm
-from tests.chart.rendering import render, with_values
+from tests.chart.rendering import faults, render, with_values
 
 RULES = CHART / "files" / "rules.yaml"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
@@ -74,6 +74,16 @@ def test_each_part_is_rendered_where_it_is_on(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert container["securityContext"]["readOnlyRootFilesystem"]
     assert pod["automountServiceAccountToken"] is False
+
+
+@needs_helm
+def test_what_is_on_is_what_the_servers_take(tmp_path: Path) -> None:
+    """Kubernetes, and the operator of Prometheus; a field that they do not know would be refused, or dropped."""
+    rendered = render(*with_values(tmp_path, **ON))
+    assert [fault for manifest in rendered.manifests for fault in faults(manifest)] == []
+    for kind in ("CronJob", "PrometheusRule"):
+        [manifest] = rendered.of(kind).values()
+        assert faults({**manifest, "spec": {**manifest["spec"], "schedulee": "x"}}), kind
 
 
 @needs_helm

@@ -21,7 +21,7 @@ class Application:
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         body = environ["wsgi.input"].read()
         if environ["PATH_INFO"] == "/later":
-            if not environ["bounded_waitress.was_postponed"]:
+            if "bounded_waitress.waited" not in environ:
                 self.first.release()
                 environ["bounded_waitress.postpone"](0.5)
             self.again.release()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from taskmaster.broker.connecting import explained
 from taskmaster.errors import TaskmasterError
 from taskmaster.events.header_values import flaw
 from taskmaster.events.outgoing import Outgoing
@@ -181,20 +182,21 @@ class Broker:
         # kafka-python refuses a request that may take longer than its delivery.
         options["request_timeout_ms"] = min(options["request_timeout_ms"], delivery_ms - _LINGER_MS)
         try:
-            # One request in flight keeps the order without idempotence, which would take one of the plan's
-            # producer ids for every pod; repeats are removed by the inbox of whoever reads.
-            return KafkaProducer(
-                **options,
-                acks="all",
-                enable_idempotence=False,
-                max_in_flight_requests_per_connection=1,
-                delivery_timeout_ms=delivery_ms,
-                bootstrap_timeout_ms=options["request_timeout_ms"],
-                max_block_ms=_PATIENCE_MS,
-                retry_backoff_ms=100,
-                linger_ms=_LINGER_MS,
-                max_request_size=_LARGEST_RECORD,
-            )
+            with explained():
+                # One request in flight keeps the order without idempotence, which would take one of the plan's
+                # producer ids for every pod; repeats are removed by the inbox of whoever reads.
+                return KafkaProducer(
+                    **options,
+                    acks="all",
+                    enable_idempotence=False,
+                    max_in_flight_requests_per_connection=1,
+                    delivery_timeout_ms=delivery_ms,
+                    bootstrap_timeout_ms=options["request_timeout_ms"],
+                    max_block_ms=_PATIENCE_MS,
+                    retry_backoff_ms=100,
+                    linger_ms=_LINGER_MS,
+                    max_request_size=_LARGEST_RECORD,
+                )
         except Exception as error:
             raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from taskmaster.telemetry import spans
+from taskmaster.woken_thread import WokenThread
 
 log = logging.getLogger(__name__)
 
@@ -42,44 +43,34 @@ class ThreadPublisher:
     def __init__(self, publish: Callable[[], object], *, later: tuple[type[Exception], ...]) -> None:
         self._publish = publish
         self._later = later
-        self._work = threading.Event()
-        self._is_stopping = threading.Event()
-        self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._thread = WokenThread(self._run, name="publisher")
 
     def wake(self) -> None:
-        self._work.set()
-        if self._thread is None:
-            with self._starting:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
-                    self._thread.start()
+        self._thread.wake()
 
     def drain(self, timeout: float) -> None:
-        self._is_stopping.set()
-        self._work.set()
-        if self._thread is not None:
-            self._thread.join(timeout)
+        self._thread.stop(timeout)
 
     def _run(self) -> None:
+        work, is_stopping = self._thread.work, self._thread.is_stopping
         failures = 0
-        while self._work.wait():
-            if not self._is_stopping.is_set():
+        while work.wait():
+            if not is_stopping.is_set():
                 time.sleep(_GATHER_SECONDS)
-            self._work.clear()
+            work.clear()
             try:
                 self._publish()
                 failures = 0
             except self._later as error:
                 log.warning("publishing waits: %s", error)
-                if not self._is_stopping.is_set():
-                    self._is_stopping.wait(_RETRY_AFTER[min(failures, len(_RETRY_AFTER) - 1)])
+                if not is_stopping.is_set():
+                    is_stopping.wait(_RETRY_AFTER[min(failures, len(_RETRY_AFTER) - 1)])
                     failures += 1
-                    self._work.set()
+                    work.set()
                     continue
             except Exception:
                 log.exception("publishing failed; the events stay in the outbox")
-            if self._is_stopping.is_set():
+            if is_stopping.is_set():
                 return
 
 
@@ -140,5 +131,7 @@ def _be_the_child(reader: int, make: Callable[[], Publisher]) -> None:
         if publisher is not None:
             publisher.drain(60)
             spans.close()
+    except Exception:
+        log.exception("the publisher's process ends")
     finally:
         os._exit(0)

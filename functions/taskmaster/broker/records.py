@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from taskmaster.broker.connecting import explained
 from taskmaster.broker.producer import connection_settings
 from taskmaster.errors import TaskmasterError
 from taskmaster.settings import Settings
@@ -134,14 +135,15 @@ def plain_consumer(settings: Settings, **options: Any) -> Iterator["KafkaConsume
     """A consumer of no group, of which nothing stays on the broker, with more of kafka's options. Raises its errors."""
     from kafka import KafkaConsumer
 
-    consumer = KafkaConsumer(
-        **connection_settings(settings),
-        bootstrap_timeout_ms=int(settings.kafka_request_timeout * 1000),
-        group_id=None,
-        enable_auto_commit=False,
-        allow_auto_create_topics=False,
-        **options,
-    )
+    with explained():
+        consumer = KafkaConsumer(
+            **connection_settings(settings),
+            bootstrap_timeout_ms=int(settings.kafka_request_timeout * 1000),
+            group_id=None,
+            enable_auto_commit=False,
+            allow_auto_create_topics=False,
+            **options,
+        )
     try:
         yield consumer
     finally:
@@ -153,9 +155,10 @@ def admin_client(settings: Settings) -> Iterator["KafkaAdminClient"]:
     """Kafka's admin client. Raises kafka's errors."""
     from kafka import KafkaAdminClient
 
-    admin = KafkaAdminClient(
-        **connection_settings(settings), bootstrap_timeout_ms=int(settings.kafka_request_timeout * 1000)
-    )
+    with explained():
+        admin = KafkaAdminClient(
+            **connection_settings(settings), bootstrap_timeout_ms=int(settings.kafka_request_timeout * 1000)
+        )
     try:
         yield admin
     finally:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from taskmaster.broker.connecting import explained
 from taskmaster.broker.producer import connection_settings
 from taskmaster.events import routes
 from taskmaster.settings import Settings
@@ -84,9 +85,10 @@ class Admin:
         from kafka import KafkaAdminClient
 
         patience = int(settings.kafka_request_timeout * 1000)
-        self._client: KafkaAdminClient = KafkaAdminClient(
-            **connection_settings(settings), bootstrap_timeout_ms=patience
-        )
+        with explained():
+            self._client: KafkaAdminClient = KafkaAdminClient(
+                **connection_settings(settings), bootstrap_timeout_ms=patience
+            )
 
     def existing(self, names: Iterable[str]) -> dict[str, TopicDescription]:
         """Those of the names that the broker has."""

@@ -43,9 +43,16 @@ class TopicReader:
 
 
 @contextmanager
-def reading(settings: Settings, topics: Iterable[str]) -> Iterator[TopicReader]:
-    """A reader of these topics; those that are not there, or not to be seen, are left out. Raises kafka's errors."""
+def reading(settings: Settings, topics: Iterable[str], *, decode_late: bool = False) -> Iterator[TopicReader]:
+    """A reader of these topics; those that are not there, or not to be seen, are left out. Raises kafka's errors.
+
+    With `decode_late` its records are Undecoded ones, for whoever passes most of them over.
+    """
     with plain_consumer(settings, auto_offset_reset="earliest", fetch_max_wait_ms=50) as consumer:
+        if decode_late:
+            from taskmaster.broker import undecoded
+
+            undecoded.decode_late(consumer)
         yield TopicReader(consumer, topics, patience=settings.kafka_request_timeout)
 
 
@@ -78,11 +85,12 @@ def _read(
     if paused := consumer.paused():  # by a look before this one
         consumer.resume(*paused)
     ends = dict(consumer.end_offsets(partitions))
-    starts = dict(consumer.beginning_offsets(partitions))
-    if since is not None:
+    if since is None:
+        starts = dict(consumer.beginning_offsets(partitions))
+    else:
         found = consumer.offsets_for_times({each: int(since.timestamp() * 1000) for each in partitions})
         # Where there is no such record some brokers say nothing, others a place without a time.
-        starts |= {
+        starts = {
             each: at.offset if (at := found.get(each)) and at.timestamp >= 0 else ends[each] for each in partitions
         }
     for partition in partitions:

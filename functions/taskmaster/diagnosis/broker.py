@@ -61,6 +61,9 @@ def _unreachable(settings: Settings, error: Exception) -> Finding:
     mend = "check the address, the network policy (networkPolicy.kafkaPorts) and kafka.securityProtocol"
     if "Sasl" in kind or "Authentication" in kind:
         mend = "check KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and KAFKA_SASL_MECHANISM in the Secret"
+    if "disconnected" in said:  # which is all that a broker may say to whom it does not know
+        mend = "check kafka.securityProtocol (TLS on one side only?), then KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and"
+        mend += " KAFKA_SASL_MECHANISM in the Secret"
     if "CERTIFICATE" in said:
         mend = "set kafka.ca.secret to the Secret of the broker's CA"
     return Finding(

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 QUIET = timedelta(minutes=10)  # after the last event that was found: what comes later is looked for by itself
 _SKEW = timedelta(seconds=10)  # between the clocks of those who make ids and of the broker
-_KEPT = 50_000  # records that a look keeps for the next turn, about 100 MB
+_KEPT = 100_000  # records that a look keeps for the next turn, undecoded: about 100 MB
 NEVER = datetime.max.replace(tzinfo=UTC)
 
 

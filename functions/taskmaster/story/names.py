@@ -1,6 +1,6 @@
 """By what the parts of a story are known, and when they were made."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +11,7 @@ from taskmaster.events.outgoing import ENCODED
 from taskmaster.story.event import Event
 
 _WRAPPED = WRAPPED.encode()
+_AS_IT_IS = (b"\x1cce_specversion",)  # a CloudEvent in binary mode has this header, behind its length
 _PACK = "taskmaster"  # the user of what the pack says to itself
 
 
@@ -24,6 +25,7 @@ class Names:
     causes: set[str] = field(default_factory=set)  # ids of events that others of the story say they follow from
     _written: set[bytes] = field(default_factory=set)  # the names as headers have them
     _written_count: int = 0
+    _sought: tuple[bytes, ...] = ()  # these, and what says that a record is to be looked into
 
     @property
     def count(self) -> int:
@@ -41,6 +43,11 @@ class Names:
         if self._written_count != self.count:
             names = (*self.correlations, *self.events, *self.subjects)
             self._written, self._written_count = {each.encode("utf-8", "replace") for each in names}, self.count
+            self._sought = (*self._written, ENCODED.encode(), _WRAPPED)
+        # The bytes of its headers tell of most that it is of another story: a CloudEvent as it is, without our names.
+        holds_none: Callable[[Iterable[bytes]], bool] | None = getattr(record, "holds_none", None)
+        if holds_none is not None and holds_none(self._sought) and not holds_none(_AS_IT_IS):
+            return False
         if any(value in self._written for _, value in record.headers):
             return True
         headers = {name.lower(): value for name, value in record.headers}

@@ -5,6 +5,7 @@ to look next. An id that says nothing has the topics read whole: one that was as
 """
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from datetime import datetime
 
 from taskmaster.broker.window import reading
@@ -18,18 +19,9 @@ from taskmaster.story.names import Names
 _TURNS = 1_000  # a task that is changed every ten minutes has as many in a week, for which topics keep its events
 
 
-def read_events(
-    settings: Settings,
-    names: Names,
-    *,
-    moments: Iterable[datetime] = (),
-    since: datetime | None = None,
-    until: datetime | None = None,
-) -> list[Event]:
-    """The events of a story, as find_events has them, over a connection of its own. Raises as that does."""
-    letters = settings.topic(routes.DEAD_LETTERS)
-    with reading(settings, map(settings.topic, routes.TOPICS)) as topics:
-        return find_events(topics, names, letters=letters, moments=moments, since=since, until=until)
+def every_topic(settings: Settings) -> AbstractContextManager[Reader]:
+    """A reader of all topics of ours, over a connection of its own. Raises kafka's errors."""
+    return reading(settings, map(settings.topic, routes.TOPICS), decode_late=True)
 
 
 def find_events(

@@ -1,18 +1,21 @@
 """The story of an id: what is known of it is collected from topics and database, and put in order."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
 from taskmaster import clock
 from taskmaster.broker.groups import functions
 from taskmaster.database.inbox_rows import InboxKey
-from taskmaster.events.routes import mailbox_of
+from taskmaster.events.routes import DEAD_LETTERS, mailbox_of
 from taskmaster.settings import Settings
 from taskmaster.story.event import Event
 from taskmaster.story.logs import Tried
+from taskmaster.story.looks import Reader
 from taskmaster.story.names import Names
 from taskmaster.story.node import Node
-from taskmaster.story.records import read_events
+from taskmaster.story.records import every_topic, find_events
 from taskmaster.story.rows import Reminder, Rows
 from taskmaster.story.tree import Handled, tree
 
@@ -26,25 +29,38 @@ def tell(
     since: datetime | None = None,
     until: datetime | None = None,
     logs: Sequence[Tried] = (),
+    topics: Reader | None = None,
 ) -> list[Node]:
     """The story of a correlation id, a task, an event or a reminder: what nothing of it caused, with what followed.
 
-    `since` and `until` are real time. Raises Unavailable, Busy, StatementFailed, kafka's errors and OSError.
+    `since` and `until` are real time. `topics` are read instead of the broker's, by whoever tells many stories.
+    Raises Unavailable, Busy, StatementFailed, kafka's errors and OSError.
     """
+    names = Names()
+    is_task = identifier.isascii() and identifier.isdigit() and len(identifier) <= _DIGITS
+    if is_task:
+        names.subjects.add(f"tasks/{identifier}")
+    else:
+        names.correlations.add(identifier)
+        names.events.add(identifier)
     rows = Rows(settings)
     try:
-        names = Names()
-        if identifier.isascii() and identifier.isdigit() and len(identifier) <= _DIGITS:
-            names.subjects.add(f"tasks/{identifier}")
-            reminders = rows.reminders(tasks=[int(identifier)])
-            moments: list[datetime] = []
-        else:
-            names.correlations.add(identifier)
-            names.events.add(identifier)
-            reminders = rows.reminders(reminders=[identifier])
-            moments = [moment for each in reminders for moment in _moments(each)]
-        names.correlations |= {each.id for each in reminders}
-        events = read_events(settings, names, moments=moments, since=since, until=until)
+        with ThreadPoolExecutor(1) as beside:
+            # The database is asked while Kafka's client is imported and connects: each is a quarter of a short story.
+            asked = beside.submit(
+                rows.reminders, tasks=[int(identifier)] if is_task else [], reminders=[] if is_task else [identifier]
+            )
+            with nullcontext(topics) if topics else every_topic(settings) as reader:
+                reminders = asked.result()
+                names.correlations |= {each.id for each in reminders}
+                events = find_events(
+                    reader,
+                    names,
+                    letters=settings.topic(DEAD_LETTERS),
+                    moments=[] if is_task else [moment for each in reminders for moment in _moments(each)],
+                    since=since,
+                    until=until,
+                )
         events += _waiting(events, rows, names)
         if not names.subjects:  # what was armed for the tasks of this story, and has not rung yet, belongs to it
             tasks = {each.task_id for each in events if each.type == "task.created" and each.task_id is not None}

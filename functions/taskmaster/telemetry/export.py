@@ -6,12 +6,12 @@ of the process. The SDK reads other variables itself: OTEL_EXPORTER_OTLP_HEADERS
 
 import logging
 import os
-import threading
 from collections import deque
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from taskmaster.telemetry.spans import Span
+from taskmaster.woken_thread import WokenThread
 
 if TYPE_CHECKING:
     from taskmaster.telemetry.otlp import Otlp
@@ -29,36 +29,25 @@ class Exporting:
     def __init__(self, service: str) -> None:
         self._service = service
         self._waiting: deque[Span] = deque(maxlen=_MOST_WAITING)
-        self._work = threading.Event()
-        self._is_closing = threading.Event()
-        self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._thread = WokenThread(self._run, name="telemetry")
         self._otlp: Otlp | None = None
         self._is_failing = False
 
     def add(self, span: Span) -> None:
         """Have an ended span exported. Returns at once."""
         self._waiting.append(span)
-        if not self._work.is_set():
-            self._work.set()
-        if self._thread is None:
-            with self._starting:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
-                    self._thread.start()
+        self._thread.wake()
 
     def close(self, seconds: float) -> None:
         """Export what waits, within so many seconds."""
-        self._is_closing.set()
-        self._work.set()
-        if self._thread is not None:
-            self._thread.join(seconds)
+        self._thread.stop(seconds)
 
     def _run(self) -> None:
-        while self._waiting or not self._is_closing.is_set():
-            self._work.wait()
-            self._is_closing.wait(GATHER_SECONDS)
-            self._work.clear()
+        work, is_stopping = self._thread.work, self._thread.is_stopping
+        while self._waiting or not is_stopping.is_set():
+            work.wait()
+            is_stopping.wait(GATHER_SECONDS)
+            work.clear()
             try:
                 self._export()
             except ImportError as error:

@@ -6,15 +6,18 @@ priority, so that on a busy machine requests go before it, and it ends when all 
 
 import contextlib
 import json
+import logging
 import os
 import select
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from taskmaster.telemetry.export import Exporting
 from taskmaster.telemetry.spans import Span
 from taskmaster.telemetry.trace_context import TraceContext
+
+log = logging.getLogger(__name__)
 
 _NICE = 19
 _PIPE_BUF = select.PIPE_BUF  # bytes that one write puts into a pipe undivided, whoever else writes
@@ -24,14 +27,14 @@ _LAST_SECONDS = 10.0
 class ForkedExporting:
     """Spans are written to the process that exports, a line each. One that finds the pipe full is lost."""
 
-    def __init__(self, service: str, *, begin: Callable[[], None]) -> None:
-        """Fork. `begin` is called first in the child."""
+    def __init__(self, service: str) -> None:
+        """Fork."""
         reader, self._writer = os.pipe()
         self._owner = os.getpid()
         self._pid = os.fork()
         if self._pid == 0:
             os.close(self._writer)
-            _be_the_child(reader, service, begin)
+            _be_the_child(reader, service)
         os.close(reader)
         os.set_blocking(self._writer, False)
 
@@ -84,7 +87,7 @@ def _context(fields: list[str] | None) -> TraceContext | None:
     return TraceContext(*fields) if fields else None
 
 
-def _be_the_child(reader: int, service: str, begin: Callable[[], None]) -> None:
+def _be_the_child(reader: int, service: str) -> None:
     """Export what is read until nobody can write any more. Never returns."""
     # All processes of a pod get SIGTERM at once; this one ends behind those that write to it.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -92,11 +95,12 @@ def _be_the_child(reader: int, service: str, begin: Callable[[], None]) -> None:
     try:
         with contextlib.suppress(OSError):
             os.nice(_NICE)
-        begin()
         exporting = Exporting(service)
         for line in _lines(reader):
             exporting.add(read(line))
         exporting.close(_LAST_SECONDS)
+    except Exception:
+        log.exception("the process that exports ends")
     finally:
         os._exit(0)
 

@@ -7,7 +7,7 @@ record one here. Where telemetry is off, nothing of it is imported, and a span o
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Literal, Protocol, Self
@@ -83,8 +83,10 @@ class Span:
     ) -> None:
         if self._token is not None:
             _current.reset(self._token)
-        if kind is not None and not self.error:
-            self.error = kind.__name__
+        if kind is not None:
+            if not issubclass(kind, Exception):
+                return  # no failure: the request was postponed, and this is recorded when it comes again
+            self.error = self.error or kind.__name__
         self.end()
 
 
@@ -190,13 +192,13 @@ def configure(endpoint: str, *, service: str) -> None:
         _exporting = Exporting(service)
 
 
-def fork_exporter(endpoint: str, *, service: str, begin: Callable[[], None]) -> None:
-    """The same, and a process exports, in which `begin` is called first. To be called while there are no threads."""
+def fork_exporter(endpoint: str, *, service: str) -> None:
+    """The same, and a process exports. To be called while there are no threads."""
     global _exporting
     if endpoint and _exporting is None:
         from taskmaster.telemetry.forked import ForkedExporting
 
-        _exporting = ForkedExporting(service, begin=begin)
+        _exporting = ForkedExporting(service)
 
 
 def close(seconds: float = 3.0) -> None:

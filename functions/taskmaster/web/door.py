@@ -137,6 +137,9 @@ def served(
                 largest = limit or runtime.settings.max_body_bytes
                 request = Request.read(flask_request.environ, limit=largest)
                 line.note(**_trigger(request))
+                if request.waited is not None:  # a call that was postponed is one invocation, from its arrival on
+                    line.waited(request.waited)
+                    began -= int(request.waited * 1e9)
                 is_event = request.path == EVENTS
                 span = request_span(request, name, is_event=is_event, began=began, is_first=is_first)
                 tracing.enter_context(span)

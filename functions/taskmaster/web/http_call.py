@@ -137,7 +137,7 @@ def signed_in(headers: Mapping[str, str], tokens: Verifier | None, *, more: str 
 
 def await_turn(request: Request, user_id: str, pace: Pace) -> None:
     """Return if it is the call's turn, else have it postponed. Raises HttpRefusal (429, RFC 6585) for too many."""
-    if request.was_postponed:  # it has its turn
+    if request.waited is not None:  # it has its turn
         return
     try:
         seconds = pace.take_turn(user_id, longest=_LONGEST_WAIT if request.postpone else 0.0)

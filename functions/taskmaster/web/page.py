@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from taskmaster import settings
+from taskmaster import log, settings
 from taskmaster.settings import Settings
 from taskmaster.web.request import Request
 
@@ -124,10 +124,19 @@ def page(target: str, folder: Path, *, http: Sequence[str]) -> Callable[[Any], R
     def made() -> Page:
         return Page(folder, configured or settings.read(os.environ))
 
+    from_zero = iter([True])
+
     def serve(flask_request: Any) -> Response:
-        return made().answer(Request.read(flask_request.environ, limit=_LARGEST_BODY))
+        with log.invoked(target.replace("_", "-"), from_zero=next(from_zero, False)) as line:
+            request = Request.read(flask_request.environ, limit=_LARGEST_BODY)
+            response = made().answer(request)
+            asked = {"faas.trigger": "http", "http.request.method": request.method}
+            line.note(**asked, **{"http.response.status_code": response[1]})
+            line.finish("done" if response[1] < 400 else "refused")
+            return response
 
     if configured:
+        log.configure(configured.log_level)
         made()  # before the first request waits for it
     serve.__name__ = target
     serve.largest_body = None  # type: ignore[attr-defined]  # the usual limit

@@ -17,7 +17,7 @@ class Request:
     """`headers` have lower-case names; `body` is None where it is larger than the limit.
 
     `postpone` has the server call again with this request after some seconds, and does not return; None where the
-    server cannot do that.
+    server cannot do that. `waited` is how many seconds this one has waited so; None: it was not postponed.
     """
 
     method: str
@@ -26,7 +26,7 @@ class Request:
     headers: Mapping[str, str]
     body: bytes | None
     postpone: Callable[[float], NoReturn] | None = None
-    was_postponed: bool = False
+    waited: float | None = None
 
     @classmethod
     def read(cls, environ: MutableMapping[str, Any], *, limit: int) -> "Request":
@@ -41,7 +41,7 @@ class Request:
             headers=headers,
             body=_body(environ, limit),
             postpone=environ.get("bounded_waitress.postpone"),
-            was_postponed=bool(environ.get("bounded_waitress.was_postponed")),
+            waited=environ.get("bounded_waitress.waited"),
         )
 
     @property

@@ -2,16 +2,16 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 from uuid import uuid4
 
 import pytest
-from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
+from kafka import OffsetAndMetadata, TopicPartition
 
 from taskmaster.events import routes
 from tests.support.brokers import Kafka
 from tests.support.findings import Findings, doctor
 from tests.support.function_process import eventually
+from tests.support.group_member import member
 
 HEADERS = {"ce_specversion": "1.0", "ce_id": "e1", "ce_source": "/s", "ce_type": "task.complete", "ce_userid": "ada"}
 
@@ -39,7 +39,27 @@ def test_a_broker_that_has_all_is_no_finding(looked_at: dict[str, str]) -> None:
 def test_a_broker_that_is_not_there_is_found() -> None:
     found = doctor({"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "KAFKA_REQUEST_TIMEOUT": "1"}, "broker", "groups")
     assert found.of("broker-unreachable")["severity"] == "critical"
+    assert "ECONNREFUSED" in found.of("broker-unreachable")["what"]
     assert "the broker refused" in found.of("not-looked-at")["what"]
+
+
+@pytest.mark.kafka
+@pytest.mark.parametrize(
+    ("changed", "said", "mend"),
+    [
+        ({"KAFKA_SASL_PASSWORD": "another"}, "", "KAFKA_SASL_PASSWORD"),  # it says so, or only hangs up
+        ({"KAFKA_SASL_MECHANISM": "PLAIN"}, "", "KAFKA_SASL_MECHANISM"),
+        ({"KAFKA_SSL_CAFILE": ""}, "CERTIFICATE_VERIFY_FAILED", "kafka.ca.secret"),
+        ({"KAFKA_SECURITY_PROTOCOL": "PLAINTEXT"}, "", "kafka.securityProtocol"),
+    ],
+)
+def test_a_broker_that_lets_nobody_in_is_found_with_its_reason(
+    kafka: Kafka, changed: dict[str, str], said: str, mend: str
+) -> None:
+    found = doctor({**kafka.environment("functions"), "KAFKA_REQUEST_TIMEOUT": "5", **changed}, "broker")
+    finding = found.of("broker-unreachable")
+    assert said in finding["what"]
+    assert mend in finding["mend"]
 
 
 def test_a_topic_that_is_missing_is_found(looked_at: dict[str, str], topics: dict[str, str]) -> None:
@@ -87,19 +107,6 @@ def test_dead_letters_are_told_by_function_and_reason(
 
 
 # Groups ---------------------------------------------------------------------------------------------------------------
-
-
-def member(kafka: Kafka, topic: str, group: str) -> Any:
-    """A member of a group with its partitions. None while the broker has no coordinator for it yet."""
-    consumer = KafkaConsumer(
-        topic, **kafka.client("source"), group_id=group, enable_auto_commit=False,
-        auto_offset_reset="earliest", session_timeout_ms=6_000, heartbeat_interval_ms=2_000,
-    )  # fmt: skip
-    for _ in range(40):
-        if consumer.poll(timeout_ms=200) or consumer.assignment():
-            return consumer
-    consumer.close()
-    return None
 
 
 @pytest.fixture

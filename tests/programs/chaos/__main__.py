@@ -26,7 +26,8 @@ def main() -> None:
 @click.option("--commands", default=0, type=click.IntRange(0, 1_000_000), help="0: ten a second.")
 @click.option("--seed", type=int, help="What to ask and what to break; a random one unless given.")
 @click.option("--settling", default=0.0, help="Seconds to come to rest; 0: five minutes and half the chaos' time.")
-def run(seconds: float, commands: int, seed: int | None, settling: float) -> None:
+@click.option("--stories", default=1_000, show_default=True, type=click.IntRange(0), help="Told by `taskmaster trace`.")
+def run(seconds: float, commands: int, seed: int | None, settling: float, stories: int) -> None:
     """Make a history and check it."""
     from tests.programs.apache_kafka import NoApacheKafka, class_path
     from tests.programs.chaos.run import Plan
@@ -44,6 +45,7 @@ def run(seconds: float, commands: int, seed: int | None, settling: float) -> Non
         seconds=seconds,
         commands=commands or int(seconds * 10),
         settling=settling or 300 + seconds / 2,
+        stories=stories,
     )
     directory = _ROOT / ".local" / "chaos" / f"{seed}-{time.strftime('%Y%m%dT%H%M%S')}"
     again = f"make chaos SEED={seed} SECONDS={seconds:g} COMMANDS={plan.commands}"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.programs.chaos.facts import History, load
-from tests.programs.chaos.promises import commands, dead_letters, publishing, reminders, rest, series
+from tests.programs.chaos.promises import commands, dead_letters, publishing, rebuilt, reminders, rest, series, stories
 from tests.programs.chaos.promises.verdict import Verdict
 
 
@@ -14,6 +14,6 @@ def check(directory: Path) -> Verdict:
 
 def judge(history: History) -> Verdict:
     verdict = Verdict()
-    for promise in (commands, publishing, series, reminders, dead_letters, rest):
+    for promise in (commands, publishing, series, reminders, dead_letters, rest, rebuilt, stories):
         promise.check(history, verdict)
     return verdict

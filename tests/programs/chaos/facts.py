@@ -107,6 +107,9 @@ class History:
     deliveries: list[Delivery]
     rows: dict[str, list[Json]]
     faults: list[Json]
+    stories: list[Json]
+    rebuilt: bytes  # the tasks as COPY writes them, made from events
+    table: bytes  # the same of the table
 
     @cached_property
     def facts(self) -> list[Event]:
@@ -168,11 +171,19 @@ def load(directory: Path) -> History:
         deliveries=[_delivery(entry) for entry in read(directory / "deliveries.jsonl")],
         rows=rows,
         faults=list(read(directory / "faults.jsonl")),
+        stories=list(read(directory / "stories.jsonl")),
+        rebuilt=_bytes(directory / "rebuilt.copy"),
+        table=_bytes(directory / "table.copy"),
     )
 
 
 def moment(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _bytes(file: Path) -> bytes:
+    """The content; none of a file that an older history has not."""
+    return file.read_bytes() if file.exists() else b""
 
 
 def _commands(file: Path) -> dict[str, Command]:

@@ -33,6 +33,11 @@ topics.jsonl    every record of every topic, read by an independent consumer onc
 committed.jsonl what was committed to be published: each row that ever was in the table outbox, noted by a trigger in
                 the transaction that wrote it, in the order of its id: {"id", "key", "topics", "headers", "value"}
 
+stories.jsonl   what `taskmaster trace` told of commands: {"id", "story": as --json has it, "seconds": that a process of
+                its own took}
+
+rebuilt.copy    the tasks as `taskmaster rebuild` makes them anew from their events; table.copy: the table's, by COPY
+
 tables.jsonl    what the database holds at the end: {"table", "row"}; of task, series, reminder, inbox, outbox, alarm
 """
 

@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import platform
+import random
 import shutil
 import tempfile
 import threading
@@ -18,11 +19,13 @@ from kafka import KafkaProducer
 
 from tests.programs.chaos.adversary import Adversary
 from tests.programs.chaos.generator import DEVICES, WAYS, Device, Known
-from tests.programs.chaos.history import Log
+from tests.programs.chaos.history import Log, read
 from tests.programs.chaos.link import Link, kafka_client
+from tests.programs.chaos.rebuilt import write_both
 from tests.programs.chaos.receiver import SECRET, Receiver
 from tests.programs.chaos.senders import Senders
 from tests.programs.chaos.settle import come_to_rest, export, keep_a_ledger
+from tests.programs.chaos.storyteller import tell_stories
 from tests.programs.chaos.victims import Database, Kafka, StandIn
 
 USERS = ("ada", "grace", "edsger", "barbara", "tony", "frances", "leslie", "donald")
@@ -34,13 +37,14 @@ _PROGRESS_SECONDS = 10.0
 class Plan:
     """What a run is to be: so many commands over so many seconds, and what follows from the seed.
 
-    `settling` is how many seconds everything has to come to rest afterwards.
+    `settling` is how many seconds everything has to come to rest afterwards, `stories` how many are told then.
     """
 
     seed: int
     seconds: float
     commands: int
     settling: float
+    stories: int
 
 
 class _Stage:
@@ -170,6 +174,16 @@ def _act(stage: _Stage, plan: Plan, directory: Path) -> None:
     )
     _say("at rest; reading everything" if settled else "NOT AT REST in time; reading everything nevertheless")
     export(directory, database_url=stage.database_url, kafka=stage.kafka)
+    _say("making the tasks anew from their events, telling stories")
+    write_both(directory, environment=stage.stand_in.environment(), database_url=stage.database_url)
+    sent = dict.fromkeys(entry["command"] for entry in read(directory / "commands.jsonl"))
+    tell_stories(
+        directory,
+        environment=stage.stand_in.environment(),
+        of=list(sent),
+        most=plan.stories,
+        chance=random.Random(plan.seed),
+    )
     told = {
         **asdict(plan),
         "started": begun,

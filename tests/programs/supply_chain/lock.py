@@ -6,13 +6,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 IMAGE = ROOT / "functions" / "requirements.txt"
 WITH_TELEMETRY = ROOT / "functions" / "requirements-telemetry.txt"
-ALL = [
-    IMAGE,
-    WITH_TELEMETRY,
-    ROOT / "knative" / "local" / "requirements.txt",
-    ROOT / "tests" / "requirements.txt",
-    ROOT / "tests" / "programs" / "supply_chain" / "requirements.txt",
-]
+_FOLDERS = (ROOT / name for name in ("functions", "knative", "tests"))
+ALL = sorted(file for folder in _FOLDERS for file in folder.rglob("requirements*.txt"))
 
 
 def requirements(lock: Path) -> list[str]:

@@ -101,6 +101,15 @@ def test_a_source_that_is_ready_and_consumes_nothing_is_found() -> None:
     assert "rollout restart" in finding.mend
 
 
+def test_a_source_of_calls_that_is_not_ready_is_told_with_its_reason() -> None:
+    objects = healthy()
+    broken = {"type": "Ready", "status": "False", "message": "the sink relay-outbox cannot be resolved"}
+    named(objects, "relay-outbox", "PingSource")["status"] = {"conditions": [broken]}
+    finding = examine(objects)["ping-not-ready"]
+    assert finding.what == "PingSource relay-outbox is not ready: the sink relay-outbox cannot be resolved"
+    assert finding.mend == "kubectl -n todo describe pingsource relay-outbox"
+
+
 # The alarm ------------------------------------------------------------------------------------------------------------
 
 

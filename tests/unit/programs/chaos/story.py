@@ -15,6 +15,24 @@ _DUE = datetime.fromtimestamp(_BEGUN + 10, UTC).isoformat()
 _BOTH = ["task-events", "task-updates"]
 
 
+_HEADERS = {"ce_specversion": "1.0", "ce_source": "/chaos", "ce_type": "task.complete", "ce_userid": "ada"}
+
+
+def places(offset: int) -> list[str]:
+    return [f"task-events/0/{offset}", f"task-updates/0/{offset}"]
+
+
+def node(event_id: str, event_type: str, *where: str, children: list[Json] | None = None) -> Json:
+    """An event of a story that is told."""
+    about = {"kind": "event", "id": event_id, "type": event_type, "user": "ada"}
+    return {**about, "places": list(where), "children": children or []}
+
+
+def handling(function: str, status: int | None, *children: Json) -> Json:
+    attempts = 1 if status else None
+    return {"kind": "handling", "function": function, "attempts": attempts, "status": status, "children": [*children]}
+
+
 class Story:
     """Ada makes a task and changes it, completes one that recurs, is reminded of one, deletes one, and slips once."""
 
@@ -29,6 +47,8 @@ class Story:
         self.deliveries: list[Json] = []
         self.rows: dict[str, list[Json]] = defaultdict(list)
         self.faults: list[Json] = []
+        self.stories: list[Json] = []
+        self.rebuilt = self.table = "1\tada\n2\tada\n"
         self._events = 0
         self._tell()
 
@@ -47,11 +67,12 @@ class Story:
         completed = {**recurring, "version": 2, "completed": True, "completed_at": _AT}
         self.record("c4", "complete", task=2)
         self.event(
-            "task.completed", completed, command="c4", function="complete-task", more=["schedule-next-recurrence"]
-        )
+            "task.completed", completed, command="c4", cause="c4", function="complete-task",
+            more=["schedule-next-recurrence"],
+        )  # fmt: skip
         following = {**recurring, "task_id": 3, "occurrence": 2, "due_on": "2090-01-02"}
         for event_type, data in (("task.recurring.next", {**following, "follows": 2}), ("task.created", following)):
-            self.event(event_type, data, command="c4", function="schedule-next-recurrence")
+            self.event(event_type, data, command="c4", cause="e4", function="schedule-next-recurrence")
         self.row("task", completed)
         self.row("task", following)
         self.row("series", {"series_id": 2, "head": 2, "paused_at": None, "ended_at": None})
@@ -80,6 +101,24 @@ class Story:
         headers = {"ce_specversion": "1.0", "ce_id": "c8", "ce_source": "/chaos", "ce_type": "task.create"}
         letter = {"headers": {**headers, "ce_reason": "title: is no text"}, "key": "ada", "value": '{"title": 7}'}
         self._publish("dead-letters", letter)
+        self._tell_stories()
+
+    def _tell_stories(self) -> None:
+        """As `taskmaster trace` does it: of a call, of a record with what followed, and of one that went wrong."""
+        self.tell(
+            "c1", {"kind": "call", "children": [node("e1", "task.created", "task-events/0/0", "task-updates/0/0")]}
+        )
+        self.topics["complete-task"].append(
+            {"key": "ada", "headers": {**_HEADERS, "ce_id": "c4", "ce_correlationid": "c4"}, "value": '{"task_id": 2}'}
+        )
+        completed = node("e4", "task.completed", *places(3), "schedule-next-recurrence/0/0")
+        following = [node("e5", "task.recurring.next", *places(4)), node("e6", "task.created", *places(5))]
+        completed["children"] = [handling("schedule-next-recurrence", None, *following)]
+        self.tell(
+            "c4", node("c4", "task.complete", "complete-task/0/0", children=[handling("complete-task", 204, completed)])
+        )
+        letter = {"kind": "dead letter", "letter": "0/0", "children": []}
+        self.tell("c8", node("c8", "task.create", children=[letter]))
 
     # What there is to tell --------------------------------------------------------------------------------------
 
@@ -115,6 +154,7 @@ class Story:
         data: Json,
         *,
         command: str = "",
+        cause: str = "",
         function: str,
         topics: list[str] = _BOTH,
         more: list[str] | None = None,
@@ -124,7 +164,7 @@ class Story:
         number = self._events
         headers = {
             "ce_specversion": "1.0", "ce_id": f"e{number}", "ce_type": event_type, "ce_userid": "ada",
-            "ce_source": f"/taskmaster/{function}", "ce_correlationid": command,
+            "ce_source": f"/taskmaster/{function}", "ce_correlationid": command, "ce_causationid": cause,
         }  # fmt: skip
         key = str(data.get("series_id") or data["task_id"])
         row = {"key": key, "headers": headers, "value": json.dumps(data)}
@@ -159,6 +199,11 @@ class Story:
         for topic, records in self.topics.items():
             self.topics[topic] = [record for record in records if record["headers"]["ce_id"] not in gone]
 
+    # What is told of it at the end ------------------------------------------------------------------------------
+
+    def tell(self, identifier: str, *nodes: Json) -> None:
+        self.stories.append({"id": identifier, "story": list(nodes)})
+
     # Writing it down --------------------------------------------------------------------------------------------
 
     def write(self, directory: Path) -> Path:
@@ -171,9 +216,11 @@ class Story:
         rows = [{"table": table, "row": row} for table, found in self.rows.items() for row in found]
         for name, entries in {
             "commands": self.commands, "topics": records, "committed": self.committed, "tables": rows,
-            "deliveries": self.deliveries, "faults": self.faults,
+            "deliveries": self.deliveries, "faults": self.faults, "stories": self.stories,
         }.items():  # fmt: skip
             (directory / f"{name}.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+        for name, text in (("rebuilt", self.rebuilt), ("table", self.table)):
+            (directory / f"{name}.copy").write_text(text)
         return directory
 
     def _publish(self, topic: str, record: Json) -> None:
