@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from taskmaster.database.calendar import user_of_calendar
 from taskmaster.database.session import Login
 from taskmaster.database.system_transaction import SystemTransaction
 from taskmaster.database.user_transaction import UserTransaction
@@ -27,6 +28,11 @@ class Database:
         """A transaction for the pack itself. Raises Unavailable or Busy."""
         with self._system.transaction() as session:
             yield SystemTransaction(session)
+
+    def user_of_calendar(self, digest: bytes) -> str | None:
+        """Whose feed the secret with this digest opens; None for none. Raises Unavailable or Busy."""
+        with self._user.transaction() as session:
+            return user_of_calendar(session, digest)
 
     def close(self) -> None:
         self._user.close()

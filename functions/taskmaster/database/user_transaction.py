@@ -7,6 +7,7 @@ from typing import Any
 from psycopg.rows import class_row, dict_row, kwargs_row, tuple_row
 from psycopg.types.json import Jsonb
 
+from taskmaster.database import calendar
 from taskmaster.database.changes import read_changes
 from taskmaster.database.history import insert_history, read_history
 from taskmaster.database.inbox_rows import InboxTransaction, outbox_row
@@ -167,6 +168,17 @@ class UserTransaction(InboxTransaction):
 
     def read_series(self, series_id: int) -> Series | None:
         return self._series("read_series", series_id)
+
+    def read_all_series(self, series_ids: Sequence[int]) -> dict[int, Series]:
+        """These series, by id, not locked."""
+        return calendar.read_all_series(self._session, series_ids)
+
+    def save_calendar(self, digest: bytes, made_at: datetime) -> None:
+        """Keep the digest of the secret of the user's calendar feed, in place of the one before."""
+        calendar.save_calendar(self._session, self._user_id, digest, made_at)
+
+    def delete_calendar(self) -> None:
+        calendar.delete_calendar(self._session, self._user_id)
 
     def insert_series(self, series: Series) -> None:
         self._session.later(_TASKS["insert_series"], self._series_row(series))
