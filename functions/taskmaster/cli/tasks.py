@@ -32,14 +32,14 @@ def _asks(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--json", "as_json", is_flag=True, help="An object a line, as the API has it.")
     @wraps(command)
     def asking(url: str, token: str, **more: Any) -> None:
-        with _told():
+        with told():
             command(Taskmaster(url, token.strip()), **more)
 
     return asking
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """End with one sentence and an exit code where the pack refuses, or is away."""
     try:
         yield
