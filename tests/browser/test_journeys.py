@@ -1,6 +1,7 @@
 """What people do on the page, each step of it seen by another program as well."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.browser.conftest import Visitor
@@ -48,6 +49,23 @@ def test_a_task_is_edited_in_place_and_the_next_dates_are_shown(visitor: Visitor
     assert (task["title"], task["priority"], task["tags"]) == ("Pay the rent", "high", ["home", "money"])
     assert (task["due_at"], task["time_zone"]) == ("2031-01-31T08:30:00Z", "Europe/Zurich")
     assert task["recurrence_pattern"] == "monthly"
+
+
+def test_the_editor_tells_what_became_of_each_reminder(visitor: Visitor) -> None:
+    """A user without a channel has the event alone."""
+    soon = (datetime.now(UTC) + timedelta(seconds=2)).isoformat()
+    visitor.call("POST", "/tasks", {"title": "Ring", "due_at": "2090-01-31T09:00:00Z", "reminders": ["P1D", soon]})
+    visitor.row("Ring").wait_for()
+    told = visitor.page.get_by_role("list", name="Reminders").get_by_role("listitem")
+
+    def statuses() -> list[str]:
+        visitor.page.get_by_role("button", name="Ring", exact=True).click()
+        told.first.wait_for()
+        found = [text.rpartition(": ")[2] for text in told.all_inner_texts()]
+        visitor.page.keyboard.press("Escape")
+        return found
+
+    eventually(lambda: statuses() == ["ahead", "ended"], "the second rang")
 
 
 def test_a_pattern_that_is_none_is_explained_as_it_is_typed(visitor: Visitor) -> None:

@@ -25,6 +25,7 @@ from tests.programs.specifications.examples import (
     DOCUMENTS,
     PREFERENCES,
     QUERIES,
+    REMINDER,
     REQUESTS,
     RESPONSES,
     SECRET,
@@ -101,7 +102,8 @@ def called(pack: Pack, each: Served, *, task_id: int = 0, body: Any = None, **he
         made: str = pack.call("show-calendar", "PUT", "/calendar").json["address"]  # type: ignore[index]
         return pack.call(each.function, route.method, made, Authorization="", **headers)
     if each.id in QUERIES:
-        path += "?" + urlencode(QUERIES[each.id], doseq=True)
+        about = {"task_id": [task_id]} if "task_id" in QUERIES[each.id] else {}
+        path += "?" + urlencode({**QUERIES[each.id], **about}, doseq=True)
     return pack.call(each.function, route.method, path, REQUESTS.get(each.id) if body is None else body, **headers)
 
 
@@ -146,6 +148,8 @@ def settled(answer: Any) -> Any:
     for name in ("task_id", "series_id"):
         if name in same:
             same[name] = 7
+    if "reminder_id" in same:
+        same["reminder_id"] = REMINDER["reminder_id"]
     if "cursor" in same:
         same["cursor"] = CURSOR
     if "address" in same:

@@ -303,6 +303,11 @@ class FakeUserTransaction(_FakeInbox):
     def lock_reminder(self, task_id: int, reminder_id: str) -> tuple[Task | None, ReminderRow | None, Preferences]:
         return self.lock_task(task_id), self._reminder(reminder_id), self.read_preferences()
 
+    def read_reminders(self, task_ids: Sequence[int], limit: int) -> list[ReminderRow]:
+        own = (row for user, row in self._tables.reminders.values() if user == self._user_id)
+        found = (row for row in own if row.task_id in task_ids)
+        return sorted(found, key=lambda row: row.moment, reverse=True)[:limit]
+
     def update_reminder(self, reminder: ReminderRow) -> None:
         if self._reminder(reminder.reminder_id) is not None:
             self._tables.reminders[reminder.reminder_id] = (self._user_id, reminder)

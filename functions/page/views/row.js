@@ -1,7 +1,7 @@
 // One task of the list, and its editor in place.
 
 import { isOverdue } from "../store/query.js";
-import { dueText } from "./dates.js";
+import { dueText, HERE } from "./dates.js";
 import { button, h, icon, input } from "./dom.js";
 import { submitted, TaskForm } from "./form.js";
 
@@ -47,10 +47,13 @@ export function editedRow(task, actions, close) {
     button(look, label, () => (close(), run()));
   const snoozes = SNOOZES.map(([duration, label]) => act("quiet", label, () => actions.snooze(task, duration)));
   const isRecurring = Boolean(task.recurrence_pattern) && !task.completed;
+  const told = h("ul.told", { "aria-label": "Reminders", "aria-live": "polite" });
+  const show = (/** @type {{reminders: Reminder[]}} */ { reminders }) => told.replaceChildren(...reminders.map(reminderLine));
+  if (Number(task.task_id)) void actions.client.read(`/reminders?task_id=${task.task_id}`).then(show, () => {});
   const onkeydown = (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && close();
   const element = h(
     "form.editor", { onsubmit, onkeydown, "aria-label": `Edit ${task.title}` },
-    title, form.element, wrong,
+    title, form.element, told, wrong,
     h(
       "div.actions", {},
       h("button.primary", { type: "submit" }, "Save"), h("button", { type: "button", onclick: close }, "Cancel"), h("span.gap"),
@@ -60,4 +63,10 @@ export function editedRow(task, actions, close) {
     ),
   );
   return [element, title];
+}
+
+/** When a reminder rings or rang, and what became of it on each channel. @param {Reminder} reminder */
+function reminderLine({ remind_at: at, status, channels }) {
+  const outcomes = Object.entries(channels).map(([name, { outcome, detail }]) => [name.split("-")[0], outcome, detail].join(" ").trim());
+  return h(status === "failed" ? "li.wrong" : "li", {}, icon("bell"), ` ${dueText({ due_at: at }, HERE)}: ${[status, ...outcomes].join(" · ")}`);
 }

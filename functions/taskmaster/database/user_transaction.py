@@ -143,6 +143,11 @@ class UserTransaction(InboxTransaction):
         )
         return next(iter(tasks), None), next(iter(reminders), None), _preferences_in(preferred)
 
+    def read_reminders(self, task_ids: Sequence[int], limit: int) -> list[ReminderRow]:
+        """The reminders of tasks, not locked, the latest moments first."""
+        parameters = {"task_ids": list(task_ids), "limit": limit}
+        return self._session.fetch(_REMINDERS["read_reminders"], parameters, _AS_REMINDER)
+
     def hold_back_due(self, by: datetime, until: datetime, limit: int) -> None:
         """Make reminders of this user that are due by then due again at `until`, except those locked elsewhere."""
         self._session.later(_REMINDERS["hold_back_due"], {"by": by, "until": until, "limit": limit})

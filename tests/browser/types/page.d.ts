@@ -62,3 +62,13 @@ type Subject = { task_id: number | string; version: number | null; title: string
 
 /** What a form holds, or what is wrong with it and where. */
 type Filled = { fields: Fields } | { wrong: string; at: HTMLElement };
+
+/** What became of a reminder, or will: "ahead", "under way", "later", "sent", "failed" or "ended". */
+interface Reminder {
+  task_id: number;
+  reminder_id: string;
+  remind_at: string;
+  status: string;
+  due_at: string | null;
+  channels: Record<string, { outcome: string; detail: string }>;
+}

@@ -25,6 +25,7 @@ ROWS: Mapping[str, Json] = {
     "list-tasks": {},
     "list-changes": {},
     "list-history": {},
+    "list-reminders": {"task_id": 1},
     "stream-changes": {},
     "list-occurrences": {},
     "preview-occurrences": {"recurrence_pattern": "daily", "due_on": "2090-01-01"},

@@ -124,6 +124,7 @@ QUERIES: dict[str, Json] = {
                   "due_to": "2027-12-31T23:59:59Z", "text": "rent", "sort": "due", "limit": 20},
     "listChanges": {"limit": 100},
     "listHistory": {"limit": 20},
+    "listReminders": {"task_id": [7]},
     "listOccurrences": {"count": 2},
     "previewOccurrences": {"recurrence_pattern": "FREQ=MONTHLY;BYDAY=-1FR", "due_on": "2027-01-29",
                            "time_zone": "Europe/Zurich", "count": 3},
@@ -195,6 +196,18 @@ RESPONSES: dict[str, Json] = {
             {"version": 1, "at": "2026-11-24T09:00:00Z", "action": "task.created", "door": "call", "changed": {}}
         ],
         "next_cursor": None,
+    },
+    "listReminders": {
+        "reminders": [
+            {
+                "task_id": 7,
+                "reminder_id": "019ab1f6-0000-7000-8000-000000000007",
+                "remind_at": "2027-01-30T08:00:00Z",
+                "status": "ahead",
+                "due_at": "2027-01-30T08:00:00Z",
+                "channels": {},
+            }
+        ]
     },
     "listOccurrences": {
         "occurrences": [{"due_at": None, "due_on": "2027-02-28"}, {"due_at": None, "due_on": "2027-03-31"}]

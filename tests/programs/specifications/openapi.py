@@ -31,7 +31,8 @@ _SECRET = {
     "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{43}$"},
 }
 _TAG_OF = {"occurrences": "recurrence", "skip": "recurrence", "snooze": "reminders", "dismiss": "reminders",
-           "preferences": "reminders", "calendar": "calendar", "{secret}.ics": "calendar"}  # fmt: skip
+           "preferences": "reminders", "reminders": "reminders", "calendar": "calendar",
+           "{secret}.ics": "calendar"}  # fmt: skip
 
 
 def document() -> dict[str, Any]:
