@@ -39,11 +39,6 @@ export class Actions {
     if (!task.completed) toast(`Done: “${short(task.title)}”`, { label: "Undo", run: () => void reopen() });
   }
 
-  /** @param {Task} task */
-  skip(task) {
-    this.queue.add("skip", task);
-  }
-
   /** @param {Task} task @param {string} duration ISO 8601 */
   snooze(task, duration) {
     this.queue.add("snooze", task, { duration });

@@ -11,7 +11,8 @@ import { addView } from "./views/add.js";
 import { h } from "./views/dom.js";
 import { filtersView } from "./views/filters.js";
 import { landingView } from "./views/landing.js";
-import { ListView } from "./views/list.js";
+import { listView } from "./views/list.js";
+import { notifyOfRings } from "./views/rings.js";
 import { toast } from "./views/toasts.js";
 import { topView } from "./views/top.js";
 
@@ -35,14 +36,15 @@ async function start() {
   await tasks.open();
   await queue.open();
   await tasks.load();
+  notifyOfRings(client, tasks);
   follow(client, tasks, queue);
 }
 
 /** @param {Session} session @param {Actions} actions */
 function show(session, actions) {
   const filters = filtersView(actions);
-  const list = new ListView(actions);
-  const renders = [topView(session, actions), filters.render, () => list.render()];
+  const list = listView(actions);
+  const renders = [topView(session, actions), filters.render, list.render];
   main?.replaceChildren(h("div.column", {}, addView(actions), filters.element, list.element));
   let isPending = false;
   const render = () => {

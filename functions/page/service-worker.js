@@ -15,6 +15,12 @@ self.addEventListener("fetch", (event) => {
   }
 });
 
+// A notification of a reminder leads to the page.
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  event.waitUntil(self.clients.matchAll({ type: "window" }).then(([page]) => page?.focus() ?? self.clients.openWindow("/")));
+});
+
 /** The document that was kept, at once: a start from zero takes a moment. A newer one is kept for the next time. */
 async function opened(event) {
   const found = await (await caches.open(NAME)).match("/");

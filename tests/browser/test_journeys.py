@@ -4,7 +4,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.browser.conftest import Visitor
+from knative.local.up import Platform
+from tests.browser.conftest import Visitor, visiting
 from tests.support.function_process import eventually
 
 
@@ -223,3 +224,24 @@ def test_what_happened_while_a_page_was_hidden_is_shown_when_it_is_seen(visitor:
     hide(visitor, "visible")
     visitor.row("Meanwhile").wait_for(timeout=5_000)
     visitor.row("Before").wait_for(state="detached", timeout=5_000)
+
+
+def test_a_reminder_that_rings_is_a_notification_of_the_browser(platform: Platform, chromium: Any) -> None:
+    """Of several, however long the page takes until it knows of them."""
+    with visiting(platform, chromium, permissions=["notifications"]) as visitor:
+        now = datetime.now(UTC)
+        moments = [(now + timedelta(seconds=seconds)).isoformat() for seconds in range(2, 90, 4)]
+        visitor.call("POST", "/tasks", {"title": "Ring", "due_at": "2090-01-31T09:00:00Z", "reminders": moments})
+        visitor.row("Ring").wait_for()
+        shown = "async () => (await (await navigator.serviceWorker.ready).getNotifications()).map((each) => each.title)"
+        eventually(lambda: set(visitor.page.evaluate(shown)) == {"Ring"}, "the notification")
+
+
+def test_nobody_is_notified_who_did_not_allow_it(visitor: Visitor) -> None:
+    soon = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+    asked: list[str] = []
+    visitor.page.on("request", lambda request: asked.append(request.url))
+    visitor.call("POST", "/tasks", {"title": "Ring", "due_at": "2090-01-31T09:00:00Z", "reminders": [soon]})
+    visitor.row("Ring").wait_for()
+    visitor.page.wait_for_timeout(2_000)
+    assert not any("/reminders" in url for url in asked)

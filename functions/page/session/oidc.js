@@ -30,8 +30,8 @@ export async function authorization(provider, settings, prompt) {
     code_challenge_method: "S256",
     ...(prompt && { prompt }),
   });
-  const separator = provider.authorization_endpoint.includes("?") ? "&" : "?";
-  return { url: provider.authorization_endpoint + separator + query, attempt };
+  const { authorization_endpoint: at } = provider;
+  return { url: `${at}${at.includes("?") ? "&" : "?"}${query}`, attempt };
 }
 
 /** Tokens for a code with its verifier, or for a refresh token. @param {Provider} provider @param {Record<string, string>} grant @returns {Promise<Granted>} */

@@ -18,10 +18,8 @@ export function matches(task, query) {
 export function comparison(sort) {
   const [sign, key] = sort.startsWith("-") ? [-1, sort.slice(1)] : [1, sort];
   /** @param {Task} task @returns {string | number} */
-  const of = (task) => {
-    if (key === "due") return deadline(task);
-    return key === "priority" ? PRIORITIES.indexOf(task.priority) : String(/** @type {Fields} */ (task)[key]);
-  };
+  const of = (task) =>
+    key === "due" ? deadline(task) : key === "priority" ? PRIORITIES.indexOf(task.priority) : String(/** @type {Fields} */ (task)[key]);
   return (one, other) => {
     const [a, b] = [of(one), of(other)];
     return sign * (a < b ? -1 : a > b ? 1 : Number(one.task_id) - Number(other.task_id) || 0);

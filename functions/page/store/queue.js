@@ -4,7 +4,6 @@ import { Problem, SignedOut, Unreachable } from "../api/client.js";
 import { Emitter } from "../events.js";
 
 const METHODS = { create: "POST", change: "PATCH", delete: "DELETE" };
-const RETRY_MS = 5000;
 
 /**
  * Emits "change" at each change of what waits, "done" ({write, task}), "conflict" (write) for one whose version has
@@ -50,7 +49,7 @@ export class Queue extends Emitter {
   /** Take out a write that was answered, or is taken back. @param {Write} write */
   drop(write) {
     this.waiting = this.waiting.filter((each) => each !== write);
-    void this.database.drop(write.key);
+    void this.database.keep(write, true);
     this.emit("change");
   }
 
@@ -71,7 +70,7 @@ export class Queue extends Emitter {
       this.#isSending = false;
     }
     if (!this.waiting.length || !navigator.onLine || document.visibilityState !== "visible") return;
-    const soonest = Math.min(...this.waiting.map((each) => each.notBefore || Date.now() + RETRY_MS));
+    const soonest = Math.min(...this.waiting.map((each) => each.notBefore || Date.now() + 5000));
     this.#timer = window.setTimeout(() => void this.send(), Math.max(soonest - Date.now(), 50));
   }
 

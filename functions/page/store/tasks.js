@@ -5,7 +5,6 @@ import { Emitter } from "../events.js";
 import { comparison, matches } from "./query.js";
 import { applied, drafted } from "./queue.js";
 
-const PAGE = 30;
 const KEPT = 500; // tasks that the browser keeps for reading offline
 
 /** Emits "change" when there is something else to show, and "problem" with what the server says. */
@@ -96,7 +95,7 @@ export class Tasks extends Emitter {
   /** @param {string | null} cursor @param {() => boolean} isWanted */
   async #read(cursor, isWanted) {
     try {
-      const asked = Object.entries({ ...this.query, limit: String(PAGE), cursor: cursor ?? "" }).filter(([, value]) => value);
+      const asked = Object.entries({ ...this.query, limit: "30", cursor: cursor ?? "" }).filter(([, value]) => value);
       /** @type {{tasks: Task[], next_cursor: string | null}} */
       const page = await this.client.read(`/tasks?${new URLSearchParams(asked)}`);
       if (isWanted()) {

@@ -55,8 +55,8 @@ export function input(name, attributes) {
   return /** @type {HTMLInputElement} */ (h("input", { type: "text", name, ...attributes }));
 }
 
-/** A listener that runs when nothing more is typed for a moment. @param {() => void} run */
-export function whenTyped(run) {
+/** A listener that runs when nothing more comes for a moment. @param {() => void} run */
+export function whenQuiet(run) {
   let timer = 0;
   return () => (clearTimeout(timer), (timer = window.setTimeout(run, 300)));
 }

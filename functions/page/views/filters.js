@@ -1,6 +1,6 @@
 // Which tasks are shown, and in which order.
 
-import { button, choice, h, icon, input, whenTyped } from "./dom.js";
+import { button, choice, h, icon, input, whenQuiet } from "./dom.js";
 import { PRIORITIES } from "./form.js";
 
 const STATUSES = [["open", "Open"], ["overdue", "Overdue"], ["completed", "Done"], ["all", "All"]];
@@ -10,7 +10,7 @@ const SORTS = [["due", "Due first"], ["-priority", "Priority"], ["-created_at", 
 export function filtersView(actions) {
   const { tasks } = actions;
   const filter = (/** @type {Partial<Query>} */ query) => void tasks.load(query);
-  const oninput = whenTyped(() => filter({ text: text.value.trim() }));
+  const oninput = whenQuiet(() => filter({ text: text.value.trim() }));
   const text = input("search", { type: "search", "aria-label": "Search", placeholder: "Search", autocomplete: "off", oninput });
   const statuses = STATUSES.map(([status, label]) => button("", label, () => filter({ status }), { "data-status": status }));
   const priority = choice("priority", "", [["", "Any priority"], ...PRIORITIES], {

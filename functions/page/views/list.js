@@ -6,93 +6,87 @@ import { editedRow, shownRow } from "./row.js";
 /** @type {Record<string, string>} */
 const NOTHING = { open: "All clear.", overdue: "Nothing is late.", completed: "Nothing is done yet.", all: "No tasks yet." };
 
-export class ListView {
+/** @param {Actions} actions @returns {{element: HTMLElement, render: () => void}} */
+export function listView(actions) {
+  const { tasks, queue } = actions;
   /** @type {Map<number | string, {element: HTMLElement, shown: string}>} */
-  #rows = new Map();
+  const rows = new Map();
   /** @type {number | string | null} */
-  #edited = null;
+  let edited = null;
+  const list = h("ul.tasks", { "aria-label": "Tasks", onkeydown: move });
+  const empty = h("div.empty");
+  const more = button("more", "Show more", () => void tasks.more());
+  const element = h("section", { "aria-label": "Your tasks" }, list, empty, more);
 
-  /** @param {Actions} actions */
-  constructor(actions) {
-    this.actions = actions;
-    this.list = h("ul.tasks", { "aria-label": "Tasks", onkeydown: (/** @type {KeyboardEvent} */ event) => this.#move(event) });
-    this.empty = h("div.empty");
-    this.more = button("more", "Show more", () => void actions.tasks.more());
-    this.element = h("section", { "aria-label": "Your tasks" }, this.list, this.empty, this.more);
-  }
-
-  render() {
-    const { tasks, queue } = this.actions;
+  const render = () => {
     const shown = tasks.shown();
     const ids = new Set(shown.map((task) => task.task_id));
-    for (const [id, { element }] of this.#rows) {
+    for (const [id, { element: gone }] of rows) {
       if (ids.has(id)) continue;
-      const next = element.contains(document.activeElement) && (element.nextElementSibling ?? element.previousElementSibling);
-      element.remove();
-      this.#rows.delete(id);
+      const next = gone.contains(document.activeElement) && (gone.nextElementSibling ?? gone.previousElementSibling);
+      gone.remove();
+      rows.delete(id);
       if (next) focus(next, "check");
     }
     shown.forEach((task, at) => {
-      const element = this.#row(task, queue.waiting.some((each) => each.id === task.task_id));
-      if (this.list.children[at] !== element) this.list.insertBefore(element, this.list.children[at] ?? null);
+      const row = rowOf(task, queue.waiting.some((each) => each.id === task.task_id));
+      if (list.children[at] !== row) list.insertBefore(row, list.children[at] ?? null);
     });
-    this.more.hidden = !tasks.next;
-    this.empty.replaceChildren(...(shown.length ? [] : this.#nothing()));
-  }
+    more.hidden = !tasks.next;
+    empty.replaceChildren(...(shown.length ? [] : nothing(tasks)));
+  };
 
-  /** @param {Task} task @param {boolean} isWaiting */
-  #row(task, isWaiting) {
+  const rowOf = (/** @type {Task} */ task, /** @type {boolean} */ isWaiting) => {
     const shown = JSON.stringify([task, isWaiting]);
-    const row = this.#rows.get(task.task_id) ?? { element: h("li.task", { "data-id": task.task_id }), shown: "" };
-    const { element } = row;
-    this.#rows.set(task.task_id, row);
-    if (row.shown !== shown && this.#edited !== task.task_id) {
-      const key = element.contains(document.activeElement) && document.activeElement?.getAttribute("data-key");
-      element.className = `task ${task.priority}${task.completed ? " done" : ""}`;
-      element.replaceChildren(...shownRow(task, this.actions, isWaiting, () => this.#edit(task)));
-      row.shown = shown;
-      if (key) focus(element, key);
-    }
-    return element;
-  }
+    const row = rows.get(task.task_id) ?? { element: h("li.task", { "data-id": task.task_id }), shown: "" };
+    rows.set(task.task_id, row);
+    if (row.shown === shown || edited === task.task_id) return row.element;
+    const key = row.element.contains(document.activeElement) && document.activeElement?.getAttribute("data-key");
+    row.element.className = `task ${task.priority}${task.completed ? " done" : ""}`;
+    row.element.replaceChildren(...shownRow(task, actions, isWaiting, () => edit(task)));
+    row.shown = shown;
+    if (key) focus(row.element, key);
+    return row.element;
+  };
 
-  /** @param {Task} task */
-  #edit(task) {
-    this.#close();
-    const [form, title] = editedRow(task, this.actions, () => this.#close());
-    this.#edited = task.task_id;
-    this.#rows.get(task.task_id)?.element.replaceChildren(form);
+  const edit = (/** @type {Task} */ task) => {
+    close();
+    const [form, title] = editedRow(task, actions, close);
+    edited = task.task_id;
+    rows.get(edited)?.element.replaceChildren(form);
     title.focus();
-  }
+  };
 
-  #close() {
-    const row = this.#edited !== null && this.#rows.get(this.#edited);
-    this.#edited = null;
+  const close = () => {
+    const row = edited !== null && rows.get(edited);
+    edited = null;
     if (!row) return;
     row.shown = "";
-    this.render();
+    render();
     focus(row.element, "title");
-  }
+  };
+  return { element, render };
+}
 
-  /** The arrows go from task to task. @param {KeyboardEvent} event */
-  #move(event) {
-    const { dataset, parentElement } = /** @type {HTMLElement} */ (event.target);
-    const row = parentElement?.closest("li");
-    if (!dataset.key || !["ArrowDown", "ArrowUp"].includes(event.key)) return;
-    focus(event.key === "ArrowDown" ? row?.nextElementSibling : row?.previousElementSibling, dataset.key);
-    event.preventDefault();
-  }
+/** The arrows go from task to task. @param {KeyboardEvent} event */
+function move(event) {
+  const { dataset, parentElement } = /** @type {HTMLElement} */ (event.target);
+  const row = parentElement?.closest("li");
+  if (!dataset.key || !["ArrowDown", "ArrowUp"].includes(event.key)) return;
+  focus(event.key === "ArrowDown" ? row?.nextElementSibling : row?.previousElementSibling, dataset.key);
+  event.preventDefault();
+}
 
-  #nothing() {
-    const { query, isStale, freshAt } = this.actions.tasks;
-    if (!isStale && !freshAt) return [h("p.hint", {}, "Waking the functions…")];
-    if (query.text || query.tag || query.priority) {
-      const clear = () => void this.actions.tasks.load({ text: "", tag: "", priority: "" });
-      return [h("p.big", {}, "Nothing matches."), button("", "Clear the filters", clear)];
-    }
-    const hint = query.status === "completed" ? "What you complete is kept here." : "Write down what is next, above.";
-    return [h("p.big", {}, NOTHING[query.status]), h("p.hint", {}, hint)];
+/** What is said where nothing is shown. @param {Tasks} tasks */
+function nothing(tasks) {
+  const { query, isStale, freshAt } = tasks;
+  if (!isStale && !freshAt) return [h("p.hint", {}, "Waking the functions…")];
+  if (query.text || query.tag || query.priority) {
+    const clear = () => void tasks.load({ text: "", tag: "", priority: "" });
+    return [h("p.big", {}, "Nothing matches."), button("", "Clear the filters", clear)];
   }
+  const hint = query.status === "completed" ? "What you complete is kept here." : "Write down what is next, above.";
+  return [h("p.big", {}, NOTHING[query.status]), h("p.hint", {}, hint)];
 }
 
 /** Focus the control of a row that has this key. @param {Element | null | undefined} row @param {string} key */

@@ -3,7 +3,7 @@
 import { isOverdue } from "../store/query.js";
 import { dueText, HERE } from "./dates.js";
 import { button, h, icon, input } from "./dom.js";
-import { submitted, TaskForm } from "./form.js";
+import { submitted, taskForm } from "./form.js";
 
 const SNOOZES = [["PT10M", "10 minutes"], ["PT1H", "1 hour"], ["P1D", "1 day"]];
 
@@ -39,7 +39,7 @@ export function shownRow(task, actions, isWaiting, edit) {
 
 /** The same task in its editor. @param {Task} task @param {Actions} actions @param {() => void} close */
 export function editedRow(task, actions, close) {
-  const form = new TaskForm(actions.client, task, actions.tasks.tags());
+  const form = taskForm(actions.client, task, actions.tasks.tags());
   const title = input("title", { class: "edit-title", value: task.title, required: true, maxlength: 500, "aria-label": "Title" });
   const wrong = h("p.wrong", { role: "alert" });
   const onsubmit = submitted(wrong, () => form, (fields) => (actions.change(task, { title: title.value.trim(), ...fields }), close()));
@@ -57,7 +57,7 @@ export function editedRow(task, actions, close) {
     h(
       "div.actions", {},
       h("button.primary", { type: "submit" }, "Save"), h("button", { type: "button", onclick: close }, "Cancel"), h("span.gap"),
-      isRecurring && act("quiet", "Skip this date", () => actions.skip(task)),
+      isRecurring && act("quiet", "Skip this date", () => void actions.queue.add("skip", task)),
       !task.completed && h("span.snooze", { role: "group", "aria-label": "Snooze" }, h("span.hint", {}, "Snooze"), ...snoozes),
       act("quiet.danger", isRecurring ? "Delete series" : "Delete", () => actions.remove(task)),
     ),
