@@ -1,17 +1,34 @@
 """show-calendar: a user's open tasks as a calendar feed, at a secret address that the user makes and revokes."""
 
+from datetime import datetime
+
+from pydantic import Field
+
 from taskmaster.calendars.feed import MOST_TASKS, CalendarFeed
-from taskmaster.domain.calendar import (
-    CalendarAddress,
-    MakeCalendar,
-    RevokeCalendar,
-    ShowCalendar,
-    digest_of,
-    new_secret,
-)
 from taskmaster.domain.paging import ListTasks
+from taskmaster.domain.task import Command, FrozenModel
 from taskmaster.handling.unit_of_work import Work
+from taskmaster.identity.secret_address import digest_of, new_secret
 from taskmaster.web.door import function, handles
+
+
+class ShowCalendar(Command):
+    """The feed itself, which its secret address opens."""
+
+
+class MakeCalendar(Command):
+    """A new secret address; nothing has to be said."""
+
+
+class RevokeCalendar(Command):
+    pass
+
+
+class CalendarAddress(FrozenModel):
+    """Where the feed is: shown this once, since only a digest of it is kept."""
+
+    address: str = Field(description="the path of the feed, at the address of this call; who knows it reads the tasks")
+    made_at: datetime = Field(description="when it was made; the address before has ended then")
 
 
 @handles(http=["GET /{secret}.ics", "GET /calendar/{secret}.ics"], by_address=True)

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from taskmaster.database.calendar import user_of_calendar
 from taskmaster.database.session import Login
 from taskmaster.database.system_transaction import SystemTransaction
 from taskmaster.database.user_transaction import UserTransaction
@@ -31,6 +30,8 @@ class Database:
 
     def user_of_calendar(self, digest: bytes) -> str | None:
         """Whose feed the secret with this digest opens; None for none. Raises Unavailable or Busy."""
+        from taskmaster.database.calendar import user_of_calendar
+
         with self._user.transaction() as session:
             return user_of_calendar(session, digest)
 

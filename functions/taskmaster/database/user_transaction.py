@@ -7,7 +7,6 @@ from typing import Any
 from psycopg.rows import class_row, dict_row, kwargs_row, tuple_row
 from psycopg.types.json import Jsonb
 
-from taskmaster.database import calendar
 from taskmaster.database.changes import read_changes
 from taskmaster.database.history import insert_history, read_history
 from taskmaster.database.inbox_rows import InboxTransaction, outbox_row
@@ -176,13 +175,19 @@ class UserTransaction(InboxTransaction):
 
     def read_all_series(self, series_ids: Sequence[int]) -> dict[int, Series]:
         """These series, by id, not locked."""
+        from taskmaster.database import calendar  # for one function alone
+
         return calendar.read_all_series(self._session, series_ids)
 
     def save_calendar(self, digest: bytes, made_at: datetime) -> None:
         """Keep the digest of the secret of the user's calendar feed, in place of the one before."""
+        from taskmaster.database import calendar  # for one function alone
+
         calendar.save_calendar(self._session, self._user_id, digest, made_at)
 
     def delete_calendar(self) -> None:
+        from taskmaster.database import calendar  # for one function alone
+
         calendar.delete_calendar(self._session, self._user_id)
 
     def insert_series(self, series: Series) -> None:

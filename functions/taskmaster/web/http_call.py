@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from taskmaster.database.inbox_rows import InboxKey
-from taskmaster.domain.calendar import digest_of as digest_of_secret
 from taskmaster.domain.task import QUERY
 from taskmaster.events import cloudevent
 from taskmaster.events.cloudevent import Malformed
@@ -139,6 +138,8 @@ def _by_address(invoker: Invoker, operations: Sequence[Operation], request: Requ
     parameters = next(filter(None, matches), None)
     if parameters is None:
         return None
+    from taskmaster.identity.secret_address import digest_of as digest_of_secret
+
     digest = digest_of_secret(parameters["secret"])
     user_id = invoker.database.user_of_calendar(digest) if digest else None
     if user_id is None:
