@@ -1,9 +1,10 @@
-"""query-tasks: one task, a page of tasks, changes since a cursor, a history, or the dates ahead. Read only."""
+"""query-tasks: a task, a page of them, changes since a cursor, a history, reminders, or the dates ahead. Read only."""
 
 from taskmaster.domain.changes import Changes, ListChanges, change_position, page_of_changes
 from taskmaster.domain.history import History, ListHistory, before_version, page_of_history
 from taskmaster.domain.occurrences import ListOccurrences, Occurrences, PreviewOccurrences, preview, upcoming
 from taskmaster.domain.paging import ListTasks, Page, page, position_of
+from taskmaster.domain.reminder_status import MOST, ListReminders, ReminderStatuses
 from taskmaster.domain.task import Command, Refused, Task, TaskId
 from taskmaster.handling.unit_of_work import Work
 from taskmaster.web.door import function, handles
@@ -50,6 +51,12 @@ def list_history(command: ListHistory, work: Work) -> History:
     return page_of_history(command, found)
 
 
+@handles(http=["GET /reminders"])
+def list_reminders(command: ListReminders, work: Work) -> ReminderStatuses:
+    """The reminders of tasks: those ahead, and for 30 days what became of those that rang, on every channel."""
+    return ReminderStatuses.of(work.reminders.read(command.task_id, limit=MOST))
+
+
 @handles(http=["GET /{task_id}/occurrences", "GET /tasks/{task_id}/occurrences"])
 def list_occurrences(command: ListOccurrences, work: Work) -> Occurrences:
     """The next dates of a recurring task, behind the open one."""
@@ -67,5 +74,12 @@ def preview_occurrences(command: PreviewOccurrences, work: Work) -> Occurrences:
 
 
 query_tasks = function(
-    "query_tasks", preview_occurrences, list_tasks, list_changes, list_occurrences, list_history, get_task
+    "query_tasks",
+    preview_occurrences,
+    list_tasks,
+    list_changes,
+    list_occurrences,
+    list_history,
+    list_reminders,
+    get_task,
 )

@@ -4,58 +4,39 @@ import { applied } from "./store/queue.js";
 import { choose } from "./views/conflict.js";
 import { toast } from "./views/toasts.js";
 
-/**
- * @typedef {import("./api/tasks.js").Task} Task
- * @typedef {import("./store/queue.js").Write} Write
- */
-
 const UNDO_MS = 6000;
 
 export class Actions {
-  /**
-   * @param {import("./api/client.js").Client} client @param {import("./store/tasks.js").Tasks} tasks
-   * @param {import("./store/queue.js").Queue} queue
-   */
+  /** @param {Client} client @param {Tasks} tasks @param {Queue} queue */
   constructor(client, tasks, queue) {
     this.client = client;
     this.tasks = tasks;
     this.queue = queue;
-    queue.addEventListener("conflict", (event) => void this.#settle(/** @type {CustomEvent} */ (event).detail.write));
-    queue.addEventListener("refused", (event) => {
-      const { write, problem } = /** @type {CustomEvent} */ (event).detail;
-      toast(`“${short(write.title)}”: ${problem.message}`);
-    });
+    queue.on("conflict", (write) => void this.#settle(write));
+    queue.on("refused", ({ write, problem }) => toast(`“${short(write.title)}”: ${problem.message}`));
   }
 
-  /** @param {Record<string, any>} fields */
+  /** @param {Fields} fields */
   create(fields) {
-    const id = `new-${crypto.randomUUID()}`;
     const given = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
-    this.queue.add("create", { task_id: id, version: null, title: fields.title }, given);
+    this.queue.add("create", { task_id: `new-${crypto.randomUUID()}`, version: null, title: fields.title }, given);
   }
 
-  /** Change what differs. @param {Task} task @param {Record<string, any>} fields */
+  /** Change what differs. @param {Task} task @param {Fields} fields */
   change(task, fields) {
-    const before = /** @type {Record<string, any>} */ (task);
-    const same = (/** @type {string} */ name) =>
-      name === "due_at" && before[name] && fields[name]
-        ? Date.parse(before[name]) === Date.parse(fields[name])
-        : JSON.stringify(before[name]) === JSON.stringify(fields[name]);
-    const changed = Object.fromEntries(Object.entries(fields).filter(([name]) => !same(name)));
-    if (Object.keys(changed).length) this.queue.add("change", task, changed);
+    const before = /** @type {Fields} */ (task);
+    const told = (/** @type {any} */ value, /** @type {string} */ name) =>
+      name === "due_at" && value ? Date.parse(value) : JSON.stringify(value);
+    const changed = Object.entries(fields).filter(([name, value]) => told(before[name], name) !== told(value, name));
+    if (changed.length) this.queue.add("change", task, Object.fromEntries(changed));
   }
 
   /** @param {Task} task */
   toggle(task) {
-    this.queue.add(task.completed ? "reopen" : "complete", task);
-    if (!task.completed) {
-      toast(`Done: “${short(task.title)}”`, { label: "Undo", run: () => this.#reopen(task) });
-    }
-  }
-
-  /** @param {Task} task */
-  skip(task) {
-    this.queue.add("skip", task);
+    const write = this.queue.add(task.completed ? "reopen" : "complete", task);
+    const isUnsent = () => this.queue.waiting.includes(write) && !navigator.onLine;
+    const reopen = () => (isUnsent() ? this.queue.drop(write) : this.queue.add("reopen", this.tasks.known.get(write.id) ?? task));
+    if (!task.completed) toast(`Done: “${short(task.title)}”`, { label: "Undo", run: () => void reopen() });
   }
 
   /** @param {Task} task @param {string} duration ISO 8601 */
@@ -67,30 +48,20 @@ export class Actions {
   /** The task is gone at once, and deleted when the time to undo is over. @param {Task} task */
   remove(task) {
     const write = this.queue.add("delete", task, {}, UNDO_MS);
-    toast(`Deleted “${short(task.title)}”`, { label: "Undo", run: () => this.queue.undo(write) });
-  }
-
-  /** @param {Partial<import("./api/tasks.js").Query>} query */
-  filter(query) {
-    void this.tasks.load(query);
-  }
-
-  /** @param {Task} task */
-  #reopen(task) {
-    const unsent = this.queue.waiting.find((each) => each.id === task.task_id && each.kind === "complete");
-    if (unsent && !navigator.onLine) return this.queue.undo(unsent);
-    const now = this.tasks.known.get(task.task_id) ?? task;
-    this.queue.add("reopen", now);
+    toast(`Deleted “${short(task.title)}”`, { label: "Undo", run: () => this.queue.drop(write) });
   }
 
   /** A write that was made on top of a version which is no longer. @param {Write} write */
   async #settle(write) {
     const before = this.tasks.known.get(write.id);
-    const theirs = await this.tasks.fetch(write.id).catch(() => undefined);
+    /** @type {Task | null | undefined} null where it is gone */
+    const theirs = await this.client.read(`/tasks/${write.id}`).catch(({ status }) => (status === 404 ? null : undefined));
     if (!before || theirs === undefined) return;
+    if (theirs) this.tasks.take(theirs);
+    else this.tasks.drop(write.id);
     const mine = applied(before, write) ?? before;
     if (theirs && ["complete", "reopen"].includes(write.kind) && theirs.completed === mine.completed) return;
-    if ((await choose(mine, theirs)) === "mine" && theirs) this.queue.add(write.kind, theirs, write.fields);
+    if ((await choose(mine, theirs)) && theirs) this.queue.add(write.kind, theirs, write.fields);
   }
 }
 

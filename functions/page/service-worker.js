@@ -10,7 +10,15 @@ self.addEventListener("fetch", (event) => {
   const { pathname, origin } = new URL(event.request.url);
   if (event.request.method !== "GET" || origin !== self.location.origin) return;
   if (event.request.mode === "navigate" && pathname === "/") event.respondWith(opened(event));
-  else if (pathname.startsWith("/page/")) event.respondWith(file(event.request));
+  else if (pathname.startsWith("/page/")) {
+    event.respondWith(caches.match(event.request.url).then((found) => found ?? fetch(event.request)));
+  }
+});
+
+// A notification of a reminder leads to the page.
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  event.waitUntil(self.clients.matchAll({ type: "window" }).then(([page]) => page?.focus() ?? self.clients.openWindow("/")));
 });
 
 /** The document that was kept, at once: a start from zero takes a moment. A newer one is kept for the next time. */
@@ -19,10 +27,6 @@ async function opened(event) {
   if (!found) return fetch("/");
   event.waitUntil(keep().catch(() => {})); // out of reach: what was kept is good enough
   return found;
-}
-
-async function file(request) {
-  return (await caches.match(request.url)) ?? fetch(request);
 }
 
 /** Keep the document and every file that it names, and nothing of the version before. */

@@ -102,6 +102,16 @@ class Taskmaster:
     def delete(self, task_id: int) -> None:
         self._change("DELETE", f"/tasks/{task_id}")
 
+    # The calendar feed ----------------------------------------------------------------------------------------------
+
+    def make_calendar(self) -> str:
+        """A new secret address of the calendar feed; the one before ends. Who knows it reads the open tasks."""
+        address: str = self._change("PUT", "/calendar").json()["address"]
+        return self._url + address
+
+    def revoke_calendar(self) -> None:
+        self._change("DELETE", "/calendar")
+
     # The change feed ------------------------------------------------------------------------------------------------
 
     def changes(self, cursor: str | None = None) -> Iterator[Changes]:

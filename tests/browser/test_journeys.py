@@ -1,9 +1,11 @@
 """What people do on the page, each step of it seen by another program as well."""
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from tests.browser.conftest import Visitor
+from knative.local.up import Platform
+from tests.browser.conftest import Visitor, visiting
 from tests.support.function_process import eventually
 
 
@@ -48,6 +50,30 @@ def test_a_task_is_edited_in_place_and_the_next_dates_are_shown(visitor: Visitor
     assert (task["title"], task["priority"], task["tags"]) == ("Pay the rent", "high", ["home", "money"])
     assert (task["due_at"], task["time_zone"]) == ("2031-01-31T08:30:00Z", "Europe/Zurich")
     assert task["recurrence_pattern"] == "monthly"
+
+
+def rings() -> list[str]:
+    """Moments for a minute and a half, so that some lie ahead however long a page takes."""
+    now = datetime.now(UTC)
+    return [(now + timedelta(seconds=seconds)).isoformat() for seconds in range(2, 90, 4)]
+
+
+def test_the_editor_tells_what_became_of_each_reminder(visitor: Visitor) -> None:
+    """A user without a channel has the event alone."""
+    task = {"title": "Ring", "due_at": "2090-01-31T09:00:00Z", "reminders": ["P1D", *rings()]}
+    visitor.call("POST", "/tasks", task)
+    visitor.row("Ring").wait_for()
+    told = visitor.page.get_by_role("list", name="Reminders").get_by_role("listitem")
+
+    def statuses() -> list[str]:
+        visitor.page.get_by_role("button", name="Ring", exact=True).click()
+        told.first.wait_for()
+        found = [text.rpartition(": ")[2] for text in told.all_inner_texts()]
+        visitor.page.keyboard.press("Escape")
+        return found
+
+    eventually(lambda: {"ahead", "ended"} <= set(statuses()), "one that rang", within=90)
+    assert statuses()[0] == "ahead"
 
 
 def test_a_pattern_that_is_none_is_explained_as_it_is_typed(visitor: Visitor) -> None:
@@ -205,3 +231,21 @@ def test_what_happened_while_a_page_was_hidden_is_shown_when_it_is_seen(visitor:
     hide(visitor, "visible")
     visitor.row("Meanwhile").wait_for(timeout=5_000)
     visitor.row("Before").wait_for(state="detached", timeout=5_000)
+
+
+def test_a_reminder_that_rings_is_a_notification_of_the_browser(platform: Platform, chromium: Any) -> None:
+    """Of several, however long the page takes until it knows of them."""
+    with visiting(platform, chromium, permissions=["notifications"]) as visitor:
+        visitor.call("POST", "/tasks", {"title": "Ring", "due_at": "2090-01-31T09:00:00Z", "reminders": rings()})
+        visitor.row("Ring").wait_for()
+        shown = "async () => (await (await navigator.serviceWorker.ready).getNotifications()).map((each) => each.title)"
+        eventually(lambda: set(visitor.page.evaluate(shown)) == {"Ring"}, "the notification", within=90)
+
+
+def test_nobody_is_notified_who_did_not_allow_it(visitor: Visitor) -> None:
+    asked: list[str] = []
+    visitor.page.on("request", lambda request: asked.append(request.url))
+    visitor.call("POST", "/tasks", {"title": "Ring", "due_at": "2090-01-31T09:00:00Z", "reminders": rings()})
+    visitor.row("Ring").wait_for()
+    visitor.page.wait_for_timeout(2_000)  # more than a page waits until it asks
+    assert not any("/reminders" in url for url in asked)

@@ -80,7 +80,8 @@ def test_the_routes_are_those_of_the_code(tmp_path: Path) -> None:
         named = set(
             re.findall(
                 r'"((?:GET|POST|PUT|PATCH|DELETE) /'
-                r'(?:tasks|preferences|occurrences|page|docs|openapi|mcp|[.]well-known)[^"]*|GET /)"',
+                r"(?:tasks|preferences|occurrences|reminders|calendar|page|docs|openapi|mcp|[.]well-known)"
+                r'[^"]*|GET /)"',
                 code,
             )
         )
@@ -99,7 +100,7 @@ def test_who_may_get_may_ask_for_the_head_alone(default: Rendered) -> None:
         for match in rule["matches"]:
             by_method.setdefault(match["method"], []).append(match["path"])
         assert by_method.get("GET") == by_method.get("HEAD")
-    assert sum(len(rule["matches"]) == 2 for rule in rules) == 10
+    assert sum(len(rule["matches"]) == 2 for rule in rules) == 12
 
 
 def is_at_its_own_host(route: str, rules: set[str]) -> bool:

@@ -58,6 +58,7 @@ class Tables:
     transaction: int = 1  # the number of the next one
     changed_in: dict[int, int] = field(default_factory=dict)  # the transaction that wrote each task
     deletions: list[Deletion] = field(default_factory=list)
+    calendars: dict[str, bytes] = field(default_factory=dict)  # the digest of the secret, by user
     history: list[tuple[str, int, HistoryEntry]] = field(default_factory=list)  # by user and task
 
     def copied(self) -> "Tables":
@@ -81,6 +82,10 @@ class FakeStore:
     def as_system(self) -> Iterator["FakeSystemTransaction"]:
         with self._transaction() as tables:
             yield FakeSystemTransaction(tables)
+
+    def user_of_calendar(self, digest: bytes) -> str | None:
+        found = (user for user, kept in self.tables.calendars.items() if kept == digest)
+        return next(found, None)
 
     def close(self) -> None:
         pass
@@ -276,6 +281,16 @@ class FakeUserTransaction(_FakeInbox):
         if task.series_id and not any(other.series_id == task.series_id for other in self._tasks()):
             self._tables.series.pop(task.series_id, None)
 
+    def read_all_series(self, series_ids: Sequence[int]) -> dict[int, Series]:
+        found = {series_id: self._tables.series.get(series_id) for series_id in series_ids}
+        return {series_id: row[1] for series_id, row in found.items() if row and row[0] == self._user_id}
+
+    def save_calendar(self, digest: bytes, made_at: datetime) -> None:
+        self._tables.calendars[self._user_id] = digest
+
+    def delete_calendar(self) -> None:
+        self._tables.calendars.pop(self._user_id, None)
+
     def insert_series(self, series: Series) -> None:
         if series.series_id in self._tables.series:
             raise BrokenRule("a series has the id of another")
@@ -287,6 +302,11 @@ class FakeUserTransaction(_FakeInbox):
 
     def lock_reminder(self, task_id: int, reminder_id: str) -> tuple[Task | None, ReminderRow | None, Preferences]:
         return self.lock_task(task_id), self._reminder(reminder_id), self.read_preferences()
+
+    def read_reminders(self, task_ids: Sequence[int], limit: int) -> list[ReminderRow]:
+        own = (row for user, row in self._tables.reminders.values() if user == self._user_id)
+        found = (row for row in own if row.task_id in task_ids)
+        return sorted(found, key=lambda row: row.moment, reverse=True)[:limit]
 
     def update_reminder(self, reminder: ReminderRow) -> None:
         if self._reminder(reminder.reminder_id) is not None:

@@ -2,12 +2,11 @@
 
 /** A refusal, as problem details (RFC 9457) say it. */
 export class Problem extends Error {
-  /** @param {number} status @param {Record<string, any>} content */
+  /** @param {number} status @param {Fields} content */
   constructor(status, content) {
     super(content.detail || content.title || `The answer was ${status}.`);
     this.status = status;
     this.title = content.title ?? "";
-    this.errors = content.errors ?? [];
   }
 }
 
@@ -20,65 +19,55 @@ export class SignedOut extends Error {}
 const RETRIES = 2;
 
 export class Client {
-  /** @param {import("../session/session.js").Session} session */
+  /** @param {Session} session */
   constructor(session) {
     this.session = session;
   }
 
   /**
    * The answer to a call. Throws Problem, Unreachable, SignedOut, or AbortError.
-   * @param {string} method @param {string} path
-   * @param {{body?: unknown, headers?: Record<string, string>, keepalive?: boolean, signal?: AbortSignal}} [options]
-   * @returns {Promise<Response>}
+   * @param {string} method @param {string} path @param {CallOptions} [options]
    */
   async call(method, path, options = {}) {
+    // The inbox makes a write with its key safe to repeat, and a read is safe as it is.
+    const mayRepeat = method === "GET" || options.headers?.["Idempotency-Key"];
     for (let attempt = 0; ; attempt += 1) {
       const answer = await this.#send(method, path, options);
-      if (answer.ok || answer.status === 304) return answer;
-      if (answer.status === 401) {
+      const { ok, status } = answer;
+      if (ok) return answer;
+      if (status === 401) {
         if (attempt || !(await this.session.renew())) throw new SignedOut();
-        continue;
+      } else if ([429, 502, 503, 504].includes(status) && mayRepeat && attempt < RETRIES) {
+        await pause(Number(answer.headers.get("Retry-After") ?? 1));
+      } else {
+        throw status >= 502 ? new Unreachable() : new Problem(status, await answer.json().catch(() => ({})));
       }
-      // The inbox makes a write with its key safe to repeat, and a read is safe as it is.
-      const mayRepeat = [429, 502, 503, 504].includes(answer.status) && attempt < RETRIES;
-      if (mayRepeat && (method === "GET" || options.headers?.["Idempotency-Key"])) {
-        await pause(Number(answer.headers.get("Retry-After") ?? 1) * 1000);
-        continue;
-      }
-      if (answer.status >= 502) throw new Unreachable();
-      throw new Problem(answer.status, await answer.json().catch(() => ({})));
     }
   }
 
-  /** @param {string} path @param {{signal?: AbortSignal}} [options] */
-  async read(path, options) {
-    return (await this.call("GET", path, options)).json();
+  /** @param {string} path @param {AbortSignal} [signal] */
+  async read(path, signal) {
+    return (await this.call("GET", path, { signal })).json();
   }
 
-  /** @param {string} method @param {string} path @param {Parameters<Client["call"]>[2]} options */
-  async #send(method, path, { body, headers = {}, keepalive, signal } = {}) {
+  /** @param {string} method @param {string} path @param {CallOptions} options */
+  async #send(method, path, { body, headers, keepalive, signal }) {
     const token = await this.session.token();
     if (!token) throw navigator.onLine ? new SignedOut() : new Unreachable();
+    const sent = { Authorization: `Bearer ${token}`, ...(body ? { "Content-Type": "application/json" } : {}), ...headers };
     try {
-      return await fetch(path, {
-        method,
-        keepalive,
-        signal,
-        cache: "no-store",
-        credentials: "omit",
-        headers: {
-          Authorization: `Bearer ${token}`,
-          ...(body === undefined ? {} : { "Content-Type": "application/json" }),
-          ...headers,
-        },
-        body: body === undefined ? undefined : JSON.stringify(body),
-      });
+      const more = { keepalive, signal, body: body && JSON.stringify(body), headers: sent };
+      return await fetch(path, { method, cache: "no-store", credentials: "omit", .../** @type {RequestInit} */ (more) });
     } catch (error) {
-      if (error instanceof DOMException && error.name === "AbortError") throw error;
-      throw new Unreachable();
+      throw error instanceof DOMException && error.name === "AbortError" ? error : new Unreachable();
     }
   }
 }
 
-/** @param {number} milliseconds */
-const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+/** @param {number} seconds @param {AbortSignal} [signal] that ends it early @returns {Promise<void>} */
+export function pause(seconds, signal) {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, seconds * 1000);
+    signal?.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+  });
+}

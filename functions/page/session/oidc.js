@@ -1,19 +1,10 @@
 // OpenID Connect, authorization code with PKCE, as a public client (RFC 6749, RFC 7636, RFC 9207).
 
-/**
- * @typedef {{issuer: string, clientId: string, scopes: string, userClaim: string}} Settings
- * @typedef {{authorization_endpoint: string, token_endpoint: string, end_session_endpoint?: string}} Provider
- * @typedef {{state: string, verifier: string, hash: string}} Attempt
- * @typedef {{access_token: string, refresh_token?: string, expires_in?: number}} Granted
- */
-
 export class SignInError extends Error {}
 
-/**
- * What the issuer says of itself. Throws TypeError when it is out of reach.
- * @param {string} issuer
- * @returns {Promise<Provider>}
- */
+export const redirectUri = () => `${location.origin}/`;
+
+/** What the issuer says of itself. Throws TypeError when it is out of reach. @param {string} issuer @returns {Promise<Provider>} */
 export async function discover(issuer) {
   const answer = await fetch(`${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`);
   const found = answer.ok ? await answer.json() : {};
@@ -39,59 +30,29 @@ export async function authorization(provider, settings, prompt) {
     code_challenge_method: "S256",
     ...(prompt && { prompt }),
   });
-  const separator = provider.authorization_endpoint.includes("?") ? "&" : "?";
-  return { url: provider.authorization_endpoint + separator + query, attempt };
+  const { authorization_endpoint: at } = provider;
+  return { url: `${at}${at.includes("?") ? "&" : "?"}${query}`, attempt };
 }
 
-/**
- * @param {Provider} provider @param {Settings} settings @param {string} code @param {string} verifier
- * @returns {Promise<Granted>}
- */
-export function redeem(provider, settings, code, verifier) {
-  return ask(provider, {
-    grant_type: "authorization_code",
-    client_id: settings.clientId,
-    redirect_uri: redirectUri(),
-    code,
-    code_verifier: verifier,
-  });
+/** Tokens for a code with its verifier, or for a refresh token. @param {Provider} provider @param {Record<string, string>} grant @returns {Promise<Granted>} */
+export async function granted(provider, grant) {
+  const answer = await fetch(provider.token_endpoint, { method: "POST", body: new URLSearchParams(grant) });
+  const given = await answer.json().catch(() => ({}));
+  if (!answer.ok || !given.access_token) throw new SignInError(`Signing in was refused (${given.error ?? answer.status}).`);
+  return given;
 }
 
-/**
- * @param {Provider} provider @param {Settings} settings @param {string} token
- * @returns {Promise<Granted>}
- */
-export function refresh(provider, settings, token) {
-  return ask(provider, { grant_type: "refresh_token", client_id: settings.clientId, refresh_token: token });
-}
-
-/**
- * The claims of a token, unverified: for showing who is signed in. The functions verify it.
- * @param {string} token @returns {Record<string, any>}
- */
+/** The claims of a token, unverified: for showing who is signed in. The functions verify it. @param {string} token @returns {Fields} */
 export function claims(token) {
   try {
-    const payload = token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/");
-    return JSON.parse(new TextDecoder().decode(Uint8Array.from(atob(payload), (each) => each.charCodeAt(0))));
+    const payload = atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"));
+    return JSON.parse(new TextDecoder().decode(Uint8Array.from(payload, (each) => each.charCodeAt(0))));
   } catch {
     return {};
   }
 }
 
-export const redirectUri = () => `${location.origin}/`;
-
-/** @param {Provider} provider @param {Record<string, string>} form @returns {Promise<Granted>} */
-async function ask(provider, form) {
-  const answer = await fetch(provider.token_endpoint, { method: "POST", body: new URLSearchParams(form) });
-  const granted = await answer.json().catch(() => ({}));
-  if (!answer.ok || !granted.access_token) {
-    throw new SignInError(`Signing in was refused (${granted.error ?? answer.status}).`);
-  }
-  return granted;
-}
-
 const random = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
 
 /** @param {Uint8Array} bytes */
-const base64url = (bytes) =>
-  btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+const base64url = (bytes) => btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");

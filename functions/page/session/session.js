@@ -1,22 +1,22 @@
 // Who is signed in. Tokens are in memory alone; what a browser keeps is who it was, and one attempt under way.
 
-import { authorization, claims, discover, redeem, redirectUri, refresh, SignInError } from "./oidc.js";
+import { Emitter } from "../events.js";
+import { authorization, claims, discover, granted, redirectUri, SignInError } from "./oidc.js";
 
-const EARLY_SECONDS = 60; // a token is renewed this long before it ends
+const EARLY_MS = 60_000; // a token is renewed this long before it ends
+const NOBODY = "Sign in to see your tasks.";
 
-/** @typedef {import("../store/database.js").Database} Database */
-
-/** Dispatches "change" when somebody is signed in, or no longer. */
-export class Session extends EventTarget {
+/** Emits "change" when nobody is signed in any longer. */
+export class Session extends Emitter {
   #token = "";
   #refreshToken = "";
   #ends = 0;
-  /** @type {import("./oidc.js").Provider | null} */
+  /** @type {Provider | null} */
   #provider = null;
   /** @type {Promise<boolean> | null} */
   #renewing = null;
 
-  /** @param {import("./oidc.js").Settings} settings @param {Database} database */
+  /** @param {Settings} settings @param {Database} database */
   constructor(settings, database) {
     super();
     this.settings = settings;
@@ -40,15 +40,14 @@ export class Session extends EventTarget {
     this.user = (await this.database.get("user")) ?? "";
     if (!this.settings.issuer || !this.settings.clientId) return "Nobody can sign in here yet.";
     if (!window.isSecureContext) return "Signing in needs https.";
-    const state = asked.get("state");
     try {
-      if (state) return await this.#return(state, asked);
+      if (asked.has("state")) return await this.#return(asked);
       if (asked.get("iss") === this.settings.issuer) return await this.signIn();
       if (this.user && navigator.onLine) return await this.signIn("none");
     } catch (error) {
-      return reason(error);
+      return error instanceof SignInError ? error.message : "Whoever signs people in cannot be reached just now.";
     }
-    return "Sign in to see your tasks.";
+    return NOBODY;
   }
 
   /** Send the person to the issuer. @param {"" | "none"} prompt @returns {Promise<never>} */
@@ -62,17 +61,17 @@ export class Session extends EventTarget {
 
   /** Forget the person, here and at the issuer. */
   async signOut() {
-    const provider = this.#provider;
-    this.#forget();
+    this.#token = this.#refreshToken = "";
     await this.database.clear();
+    const end = this.#provider?.end_session_endpoint;
     const query = new URLSearchParams({ client_id: this.settings.clientId, post_logout_redirect_uri: redirectUri() });
-    if (provider?.end_session_endpoint) location.assign(`${provider.end_session_endpoint}?${query}`);
+    if (end) location.assign(`${end}?${query}`);
     else location.reload();
   }
 
   /** The token to send; "" where nobody is signed in. */
   async token() {
-    if (this.#token && Date.now() > this.#ends - EARLY_SECONDS * 1000) await this.renew();
+    if (this.#token && Date.now() > this.#ends - EARLY_MS) await this.renew();
     return this.#token;
   }
 
@@ -83,29 +82,27 @@ export class Session extends EventTarget {
   }
 
   async #renew() {
-    if (this.#refreshToken && this.#provider) {
-      try {
-        this.#take(await refresh(this.#provider, this.settings, this.#refreshToken));
-        return true;
-      } catch (error) {
-        if (!(error instanceof SignInError)) return true; // out of reach: the token at hand may still hold
-      }
+    try {
+      if (this.#refreshToken) await this.#take({ grant_type: "refresh_token", refresh_token: this.#refreshToken });
+      if (this.#refreshToken) return true;
+    } catch (error) {
+      if (!(error instanceof SignInError)) return true; // out of reach: the token at hand may still hold
     }
-    this.#forget();
-    this.dispatchEvent(new Event("change"));
+    this.#token = this.#refreshToken = "";
+    this.emit("change");
     return false;
   }
 
-  /** @param {string} state @param {URLSearchParams} asked */
-  async #return(state, asked) {
+  /** @param {URLSearchParams} asked */
+  async #return(asked) {
     const attempt = await this.database.get("attempt");
     await this.database.set("attempt", undefined);
-    const isOurs = attempt?.state === state && (asked.get("iss") ?? this.settings.issuer) === this.settings.issuer;
     const code = asked.get("code");
-    if (asked.get("error") === "login_required") return "Sign in to see your tasks.";
+    if (asked.get("error") === "login_required") return NOBODY;
+    const isOurs = attempt?.state === asked.get("state") && (asked.get("iss") ?? this.settings.issuer) === this.settings.issuer;
     if (!isOurs || !code) return asked.get("error_description") ?? "That sign-in was not begun here. Try again.";
     this.#provider = await discover(this.settings.issuer);
-    this.#take(await redeem(this.#provider, this.settings, code, attempt.verifier));
+    await this.#take({ grant_type: "authorization_code", redirect_uri: redirectUri(), code, code_verifier: attempt.verifier });
     if (attempt.hash) history.replaceState(null, "", location.pathname + attempt.hash);
     const user = String(claims(this.#token)[this.settings.userClaim] ?? "");
     if (this.user && this.user !== user) await this.database.clear(); // another person's
@@ -114,20 +111,11 @@ export class Session extends EventTarget {
     return "";
   }
 
-  /** @param {import("./oidc.js").Granted} granted */
-  #take(granted) {
-    this.#token = granted.access_token;
-    this.#refreshToken = granted.refresh_token ?? this.#refreshToken;
-    this.#ends = Date.now() + (granted.expires_in ?? 3600) * 1000;
+  /** @param {Record<string, string>} grant */
+  async #take(grant) {
+    const given = await granted(/** @type {Provider} */ (this.#provider), { client_id: this.settings.clientId, ...grant });
+    this.#token = given.access_token;
+    this.#refreshToken = given.refresh_token ?? this.#refreshToken;
+    this.#ends = Date.now() + (given.expires_in ?? 3600) * 1000;
   }
-
-  #forget() {
-    this.#token = this.#refreshToken = "";
-  }
-}
-
-/** @param {unknown} error */
-function reason(error) {
-  if (error instanceof SignInError) return error.message;
-  return "Whoever signs people in cannot be reached just now.";
 }

@@ -1,51 +1,41 @@
 // What the browser keeps: the tasks last seen, writes that were not sent yet, and who it was. Never a token.
 
-const NAME = "taskmaster";
+const WRITE = "write ";
 
-/** Values by name, and the queue of writes. Where the browser keeps nothing, it lives as long as the page. */
+/** Values by name; each write that waits is one. */
 export class Database {
   /** @type {Promise<IDBDatabase> | undefined} */
   #open;
 
   /** @param {string} name @returns {Promise<any>} */
   get(name) {
-    return this.#run("values", "readonly", (store) => store.get(name));
+    return this.#run((store) => store.get(name));
   }
 
   /** @param {string} name @param {unknown} value */
   set(name, value) {
-    return this.#run("values", "readwrite", (store) => (value === undefined ? store.delete(name) : store.put(value, name)));
+    return this.#run((store) => (value === undefined ? store.delete(name) : store.put(value, name)));
   }
 
-  /** @returns {Promise<import("./queue.js").Write[]>} in the order in which they were made */
-  async writes() {
-    return (await this.#run("queue", "readonly", (store) => store.getAll())).sort(
-      (/** @type {any} */ one, /** @type {any} */ other) => one.at - other.at,
-    );
+  /** @returns {Promise<Write[]>} */
+  writes() {
+    return this.#run((store) => store.getAll(IDBKeyRange.bound(WRITE, `${WRITE}~`)));
   }
 
-  /** @param {import("./queue.js").Write} write */
-  keep(write) {
-    return this.#run("queue", "readwrite", (store) => store.put(write));
+  /** @param {Write} write @param {boolean} [isGone] */
+  keep(write, isGone = false) {
+    return this.set(WRITE + write.key, isGone ? undefined : write);
   }
 
-  /** @param {string} key */
-  drop(key) {
-    return this.#run("queue", "readwrite", (store) => store.delete(key));
+  clear() {
+    return this.#run((store) => store.clear());
   }
 
-  async clear() {
-    for (const name of ["values", "queue"]) await this.#run(name, "readwrite", (store) => store.clear());
-  }
-
-  /**
-   * @param {string} name @param {IDBTransactionMode} mode @param {(store: IDBObjectStore) => IDBRequest} ask
-   * @returns {Promise<any>}
-   */
-  async #run(name, mode, ask) {
+  /** @param {(store: IDBObjectStore) => IDBRequest} ask @returns {Promise<any>} */
+  async #run(ask) {
     this.#open ??= opened();
-    const transaction = (await this.#open).transaction(name, mode);
-    const request = ask(transaction.objectStore(name));
+    const transaction = (await this.#open).transaction("values", "readwrite");
+    const request = ask(transaction.objectStore("values"));
     return new Promise((resolve, reject) => {
       transaction.oncomplete = () => resolve(request.result);
       transaction.onabort = transaction.onerror = () => reject(transaction.error);
@@ -56,11 +46,8 @@ export class Database {
 /** @returns {Promise<IDBDatabase>} */
 function opened() {
   return new Promise((resolve, reject) => {
-    const request = indexedDB.open(NAME, 1);
-    request.onupgradeneeded = () => {
-      request.result.createObjectStore("values");
-      request.result.createObjectStore("queue", { keyPath: "key" });
-    };
+    const request = indexedDB.open("taskmaster", 1);
+    request.onupgradeneeded = () => request.result.createObjectStore("values");
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
   });

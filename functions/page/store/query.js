@@ -1,10 +1,5 @@
 // The list's filters and orders, for tasks at hand: the server's own, as near as a browser knows them.
 
-/**
- * @typedef {import("../api/tasks.js").Task} Task
- * @typedef {import("../api/tasks.js").Query} Query
- */
-
 const PRIORITIES = ["low", "medium", "high", "urgent"];
 
 /** @param {Task} task @param {Query} query */
@@ -21,14 +16,10 @@ export function matches(task, query) {
 
 /** @param {string} sort @returns {(one: Task, other: Task) => number} */
 export function comparison(sort) {
-  const sign = sort.startsWith("-") ? -1 : 1;
-  const key = sort.replace("-", "");
+  const [sign, key] = sort.startsWith("-") ? [-1, sort.slice(1)] : [1, sort];
   /** @param {Task} task @returns {string | number} */
-  const of = (task) => {
-    if (key === "due") return deadline(task);
-    if (key === "priority") return PRIORITIES.indexOf(task.priority);
-    return String(/** @type {Record<string, any>} */ (task)[key]);
-  };
+  const of = (task) =>
+    key === "due" ? deadline(task) : key === "priority" ? PRIORITIES.indexOf(task.priority) : String(/** @type {Fields} */ (task)[key]);
   return (one, other) => {
     const [a, b] = [of(one), of(other)];
     return sign * (a < b ? -1 : a > b ? 1 : Number(one.task_id) - Number(other.task_id) || 0);
@@ -39,7 +30,7 @@ export function comparison(sort) {
 export const isOverdue = (task) => !task.completed && deadline(task) < Date.now();
 
 /** The moment from which a task is overdue, in ms: that of its due time, or the end of its day. @param {Task} task */
-export function deadline(task) {
+function deadline(task) {
   if (task.due_at) return Date.parse(task.due_at);
   return task.due_on ? Date.parse(`${task.due_on}T23:59:59`) + 1000 : Infinity;
 }

@@ -1,13 +1,12 @@
 // Dates as people read and write them: in a zone, near ones by name.
 
-/** @typedef {import("../api/tasks.js").Task} Task */
-
 export const HERE = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
 
 /** What a zone's clock shows: "2026-11-24T09:00". @param {number} moment @param {string} zone */
 export function wall(moment, zone) {
+  const two = /** @type {const} */ ("2-digit");
   const parts = new Intl.DateTimeFormat("en-CA", {
-    timeZone: zone, hourCycle: "h23", year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit",
+    timeZone: zone, hourCycle: "h23", year: "numeric", month: two, day: two, hour: two, minute: two,
   }).formatToParts(moment);
   const of = Object.fromEntries(parts.map((each) => [each.type, each.value]));
   return `${of.year.padStart(4, "0")}-${of.month}-${of.day}T${of.hour}:${of.minute}`;
@@ -15,8 +14,7 @@ export function wall(moment, zone) {
 
 /**
  * The moment at which a zone's clock shows this, as RFC 3339 in UTC. A time that the clock skips is the one as far behind
- * the change (RFC 5545, 3.3.5).
- * @param {string} day @param {string} time @param {string} zone
+ * the change (RFC 5545, 3.3.5). @param {string} day @param {string} time @param {string} zone
  */
 export function moment(day, time, zone) {
   const wanted = Date.parse(`${day}T${time}:00Z`);
@@ -30,38 +28,33 @@ export function moment(day, time, zone) {
 /** @param {string} zone */
 export function isZone(zone) {
   try {
-    new Intl.DateTimeFormat("en", { timeZone: zone });
-    return zone !== "";
+    return Boolean(new Intl.DateTimeFormat("en", { timeZone: zone })) && zone !== "";
   } catch {
     return false;
   }
 }
 
-/** When a task is due, in words; "" where it is not. @param {Pick<Task, "due_at" | "due_on">} task @param {string} zone */
+/** When a task is due, in words; "" where it is not. @param {Due} task @param {string} zone */
 export function dueText(task, zone) {
   if (!task.due_at && !task.due_on) return "";
-  const shown = task.due_at ? wall(Date.parse(task.due_at), zone) : `${task.due_on}T`;
-  const [day, time] = shown.split("T");
-  const far = zone !== HERE && task.due_at ? ` (${zone.replace(/_/g, " ")})` : "";
-  return `${dayText(day)}${time ? `, ${time}` : ""}${far}`;
+  const [day, time] = task.due_at ? wall(Date.parse(task.due_at), zone).split("T") : [String(task.due_on), ""];
+  const far = zone !== HERE && time ? ` (${zone.replace(/_/g, " ")})` : "";
+  return `${dayText(day)}${time && `, ${time}`}${far}`;
 }
 
 /** @param {string} day */
-export function dayText(day) {
+function dayText(day) {
   const today = wall(Date.now(), HERE).slice(0, 10);
   const away = Math.round((Date.parse(day) - Date.parse(today)) / 86_400_000);
   if (away >= -1 && away <= 1) return ["Yesterday", "Today", "Tomorrow"][away + 1];
   const isNear = away > 1 && away < 7;
-  const isThisYear = day.slice(0, 4) === today.slice(0, 4);
-  return new Intl.DateTimeFormat("en-GB", {
-    timeZone: "UTC", weekday: isNear ? "long" : "short", ...(isNear ? {} : { day: "numeric", month: "short" }),
-    ...(isThisYear || isNear ? {} : { year: "numeric" }),
-  }).format(Date.parse(day));
+  const year = day.slice(0, 4) === today.slice(0, 4) ? undefined : /** @type {const} */ ("numeric");
+  const shown = /** @type {Intl.DateTimeFormatOptions} */ (isNear ? { weekday: "long" } : { weekday: "short", day: "numeric", month: "short", year });
+  return new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", ...shown }).format(Date.parse(day));
 }
 
-/** How long ago, in words. @param {number} at */
+/** A moment of the past. @param {number} at */
 export function clockText(at) {
   const isToday = new Date(at).toDateString() === new Date().toDateString();
-  const options = /** @type {Intl.DateTimeFormatOptions} */ (isToday ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" });
-  return new Intl.DateTimeFormat("en-GB", options).format(at);
+  return new Intl.DateTimeFormat("en-GB", { timeStyle: "short", dateStyle: isToday ? undefined : "medium" }).format(at);
 }

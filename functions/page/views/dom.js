@@ -2,8 +2,8 @@
 
 /**
  * Make an element: h("button.primary", {type: "submit", onclick: save}, "Save"). A function is a listener, true an
- * attribute without a value; null, undefined and false are left out.
- * @param {string} selector @param {Record<string, unknown>} [attributes] @param {...(Node | string | null | undefined | false)} children
+ * attribute without a value; what is nullish or false is left out, and so is a child that is empty.
+ * @param {string} selector @param {Fields} [attributes] @param {...(Node | string | number | null | undefined | false)} children
  * @returns {HTMLElement}
  */
 export function h(selector, attributes = {}, ...children) {
@@ -11,15 +11,14 @@ export function h(selector, attributes = {}, ...children) {
   const element = document.createElement(tag);
   if (classes.length) element.className = classes.join(" ");
   for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") element.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
+    if (typeof value === "function") element.addEventListener(name.slice(2), value);
     else if (value === true) element.setAttribute(name, "");
     else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, String(value));
   }
-  element.append(...children.filter((each) => each !== null && each !== undefined && each !== false));
+  element.append(.../** @type {(Node | string)[]} */ (children.filter(Boolean)));
   return element;
 }
 
-/** @type {Record<string, string>} */
 const PATHS = {
   check: "M5 12.5 10 17.5 19.5 7",
   clock: "M12 7v5l3.5 2M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18",
@@ -31,26 +30,41 @@ const PATHS = {
   pencil: "M4 20l1-4L16 5l3 3L8 19zM14 7l3 3",
 };
 
-/** A line drawing of 24 units, which says nothing by itself. @param {string} name @returns {SVGElement} */
+/** A line drawing of 24 units, which says nothing by itself. @param {keyof PATHS} name @returns {SVGElement} */
 export function icon(name) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const [svg, path] = ["svg", "path"].map((tag) => document.createElementNS("http://www.w3.org/2000/svg", tag));
   for (const [key, value] of [["viewBox", "0 0 24 24"], ["aria-hidden", "true"], ["class", "icon"]]) svg.setAttribute(key, value);
-  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
   path.setAttribute("d", PATHS[name]);
   svg.append(path);
-  return svg;
+  return /** @type {SVGElement} */ (svg);
 }
 
-/** A list to choose from. @param {string} name @param {string} value @param {[string, string][]} options @param {Record<string, unknown>} [more] */
+/** @param {string} look its classes @param {string | Node} content @param {() => void} onclick @param {Fields} [more] */
+export function button(look, content, onclick, more = {}) {
+  return h(`button${look && `.${look}`}`, { type: "button", onclick, ...more }, content);
+}
+
+/** A list to choose from. @param {string} name @param {string} value @param {string[][]} options @param {Fields} [more] */
 export function choice(name, value, options, more = {}) {
   const made = options.map(([key, label]) => h("option", { value: key, selected: key === value }, label));
   return /** @type {HTMLSelectElement} */ (h("select", { name, ...more }, ...made));
 }
 
+/** A line to write in. @param {string} name @param {Fields} attributes */
+export function input(name, attributes) {
+  return /** @type {HTMLInputElement} */ (h("input", { type: "text", name, ...attributes }));
+}
+
+/** A listener that runs when nothing more comes for a moment. @param {() => void} run */
+export function whenQuiet(run) {
+  let timer = 0;
+  return () => (clearTimeout(timer), (timer = window.setTimeout(run, 300)));
+}
+
 let count = 0;
 
-/** A control under its label, with room for what is wrong with it. @param {string} label @param {HTMLElement} control @param {string} [hint] */
-export function field(label, control, hint = "") {
+/** A control under its label. @param {string} label @param {HTMLElement} control */
+export function field(label, control) {
   control.id ||= `field-${(count += 1)}`;
-  return h("div.field", {}, h("label", { for: control.id }, label), control, hint ? h("p.hint", {}, hint) : null);
+  return h("div.field", {}, h("label", { for: control.id }, label), control);
 }

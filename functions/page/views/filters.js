@@ -1,28 +1,22 @@
 // Which tasks are shown, and in which order.
 
-import { choice, h, icon } from "./dom.js";
+import { button, choice, h, icon, input, whenQuiet } from "./dom.js";
 import { PRIORITIES } from "./form.js";
 
-/** @type {[string, string][]} */
 const STATUSES = [["open", "Open"], ["overdue", "Overdue"], ["completed", "Done"], ["all", "All"]];
-/** @type {[string, string][]} */
 const SORTS = [["due", "Due first"], ["-priority", "Priority"], ["-created_at", "Newest"], ["-updated_at", "Last changed"], ["title", "Title"]];
-const TYPING_MS = 250;
 
-/** @param {import("../actions.js").Actions} actions @returns {{element: HTMLElement, render: () => void}} */
+/** @param {Actions} actions @returns {{element: HTMLElement, render: () => void}} */
 export function filtersView(actions) {
   const { tasks } = actions;
-  let timer = 0;
-  const text = /** @type {HTMLInputElement} */ (h("input", { type: "search", name: "search", "aria-label": "Search", placeholder: "Search", autocomplete: "off" }));
-  text.addEventListener("input", () => {
-    clearTimeout(timer);
-    timer = window.setTimeout(() => actions.filter({ text: text.value.trim() }), TYPING_MS);
+  const filter = (/** @type {Partial<Query>} */ query) => void tasks.load(query);
+  const oninput = whenQuiet(() => filter({ text: text.value.trim() }));
+  const text = input("search", { type: "search", "aria-label": "Search", placeholder: "Search", autocomplete: "off", oninput });
+  const statuses = STATUSES.map(([status, label]) => button("", label, () => filter({ status }), { "data-status": status }));
+  const priority = choice("priority", "", [["", "Any priority"], ...PRIORITIES], {
+    "aria-label": "Priority", onchange: () => filter({ priority: priority.value }),
   });
-  const statuses = STATUSES.map(([status, label]) => h("button", { type: "button", "data-status": status, onclick: () => actions.filter({ status }) }, label));
-  const priority = choice("priority", "", [["", "Any priority"], ...PRIORITIES], { "aria-label": "Priority" });
-  priority.addEventListener("change", () => actions.filter({ priority: priority.value }));
-  const sort = choice("sort", tasks.query.sort, SORTS, { "aria-label": "Order" });
-  sort.addEventListener("change", () => actions.filter({ sort: sort.value }));
+  const sort = choice("sort", tasks.query.sort, SORTS, { "aria-label": "Order", onchange: () => filter({ sort: sort.value }) });
   const tag = h("span.chosen-tag");
   const element = h(
     "div.filters", { role: "search" },
@@ -30,13 +24,12 @@ export function filtersView(actions) {
     h("div.search", {}, icon("search"), text), priority, sort, tag,
   );
   const render = () => {
-    for (const each of statuses) each.setAttribute("aria-pressed", String(each.dataset.status === tasks.query.status));
-    if (document.activeElement !== text) text.value = tasks.query.text;
-    priority.value = tasks.query.priority;
-    const chosen = tasks.query.tag;
-    tag.replaceChildren(
-      ...(chosen ? [h("button.tag", { type: "button", "aria-label": `No longer only tag ${chosen}`, onclick: () => actions.filter({ tag: "" }) }, `${chosen} ×`)] : []),
-    );
+    const { status, text: wanted, priority: chosen, tag: only } = tasks.query;
+    for (const each of statuses) each.setAttribute("aria-pressed", String(each.dataset.status === status));
+    if (document.activeElement !== text) text.value = wanted;
+    priority.value = chosen;
+    const label = { "aria-label": `No longer only tag ${only}` };
+    tag.replaceChildren(...(only ? [button("tag", `${only} ×`, () => filter({ tag: "" }), label)] : []));
   };
   return { element, render };
 }

@@ -1,8 +1,8 @@
 // What a person sees who is not signed in.
 
-import { h, icon } from "./dom.js";
+import { button, h, icon } from "./dom.js";
 
-/** @param {import("../session/session.js").Session} session @param {string} said */
+/** @param {Session} session @param {string} said */
 export function landingView(session, said) {
   const wrong = h("p.wrong", { role: "alert" });
   const begin = () => session.signIn().catch(() => wrong.replaceChildren("Whoever signs people in cannot be reached just now."));
@@ -12,7 +12,7 @@ export function landingView(session, said) {
     h("span.logo.large", {}, icon("check")),
     h("h2", {}, "Your tasks, kept while everything sleeps."),
     h("p", {}, said),
-    canSignIn ? h("button.primary", { type: "button", onclick: () => void begin() }, "Sign in") : null,
+    canSignIn && button("primary", "Sign in", () => void begin()),
     wrong,
     h("p.hint", {}, "This page keeps your sign-in in memory alone: closing it signs you out here."),
   );

@@ -1,102 +1,95 @@
 // The list: rows that stay where they are while others come and go, so that the focus stays too.
 
-import { h } from "./dom.js";
+import { button, h } from "./dom.js";
 import { editedRow, shownRow } from "./row.js";
 
-/** @typedef {import("../api/tasks.js").Task} Task */
+/** @type {Record<string, string>} */
+const NOTHING = { open: "All clear.", overdue: "Nothing is late.", completed: "Nothing is done yet.", all: "No tasks yet." };
 
-export class ListView {
+/** @param {Actions} actions @returns {{element: HTMLElement, render: () => void}} */
+export function listView(actions) {
+  const { tasks, queue } = actions;
   /** @type {Map<number | string, {element: HTMLElement, shown: string}>} */
-  #rows = new Map();
+  const rows = new Map();
   /** @type {number | string | null} */
-  #edited = null;
+  let edited = null;
+  const list = h("ul.tasks", { "aria-label": "Tasks", onkeydown: move });
+  const empty = h("div.empty");
+  const more = button("more", "Show more", () => void tasks.more());
+  const element = h("section", { "aria-label": "Your tasks" }, list, empty, more);
 
-  /** @param {import("../actions.js").Actions} actions */
-  constructor(actions) {
-    this.actions = actions;
-    this.list = h("ul.tasks", { "aria-label": "Tasks" });
-    this.empty = h("div.empty");
-    this.more = h("button.more", { type: "button", onclick: () => void actions.tasks.more() }, "Show more");
-    this.element = h("section", { "aria-label": "Your tasks" }, this.list, this.empty, this.more);
-    this.list.addEventListener("keydown", (event) => this.#move(event));
-  }
-
-  render() {
-    const { tasks, queue } = this.actions;
+  const render = () => {
     const shown = tasks.shown();
     const ids = new Set(shown.map((task) => task.task_id));
-    for (const [id, row] of this.#rows) {
+    for (const [id, { element: gone }] of rows) {
       if (ids.has(id)) continue;
-      const next = row.element.contains(document.activeElement) && (row.element.nextElementSibling ?? row.element.previousElementSibling);
-      row.element.remove();
-      this.#rows.delete(id);
-      if (next instanceof HTMLElement) /** @type {HTMLElement | null} */ (next.querySelector("[data-key=check]"))?.focus();
+      const next = gone.contains(document.activeElement) && (gone.nextElementSibling ?? gone.previousElementSibling);
+      gone.remove();
+      rows.delete(id);
+      if (next) focus(next, "check");
     }
     shown.forEach((task, at) => {
-      const isWaiting = queue.waiting.some((each) => each.id === task.task_id);
-      const element = this.#row(task, isWaiting);
-      if (this.list.children[at] !== element) this.list.insertBefore(element, this.list.children[at] ?? null);
+      const row = rowOf(task, queue.waiting.some((each) => each.id === task.task_id));
+      if (list.children[at] !== row) list.insertBefore(row, list.children[at] ?? null);
     });
-    this.more.hidden = !tasks.next;
-    this.empty.replaceChildren(...(shown.length ? [] : this.#nothing()));
-  }
+    more.hidden = !tasks.next;
+    empty.replaceChildren(...(shown.length ? [] : nothing(tasks)));
+  };
 
-  /** @param {Task} task @param {boolean} isWaiting */
-  #row(task, isWaiting) {
+  const rowOf = (/** @type {Task} */ task, /** @type {boolean} */ isWaiting) => {
     const shown = JSON.stringify([task, isWaiting]);
-    const row = this.#rows.get(task.task_id) ?? { element: h("li.task", { "data-id": task.task_id }), shown: "" };
-    this.#rows.set(task.task_id, row);
-    if (row.shown !== shown && this.#edited !== task.task_id) {
-      const key = row.element.contains(document.activeElement) && document.activeElement?.getAttribute("data-key");
-      row.element.className = `task ${task.priority}${task.completed ? " done" : ""}`;
-      row.element.replaceChildren(...shownRow(task, this.actions, isWaiting, () => this.#edit(task.task_id)));
-      row.shown = shown;
-      if (key) /** @type {HTMLElement | null} */ (row.element.querySelector(`[data-key=${key}]`))?.focus();
-    }
+    const row = rows.get(task.task_id) ?? { element: h("li.task", { "data-id": task.task_id }), shown: "" };
+    rows.set(task.task_id, row);
+    if (row.shown === shown || edited === task.task_id) return row.element;
+    const key = row.element.contains(document.activeElement) && document.activeElement?.getAttribute("data-key");
+    row.element.className = `task ${task.priority}${task.completed ? " done" : ""}`;
+    row.element.replaceChildren(...shownRow(task, actions, isWaiting, () => edit(task)));
+    row.shown = shown;
+    if (key) focus(row.element, key);
     return row.element;
-  }
+  };
 
-  /** @param {number | string} id */
-  #edit(id) {
-    if (this.#edited !== null) this.#close();
-    const task = this.actions.tasks.shown().find((each) => each.task_id === id);
-    const row = this.#rows.get(id);
-    if (!task || !row) return;
-    this.#edited = id;
-    const [form, title] = editedRow(task, this.actions, () => this.#close());
-    row.element.replaceChildren(form);
+  const edit = (/** @type {Task} */ task) => {
+    close();
+    const [form, title] = editedRow(task, actions, close);
+    edited = task.task_id;
+    rows.get(edited)?.element.replaceChildren(form);
     title.focus();
-  }
+  };
 
-  #close() {
-    const row = this.#edited !== null && this.#rows.get(this.#edited);
-    this.#edited = null;
+  const close = () => {
+    const row = edited !== null && rows.get(edited);
+    edited = null;
     if (!row) return;
     row.shown = "";
-    this.render();
-    /** @type {HTMLElement | null} */ (row.element.querySelector("[data-key=title]"))?.focus();
-  }
+    render();
+    focus(row.element, "title");
+  };
+  return { element, render };
+}
 
-  /** The arrows go from task to task. @param {KeyboardEvent} event */
-  #move(event) {
-    const target = /** @type {HTMLElement} */ (event.target);
-    const by = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
-    const key = target.dataset.key;
-    if (!by || !key) return;
-    const next = /** @type {any} */ (target.closest("li"))?.[by];
-    next?.querySelector(`[data-key=${key}]`)?.focus();
-    event.preventDefault();
-  }
+/** The arrows go from task to task. @param {KeyboardEvent} event */
+function move(event) {
+  const { dataset, parentElement } = /** @type {HTMLElement} */ (event.target);
+  const row = parentElement?.closest("li");
+  if (!dataset.key || !["ArrowDown", "ArrowUp"].includes(event.key)) return;
+  focus(event.key === "ArrowDown" ? row?.nextElementSibling : row?.previousElementSibling, dataset.key);
+  event.preventDefault();
+}
 
-  #nothing() {
-    const { query, isLoading, freshAt } = this.actions.tasks;
-    if (isLoading && !freshAt) return [h("p.hint", {}, "Waking the functions…")];
-    const isFiltered = query.text || query.tag || query.priority;
-    if (isFiltered) {
-      return [h("p.big", {}, "Nothing matches."), h("button", { type: "button", onclick: () => this.actions.filter({ text: "", tag: "", priority: "" }) }, "Clear the filters")];
-    }
-    /** @type {Record<string, string>} */
-    const said = { open: "All clear.", overdue: "Nothing is late.", completed: "Nothing is done yet.", all: "No tasks yet." };
-    return [h("p.big", {}, said[query.status]), h("p.hint", {}, query.status === "completed" ? "What you complete is kept here." : "Write down what is next, above.")];
+/** What is said where nothing is shown. @param {Tasks} tasks */
+function nothing(tasks) {
+  const { query, isStale, freshAt } = tasks;
+  if (!isStale && !freshAt) return [h("p.hint", {}, "Waking the functions…")];
+  if (query.text || query.tag || query.priority) {
+    const clear = () => void tasks.load({ text: "", tag: "", priority: "" });
+    return [h("p.big", {}, "Nothing matches."), button("", "Clear the filters", clear)];
   }
+  const hint = query.status === "completed" ? "What you complete is kept here." : "Write down what is next, above.";
+  return [h("p.big", {}, NOTHING[query.status]), h("p.hint", {}, hint)];
+}
+
+/** Focus the control of a row that has this key. @param {Element | null | undefined} row @param {string} key */
+function focus(row, key) {
+  /** @type {HTMLElement | null | undefined} */ (row?.querySelector(`[data-key=${key}]`))?.focus();
 }

@@ -1,35 +1,28 @@
 // The head of the page: who is signed in, whether what is shown is fresh, and what waits.
 
 import { clockText } from "./dates.js";
-import { h, icon } from "./dom.js";
+import { button, h, icon } from "./dom.js";
 
-/** @param {import("../session/session.js").Session} session @param {import("../actions.js").Actions | null} actions */
+/** @param {Session} session @param {Actions | null} actions @returns {() => void} renders it anew */
 export function topView(session, actions) {
   const state = h("div.state", { role: "status" });
-  const render = () => {
-    state.replaceChildren(...(actions ? states(session, actions) : []));
-  };
-  const top = document.getElementById("top");
-  top?.replaceChildren(
+  document.getElementById("top")?.replaceChildren(
     h("div.brand", {}, h("span.logo", {}, icon("check")), h("h1", {}, "Tasks")),
     state,
-    ...(actions ? [h("div.who", {}, h("span", {}, session.user), h("button.quiet", { type: "button", onclick: () => void session.signOut() }, session.isSignedIn ? "Sign out" : "Forget me"))] : []),
+    ...(actions ? [h("div.who", {}, h("span", {}, session.user), button("quiet", session.isSignedIn ? "Sign out" : "Forget me", () => void session.signOut()))] : []),
   );
-  return render;
+  return () => actions && state.replaceChildren(...states(session, actions));
 }
 
-/** @param {import("../session/session.js").Session} session @param {import("../actions.js").Actions} actions */
+/** @param {Session} session @param {Actions} actions */
 function states(session, { tasks, queue }) {
-  const found = [];
-  const now = Date.now();
-  const waiting = queue.waiting.filter((each) => !each.notBefore || each.notBefore < now).length;
+  const waiting = queue.waiting.filter((each) => each.notBefore < Date.now()).length;
+  const allow = () => void Notification.requestPermission().then(() => tasks.emit("change"));
   const isAway = !navigator.onLine || (tasks.isStale && session.isSignedIn);
-  if (isAway) {
-    found.push(h("span.chip.stale", {}, tasks.freshAt ? `Offline · as of ${clockText(tasks.freshAt)}` : "Offline"));
-  }
-  if (waiting && (isAway || !session.isSignedIn)) found.push(h("span.chip", {}, waiting === 1 ? "1 change waits" : `${waiting} changes wait`));
-  if (!session.isSignedIn && navigator.onLine) {
-    found.push(h("button.primary", { type: "button", onclick: () => void session.signIn() }, "Sign in"));
-  }
-  return found;
+  return [
+    isAway && h("span.chip.stale", {}, tasks.freshAt ? `Offline · as of ${clockText(tasks.freshAt)}` : "Offline"),
+    waiting && (isAway || !session.isSignedIn) && h("span.chip", {}, waiting === 1 ? "1 change waits" : `${waiting} changes wait`),
+    session.isSignedIn && globalThis.Notification?.permission === "default" && button("quiet", "Notify me here", allow),
+    !session.isSignedIn && navigator.onLine && button("primary", "Sign in", () => void session.signIn()),
+  ].filter((each) => each instanceof Node);
 }

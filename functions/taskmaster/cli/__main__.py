@@ -24,9 +24,11 @@ _BROKER_SECONDS = 60
 
 _LATE = {
     "add": "taskmaster.cli.tasks",
+    "calendar": "taskmaster.cli.tasks",
     "done": "taskmaster.cli.tasks",
     "list": "taskmaster.cli.tasks:list_tasks",
     "watch": "taskmaster.cli.tasks",
+    "import": "taskmaster.cli.importing:import_tasks",
     "history": "taskmaster.cli.audit",
     "rebuild": "taskmaster.cli.audit",
     "dead-letters": "taskmaster.cli.dead_letters",
@@ -42,7 +44,8 @@ _LATE = {
 def main() -> None:
     """Prepare and look after taskmaster functions. The environment says where the database and the broker are.
 
-    add, done, list and watch are for whoever has tasks: they need an address and a token, and nothing else.
+    add, calendar, done, import, list and watch are for whoever has tasks: they need an address and a token, and
+    nothing else.
     """
 
 

@@ -1,4 +1,4 @@
-"""``taskmaster add``, ``list``, ``done`` and ``watch``: a person's tasks in a terminal, at any address.
+"""``taskmaster add``, ``list``, ``done``, ``watch`` and ``calendar``: a person's tasks in a terminal, at any address.
 
 On a terminal a table where rich is installed (the extra `client`); else, and in a pipe, a line for each task, its
 fields separated by tabs. --json is for programs: an object a line.
@@ -32,14 +32,14 @@ def _asks(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--json", "as_json", is_flag=True, help="An object a line, as the API has it.")
     @wraps(command)
     def asking(url: str, token: str, **more: Any) -> None:
-        with _told():
+        with told():
             command(Taskmaster(url, token.strip()), **more)
 
     return asking
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def told() -> Iterator[None]:
     """End with one sentence and an exit code where the pack refuses, or is away."""
     try:
         yield
@@ -91,6 +91,21 @@ def list_tasks(client: Taskmaster, limit: int | None, as_json: bool, **filters: 
 def done(client: Taskmaster, task_ids: tuple[int, ...], as_json: bool) -> None:
     """Complete tasks."""
     _show((client.complete(task_id) for task_id in task_ids), as_json=as_json)
+
+
+@click.command("calendar")
+@click.option("--revoke", is_flag=True, help="End the address, and make none.")
+@_asks
+def calendar(client: Taskmaster, revoke: bool, as_json: bool) -> None:
+    """Print a new secret address at which calendar programs read the open tasks; the one before ends.
+
+    It is shown this once. Whoever knows it reads the tasks.
+    """
+    if revoke:
+        client.revoke_calendar()
+        return
+    url = client.make_calendar()
+    click.echo(json.dumps({"url": url}) if as_json else url)
 
 
 @click.command("watch")

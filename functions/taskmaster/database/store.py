@@ -28,6 +28,13 @@ class Database:
         with self._system.transaction() as session:
             yield SystemTransaction(session)
 
+    def user_of_calendar(self, digest: bytes) -> str | None:
+        """Whose feed the secret with this digest opens; None for none. Raises Unavailable or Busy."""
+        from taskmaster.database.calendar import user_of_calendar
+
+        with self._user.transaction() as session:
+            return user_of_calendar(session, digest)
+
     def close(self) -> None:
         self._user.close()
         self._system.close()

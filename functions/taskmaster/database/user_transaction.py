@@ -142,6 +142,11 @@ class UserTransaction(InboxTransaction):
         )
         return next(iter(tasks), None), next(iter(reminders), None), _preferences_in(preferred)
 
+    def read_reminders(self, task_ids: Sequence[int], limit: int) -> list[ReminderRow]:
+        """The reminders of tasks, not locked, the latest moments first."""
+        parameters = {"task_ids": list(task_ids), "limit": limit}
+        return self._session.fetch(_REMINDERS["read_reminders"], parameters, _AS_REMINDER)
+
     def hold_back_due(self, by: datetime, until: datetime, limit: int) -> None:
         """Make reminders of this user that are due by then due again at `until`, except those locked elsewhere."""
         self._session.later(_REMINDERS["hold_back_due"], {"by": by, "until": until, "limit": limit})
@@ -167,6 +172,23 @@ class UserTransaction(InboxTransaction):
 
     def read_series(self, series_id: int) -> Series | None:
         return self._series("read_series", series_id)
+
+    def read_all_series(self, series_ids: Sequence[int]) -> dict[int, Series]:
+        """These series, by id, not locked."""
+        from taskmaster.database import calendar  # for one function alone
+
+        return calendar.read_all_series(self._session, series_ids)
+
+    def save_calendar(self, digest: bytes, made_at: datetime) -> None:
+        """Keep the digest of the secret of the user's calendar feed, in place of the one before."""
+        from taskmaster.database import calendar  # for one function alone
+
+        calendar.save_calendar(self._session, self._user_id, digest, made_at)
+
+    def delete_calendar(self) -> None:
+        from taskmaster.database import calendar  # for one function alone
+
+        calendar.delete_calendar(self._session, self._user_id)
 
     def insert_series(self, series: Series) -> None:
         self._session.later(_TASKS["insert_series"], self._series_row(series))

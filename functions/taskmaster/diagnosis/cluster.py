@@ -12,7 +12,16 @@ from taskmaster.reminding.wakeup import cron
 
 AREA = "cluster"
 KINDS = "ksvc,kafkasources,pingsources"
-SERVICES = (*functions(), "query-tasks", "watch-tasks", "show-page", "call-tools", RELAY, "park-dead-letter")
+SERVICES = (
+    *functions(),
+    "query-tasks",
+    "watch-tasks",
+    "show-calendar",
+    "show-page",
+    "call-tools",
+    RELAY,
+    "park-dead-letter",
+)
 _EVERY_MINUTE = "* * * * *"
 _SHOWN = 300  # characters of a message
 _CAUSES = (  # what a condition says of a Service, and what to do

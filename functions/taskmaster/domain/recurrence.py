@@ -30,6 +30,7 @@ __all__ = [
     "next_occurrence",
     "occurrences",
     "parse",
+    "wall_time_of",
 ]
 
 
@@ -120,7 +121,7 @@ def _local(
     position = 1
     if beyond < 1:
         yield 1, start
-    wall_time = _wall_time(rule, start)
+    wall_time = wall_time_of(rule, start)
     for first, offsets in _years(rule, start, zone):
         if position + len(offsets) <= beyond or first + offsets[-1] < not_before:
             position += len(offsets)
@@ -135,7 +136,7 @@ def _local(
 def _years(rule: RecurrenceRule, start: datetime | date, zone: ZoneInfo) -> Iterator[tuple[int, list[int]]]:
     """`days_by_year` as the zone lived them: the occurrences after the first, each once; no empty year."""
     left_out = _days_left_out(zone)
-    wall_time = _wall_time(rule, start)
+    wall_time = wall_time_of(rule, start)
     last = start.toordinal()
     if isinstance(start, datetime) and wall_time is not None and wall_time > start.time():
         last -= 1  # BYHOUR may put an occurrence on the start's own day and yet after it
@@ -147,7 +148,7 @@ def _years(rule: RecurrenceRule, start: datetime | date, zone: ZoneInfo) -> Iter
             last = first + new[-1]
 
 
-def _wall_time(rule: RecurrenceRule, start: datetime | date) -> time | None:
+def wall_time_of(rule: RecurrenceRule, start: datetime | date) -> time | None:
     """The time of day of all occurrences but the first; None where the task is due on a day."""
     if not isinstance(start, datetime):
         return None

@@ -101,7 +101,7 @@ class Series(FrozenModel):
 
         Without a due date, the head's is the one that the rule gives it.
         """
-        due = due or self._own_date()
+        due = due or self.own_date()
         done_at = max(now, self.done_on(due)) if due else now
         if self.recurrence_from == "completion":
             series = self
@@ -191,7 +191,7 @@ class Series(FrozenModel):
         Where completions have led away from the dates of the rule, the head's is where it goes on from.
         """
         edited = self._with(recurrence_from=task.recurrence_from)
-        if task.recurrence_from == "due" and was.due != self._own_date():
+        if task.recurrence_from == "due" and was.due != self.own_date():
             return edited._with(**local_start(task), anchor=self.position)
         return edited
 
@@ -213,7 +213,7 @@ class Series(FrozenModel):
         first -= self.anchor - 1
         return recurrence.occurrences(rule, self.start, ZoneInfo(self.time_zone), first=first, after=after)
 
-    def _own_date(self) -> Due | None:
+    def own_date(self) -> Due | None:
         """The date that the rule gives the head, wherever the head was moved to."""
         return next((found.due for found in self._dates(first=self.position)), None)
 

@@ -25,6 +25,7 @@ class Answer:
     content_type: str = JSON
     reason: str = ""
     stream: ChangeStream | None = None  # the body, which is written over time
+    document: "Document | None" = None  # the body, which is written where the reader has it not yet
 
     def remembered(self) -> dict[str, Any]:
         """What the inbox stores beside the status, to answer a repeat."""
@@ -43,10 +44,27 @@ class Answer:
 NO_CONTENT = Answer(status=204)
 
 
-def of(result: FrozenModel | ChangeStream | None, *, status: int = 200) -> Answer:
+class Document:
+    """A result that is no JSON: its media type, its strong entity tag without quotes, and its text."""
+
+    media: str
+
+    @property
+    def tag(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def text(self) -> str:
+        raise NotImplementedError
+
+
+def of(result: FrozenModel | ChangeStream | Document | None, *, status: int = 200) -> Answer:
     """The result of an operation: a task with its version as ETag, any other record, a stream, or nothing."""
     if result is None:
         return NO_CONTENT
+    if isinstance(result, Document):
+        headers = {"Cache-Control": "private, no-cache", "ETag": f'"{result.tag}"'}
+        return Answer(status=status, headers=headers, content_type=result.media, document=result)
     if isinstance(result, ChangeStream):
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # for proxies: pass on what there is
         return Answer(status=status, headers=headers, content_type="text/event-stream", stream=result)
@@ -70,7 +88,8 @@ def conditional(answer: Answer, preconditions: Preconditions) -> Answer:
             return problem(412, "Version conflict", detail)
         case "If-None-Match":
             return Answer(status=304, headers=headers)
-    return replace(answer, headers=headers)
+    body = answer.document.text if answer.document else answer.body
+    return replace(answer, headers=headers, body=body, document=None)
 
 
 def problem(status: int, title: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any) -> Answer:

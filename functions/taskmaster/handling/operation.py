@@ -24,6 +24,7 @@ class Operation:
     status: int  # of a person's call that succeeds
     destructive: bool = False  # whether something may be lost by it: a task, or the value that a field had
     idempotent: bool = True  # whether doing it again changes nothing more
+    by_address: bool = False  # whether the secret in its path says who calls, instead of a token; it only reads
 
     @property
     def about(self) -> str:

@@ -1,6 +1,6 @@
 """The reminders of one unit of work, and the preferences of the user that decide when they ring."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 from taskmaster.domain import reminders
@@ -59,6 +59,10 @@ class ReminderWork:
         """What this user prefers, locked: no other transaction arms reminders by it. No task may be locked before."""
         self._preferences, self._preferences_are_held = self._transaction.change_preferences(), True
         return self._preferences
+
+    def read(self, task_ids: Sequence[int], *, limit: int) -> list[ReminderRow]:
+        """The reminders of those of these tasks that are this user's, not locked, the latest moments first."""
+        return self._transaction.read_reminders(task_ids, limit)
 
     def save_preferences(self, preferences: Preferences) -> None:
         """Save what the user prefers. Where the hour of the day has changed, an event moves the reminders."""

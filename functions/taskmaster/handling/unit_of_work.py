@@ -3,7 +3,7 @@
 Writes are queued until the operation has returned: one that refuses half-way writes nothing.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -120,6 +120,11 @@ class Work:
         """The series of a task, not locked."""
         return self._transaction.read_series(task.series_id) if task.series_id else None
 
+    def series_of_all(self, tasks: Sequence[Task]) -> dict[int, Series]:
+        """The series of these tasks by their ids, not locked."""
+        series_ids = [task.series_id for task in tasks if task.series_id]
+        return self._transaction.read_all_series(series_ids) if series_ids else {}
+
     def read_task(self, task_id: int) -> Task:
         """A task of this user, not locked. Refused: 404 when there is none."""
         task = self._transaction.read_task(task_id)
@@ -169,6 +174,14 @@ class Work:
         self._note(event, task, changed=changed)
         self.emit(event, task, data=ChangedTask.model_construct(**task.__dict__, field_changes=changed))
         return task
+
+    def save_calendar(self, digest: bytes) -> None:
+        """Have the user's calendar feed opened by the secret with this digest, and by no other."""
+        self._writes.append(lambda: self._transaction.save_calendar(digest, self.now))
+
+    def delete_calendar(self) -> None:
+        """Have no secret open the user's calendar feed."""
+        self._writes.append(self._transaction.delete_calendar)
 
     def delete_task(self, task: Task, *, event: str = "task.deleted") -> None:
         self._writes.append(lambda: self._transaction.delete_task(task))

@@ -55,10 +55,18 @@ def operation(
 
 
 def handles(
-    *types: str, http: Sequence[str] = (), status: int = 200, destructive: bool = False, idempotent: bool = True
+    *types: str,
+    http: Sequence[str] = (),
+    status: int = 200,
+    destructive: bool = False,
+    idempotent: bool = True,
+    by_address: bool = False,
 ) -> Callable[[Handler], Operation]:
-    """Describe a handler as `operation` does, for a `function` that serves several."""
-    more = {"status": status, "destructive": destructive, "idempotent": idempotent}
+    """Describe a handler as `operation` does, for a `function` that serves several.
+
+    `by_address`: the {secret} in its path says who calls, for programs that can send no token. It only reads.
+    """
+    more = {"status": status, "destructive": destructive, "idempotent": idempotent, "by_address": by_address}
     return lambda handler: described(handler, types=types, http=tuple(http), **more)
 
 

@@ -34,6 +34,7 @@ _MERGE_PATCH = "application/merge-patch+json"
 _READING = ("GET", "HEAD")
 _BY_QUERY = (*_READING, "DELETE")
 _LONGEST_WAIT = 2.0  # seconds that a call waits for its turn, on a server that can postpone it
+_NOTHING_HERE = problem(404, "Not found", "There is nothing at this path.")
 _IDEMPOTENCY_KEY = re.compile(r"(?! )[ -~]{1,255}(?<! )")
 
 
@@ -51,7 +52,7 @@ def answer_call(
     Raises HttpRefusal, KeysUnavailable, and what the invoker raises.
     """
     headers = request.headers
-    caller = signed_in(headers, tokens)
+    caller = _by_address(invoker, operations, request) or signed_in(headers, tokens)
     if caller.is_limited:
         expect_scope(caller, callers.READ if request.method in _READING else callers.WRITE)
     user_id = caller.user_id
@@ -126,6 +127,26 @@ def _answer_event(
     return invoker.handle_call(chosen, command, origin, key=key, digest=digest, preconditions=preconditions)
 
 
+def _by_address(invoker: Invoker, operations: Sequence[Operation], request: Request) -> Caller | None:
+    """Whom the secret in the path speaks for, who may read and no more; None for a path that takes a token.
+
+    Raises HttpRefusal (404), which is the same for a secret that was revoked and for one that never was.
+    """
+    if request.method not in _READING:
+        return None
+    matches = (route.match(request.path) for each in operations if each.by_address for route in each.http)
+    parameters = next(filter(None, matches), None)
+    if parameters is None:
+        return None
+    from taskmaster.identity.secret_address import digest_of as digest_of_secret
+
+    digest = digest_of_secret(parameters["secret"])
+    user_id = invoker.database.user_of_calendar(digest) if digest else None
+    if user_id is None:
+        raise HttpRefusal(_NOTHING_HERE)
+    return Caller(user_id, frozenset({callers.READ}))
+
+
 def signed_in(headers: Mapping[str, str], tokens: Verifier | None, *, more: str = "") -> Caller:
     """Whom the bearer token speaks for. Raises HttpRefusal (401), whose challenge has `more` parameters."""
     try:
@@ -167,18 +188,18 @@ def _route(operations: Sequence[Operation], method: str, path: str) -> tuple[Ope
             if route.method == asked:
                 spans.rename(f"{asked} {route.path}")
                 spans.note({"http.route": route.path})
-                return each, _ids(parameters)
+                return each, {} if each.by_address else _ids(parameters)
             allowed |= {"GET", "HEAD"} if route.method == "GET" else {route.method}
     if allowed:
         allow = ", ".join(sorted(allowed))
         raise HttpRefusal(problem(405, "Method not allowed", f"Use {allow} here.", headers={"Allow": allow}))
-    raise HttpRefusal(problem(404, "Not found", "There is nothing at this path."))
+    raise HttpRefusal(_NOTHING_HERE)
 
 
 def _ids(parameters: Mapping[str, str]) -> dict[str, int]:
     """Path parameters, all of which are ids. HttpRefusal (404) for what is no number."""
     if not all(text.isascii() and text.isdigit() and len(text) < 20 for text in parameters.values()):
-        raise HttpRefusal(problem(404, "Not found", "There is nothing at this path."))
+        raise HttpRefusal(_NOTHING_HERE)
     return {name: int(text) for name, text in parameters.items()}
 
 

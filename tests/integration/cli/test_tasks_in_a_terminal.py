@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 from click.testing import CliRunner, Result
 
 from knative.local.web import WebServer
@@ -65,6 +66,16 @@ def test_the_same_key_adds_one_task(run: Any, pack: Pack) -> None:
     first, again = (run("add", "rent", "--key", "rent-1") for _ in range(2))
     assert first.output == again.output
     assert len(pack.tasks()) == 1
+
+
+def test_a_calendar_address_is_made_and_revoked(run: Any, pack: Pack) -> None:
+    run("add", "x")
+    first, second = (run("calendar").output.strip() for _ in range(2))
+    assert requests.get(first, timeout=30).status_code == 404
+    assert "SUMMARY:x" in requests.get(second, timeout=30).text
+    assert json.loads(run("calendar", "--json").output)["url"].endswith(".ics")
+    assert run("calendar", "--revoke").output == ""
+    assert requests.get(second, timeout=30).status_code == 404
 
 
 def test_on_a_terminal_it_is_a_table(run: Any, pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:

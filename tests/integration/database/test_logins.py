@@ -54,6 +54,7 @@ def rows_of(pack: Pack, user: str) -> None:
         user=user,
     )
     pack.sql("INSERT INTO deleted_task (task_id, user_id, version) VALUES (7, %(user)s, 2)", user=user)
+    pack.call("show-calendar", "PUT", "/calendar", user=user)
     pack.sql("INSERT INTO reminder_move (user_id, ticket, asked_at) VALUES (%(user)s, uuidv7(), now())", user=user)
 
 

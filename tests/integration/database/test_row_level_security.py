@@ -47,6 +47,15 @@ def test_the_users_login_gives_no_row_to_another_user(pack: Pack, user_login: "p
         )
 
 
+def test_a_calendar_feed_is_its_users_alone(pack: Pack, user_login: "psycopg.Connection[Any]") -> None:
+    pack.call("show-calendar", "PUT", "/calendar")
+    act_for(user_login, "somebody else")
+    assert user_login.execute("SELECT count(*) FROM calendar_feed").fetchone() == (0,)
+    assert user_login.execute("DELETE FROM calendar_feed").rowcount == 0
+    with pytest.raises(errors.InsufficientPrivilege, match="row-level security"):
+        user_login.execute("INSERT INTO calendar_feed VALUES ('another', sha256('x'), now())")
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -78,7 +87,14 @@ def test_the_users_login_leaves_events_only_for_somebody(user_login: "psycopg.Co
 
 
 @pytest.mark.parametrize(
-    "statement", ["SELECT FROM task", "SELECT FROM series", "DELETE FROM task", "SELECT nextval('task_id')"]
+    "statement",
+    [
+        "SELECT FROM task",
+        "SELECT FROM series",
+        "DELETE FROM task",
+        "SELECT nextval('task_id')",
+        "SELECT FROM calendar_feed",
+    ],
 )
 def test_the_systems_login_sees_no_task(pack: Pack, system_login: "psycopg.Connection[Any]", statement: str) -> None:
     pack.create()

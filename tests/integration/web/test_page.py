@@ -213,3 +213,9 @@ def test_a_wrong_setting_ends_it_at_start_by_name(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("MAX_ATTEMPTS", "many")
     with pytest.raises(SystemExit, match="MAX_ATTEMPTS is wrong"):
         made("show_page", FOLDER, http=[])
+
+
+def test_the_pages_scripts_are_few_enough_to_read() -> None:
+    scripts = list((FUNCTIONS / "page").rglob("*.js"))
+    assert len(scripts) > 15
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in scripts) < 1500

@@ -124,6 +124,7 @@ QUERIES: dict[str, Json] = {
                   "due_to": "2027-12-31T23:59:59Z", "text": "rent", "sort": "due", "limit": 20},
     "listChanges": {"limit": 100},
     "listHistory": {"limit": 20},
+    "listReminders": {"task_id": [7]},
     "listOccurrences": {"count": 2},
     "previewOccurrences": {"recurrence_pattern": "FREQ=MONTHLY;BYDAY=-1FR", "due_on": "2027-01-29",
                            "time_zone": "Europe/Zurich", "count": 3},
@@ -134,6 +135,50 @@ REQUESTS: dict[str, Json] = {
     "updateTask": UPDATE,
     "snoozeTask": SNOOZE,
     "changePreferences": PREFERENCES,
+    "makeCalendar": {},
+}
+SECRET = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
+# By operation: its answer where that is no JSON.
+DOCUMENTS: dict[str, str] = {
+    "showFeed": "\r\n".join(
+        [
+            "BEGIN:VCALENDAR",
+            "VERSION:2.0",
+            "PRODID:-//taskmaster functions//calendar//EN",
+            "NAME:Tasks",
+            "X-WR-CALNAME:Tasks",
+            "REFRESH-INTERVAL;VALUE=DURATION:PT1H",
+            "BEGIN:VTODO",
+            "CATEGORIES:home",
+            "CREATED:20261124T090000Z",
+            "DTSTAMP:20261124T090000Z",
+            "DTSTART;VALUE=DATE:20270131",
+            "DUE;VALUE=DATE:20270131",
+            "LAST-MODIFIED:20261124T090000Z",
+            "PRIORITY:3",
+            "RRULE:FREQ=MONTHLY;BYMONTHDAY=28,29,30,31;BYSETPOS=-1",
+            "SEQUENCE:0",
+            "STATUS:NEEDS-ACTION",
+            "SUMMARY:pay the rent",
+            "UID:5b2f0d6c-61a4-5b0e-9f0c-d8a3c7e1b024",
+            "END:VTODO",
+            "BEGIN:VEVENT",
+            "SUMMARY:pay the rent",
+            "DTSTART;VALUE=DATE:20270131",
+            "DTSTAMP:20261124T090000Z",
+            "UID:0e4c9a57-2d83-5f16-8b7a-46f1e09d3c52",
+            "SEQUENCE:0",
+            "RRULE:FREQ=MONTHLY;BYMONTHDAY=28,29,30,31;BYSETPOS=-1",
+            "CATEGORIES:home",
+            "CREATED:20261124T090000Z",
+            "LAST-MODIFIED:20261124T090000Z",
+            "PRIORITY:3",
+            "TRANSP:TRANSPARENT",
+            "END:VEVENT",
+            "END:VCALENDAR",
+            "",
+        ]
+    )
 }
 RESPONSES: dict[str, Json] = {
     "createTask": TASK,
@@ -152,6 +197,18 @@ RESPONSES: dict[str, Json] = {
         ],
         "next_cursor": None,
     },
+    "listReminders": {
+        "reminders": [
+            {
+                "task_id": 7,
+                "reminder_id": "019ab1f6-0000-7000-8000-000000000007",
+                "remind_at": "2027-01-30T08:00:00Z",
+                "status": "ahead",
+                "due_at": "2027-01-30T08:00:00Z",
+                "channels": {},
+            }
+        ]
+    },
     "listOccurrences": {
         "occurrences": [{"due_at": None, "due_on": "2027-02-28"}, {"due_at": None, "due_on": "2027-03-31"}]
     },
@@ -164,4 +221,5 @@ RESPONSES: dict[str, Json] = {
     },
     "showPreferences": PREFERENCES,
     "changePreferences": PREFERENCES,
+    "makeCalendar": {"address": f"/calendar/{SECRET}.ics", "made_at": "2026-11-24T09:00:00Z"},
 }

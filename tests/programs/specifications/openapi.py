@@ -8,9 +8,10 @@ from taskmaster.assistants import json_schema
 from taskmaster.assistants.json_schema import Schema
 from taskmaster.domain.changes import ChangeStream, ListChanges, WatchTasks
 from taskmaster.domain.task import FrozenModel, Task, TaskCommand
+from taskmaster.handling.answers import Document
 from taskmaster.handling.operation import Route
 from tests.programs.specifications import answers
-from tests.programs.specifications.examples import QUERIES, REQUESTS, RESPONSES, STREAM
+from tests.programs.specifications.examples import DOCUMENTS, QUERIES, REQUESTS, RESPONSES, STREAM
 from tests.programs.specifications.served import ROOT, Served, served
 
 FILE = ROOT / "docs" / "openapi.yaml"
@@ -20,9 +21,18 @@ _TAGS = {
     "tasks": "A task: created, read, changed, completed, reopened, deleted.",
     "recurrence": "The dates of a recurring task.",
     "reminders": "Silence, and what a user prefers.",
+    "calendar": "Open tasks as a calendar feed, at a secret address.",
+}
+_SECRET = {
+    "name": "secret",
+    "in": "path",
+    "required": True,
+    "description": "what PUT /calendar answers in `address`",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{43}$"},
 }
 _TAG_OF = {"occurrences": "recurrence", "skip": "recurrence", "snooze": "reminders", "dismiss": "reminders",
-           "preferences": "reminders"}  # fmt: skip
+           "preferences": "reminders", "reminders": "reminders", "calendar": "calendar",
+           "{secret}.ics": "calendar"}  # fmt: skip
 
 
 def document() -> dict[str, Any]:
@@ -84,7 +94,7 @@ def resolved(document: Mapping[str, Any], part: Any) -> Any:
 
 
 def _operation(each: Served, route: Route, components: dict[str, Schema]) -> dict[str, Any]:
-    in_path = _PATH_PARAMETER.findall(route.path)
+    in_path = [name for name in _PATH_PARAMETER.findall(route.path) if name != "secret"]
     has_body = route.method in ("POST", "PUT", "PATCH")
     command = _hoisted(each.operation.command, components, written=False)
     fields = {name: field for name, field in command["properties"].items() if name not in in_path}
@@ -94,6 +104,8 @@ def _operation(each: Served, route: Route, components: dict[str, Schema]) -> dic
         | {"description": command["properties"][name]["description"]}
         for name in in_path
     ]
+    if each.operation.by_address:
+        parameters.append(_SECRET)
     if not has_body:
         parameters += [_query(name, field, each, name in required) for name, field in fields.items()]
     described: dict[str, Any] = {
@@ -108,6 +120,8 @@ def _operation(each: Served, route: Route, components: dict[str, Schema]) -> dic
         body = {key: value for key, value in command.items() if key not in ("properties", "required")}
         components[name] = {**body, "properties": fields, **({"required": required} if required else {})}
         described["requestBody"] = _body(each, route, name, bool(required))
+    if each.operation.by_address:
+        described["security"] = []
     described["responses"] = _responses(each, route, components, has_body=has_body)
     return described
 
@@ -160,7 +174,11 @@ def _bare(field: Schema) -> Schema:
 def _common_parameters(each: Served, route: Route) -> Iterable[str]:
     if _streams(each):
         yield "Last-Event-ID"
-    elif route.method in ("GET", "PUT") or issubclass(each.operation.command, TaskCommand):
+    elif (
+        route.method == "GET"
+        or (route.method == "PUT" and each.operation.types)
+        or issubclass(each.operation.command, TaskCommand)
+    ):
         yield "If-Match"
         yield "If-None-Match"
     if each.operation.types:
@@ -190,6 +208,9 @@ def _responses(
             continue
         if kind is None:
             found["204"] = {"description": "Done; there is nothing to show."}
+            continue
+        if issubclass(kind, Document):
+            found["200"] = _document(each, kind)
             continue
         components[kind.__name__] = _hoisted(kind, components, written=True)
         found[str(each.operation.status)] = {
@@ -221,6 +242,15 @@ def _stream() -> dict[str, Any]:
     }
 
 
+def _document(each: Served, kind: type[Document]) -> dict[str, Any]:
+    media = kind.media.partition(";")[0]
+    return {
+        "description": "Done.",
+        "headers": {"ETag": {"$ref": "#/components/headers/ETag"}},
+        "content": {media: {"schema": {"type": "string"}, "examples": {"answer": {"value": DOCUMENTS[each.id]}}}},
+    }
+
+
 def _headers(each: Served, route: Route, kind: type[FrozenModel]) -> list[str]:
     if not issubclass(kind, Task):
         return ["ETag"] if route.method == "GET" else []
@@ -234,8 +264,10 @@ def _refusals(each: Served, route: Route, *, has_body: bool) -> list[int]:
         found |= {413, 415}
     if each.operation.types:
         found.add(409)
-    if "{task_id}" in route.path:
+    if "{task_id}" in route.path or each.operation.by_address:
         found.add(404)
+    if each.operation.by_address:
+        found.remove(401)
     if "If-Match" in _common_parameters(each, route):
         found.add(412)
     if route.path.endswith("}/occurrences"):

@@ -116,7 +116,9 @@ def _media(media: Json) -> Iterator[str]:
 def _examples(title: str, media: Json) -> Iterator[str]:
     for example in media.get("examples", {}).values():
         value = example["value"]
-        text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+        text = (
+            value.replace("\r\n", "\n") if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+        )
         yield f"<details><summary>{escape(title)}</summary><pre>{escape(text)}</pre></details>"
 
 

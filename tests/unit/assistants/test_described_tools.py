@@ -9,8 +9,13 @@ from tests.programs.specifications.served import served
 TOOLS = {name: tool.described for name, tool in call_tools.tools.items()}  # type: ignore[attr-defined]
 
 
+# An assistant that was talked into it would hand out what opens every open task without a token.
+FOR_PEOPLE_ALONE = {"show-feed", "make-calendar", "revoke-calendar"}
+
+
 def test_every_operation_of_people_is_a_tool() -> None:
     asked = {each.operation.name for each in served() if each.routes and ChangeStream not in each.answers}
+    asked -= FOR_PEOPLE_ALONE
     assert set(TOOLS) == {name.replace("-", "_") for name in asked}
     assert list(TOOLS) == sorted(TOOLS)
 

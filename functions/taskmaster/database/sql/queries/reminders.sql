@@ -95,6 +95,10 @@ SELECT next_at FROM alarm
 SELECT reminder_id::text, task_id, moment, due_at, fired_at, attempts, outcomes, closed_at IS NOT NULL AS is_closed
   FROM reminder WHERE reminder_id = %(reminder_id)s::uuid FOR UPDATE
 
+-- name: read_reminders
+SELECT reminder_id::text, task_id, moment, due_at, fired_at, attempts, outcomes, closed_at IS NOT NULL AS is_closed
+  FROM reminder WHERE task_id = ANY(%(task_ids)s) ORDER BY moment DESC, task_id LIMIT %(limit)s
+
 -- name: update_reminder
 UPDATE reminder SET due_at = %(due_at)s, fired_at = %(fired_at)s, attempts = %(attempts)s, outcomes = %(outcomes)s,
                     closed_at = CASE WHEN %(is_closed)s THEN clock_timestamp() END

@@ -1,0 +1,74 @@
+// What the page's modules speak of. Their comments name these types; `make types` checks both.
+
+type Actions = import("../../../functions/page/actions.js").Actions;
+type Client = import("../../../functions/page/api/client.js").Client;
+type Database = import("../../../functions/page/store/database.js").Database;
+type Problem = import("../../../functions/page/api/client.js").Problem;
+type Queue = import("../../../functions/page/store/queue.js").Queue;
+type Session = import("../../../functions/page/session/session.js").Session;
+type Tasks = import("../../../functions/page/store/tasks.js").Tasks;
+
+type Priority = "low" | "medium" | "high" | "urgent";
+
+/** As the API has it. The id of one that was not sent yet is a text. */
+interface Task {
+  task_id: number | string;
+  title: string;
+  description: string | null;
+  completed: boolean;
+  priority: Priority;
+  tags: string[];
+  due_at: string | null;
+  due_on: string | null;
+  time_zone: string;
+  reminders: string[] | null;
+  snoozed_until: string | null;
+  recurrence_pattern: string | null;
+  recurrence_paused: boolean;
+  series_id: number | null;
+  version: number;
+  created_at: string;
+  updated_at: string;
+  completed_at: string | null;
+}
+
+type Due = { due_at?: string | null; due_on?: string | null };
+type Fields = Record<string, any>;
+type Query = { status: string; priority: string; tag: string; text: string; sort: string };
+
+type Kind = "create" | "change" | "complete" | "reopen" | "skip" | "snooze" | "dismiss" | "delete";
+
+/** A change on its way. `key` makes it safe to send again, `notBefore` (ms) leaves time to undo. */
+interface Write {
+  key: string;
+  at: number;
+  kind: Kind;
+  id: number | string;
+  version: number | null;
+  title: string;
+  fields: Fields;
+  notBefore: number;
+}
+
+type Settings = { issuer: string; clientId: string; scopes: string; userClaim: string };
+type Provider = { authorization_endpoint: string; token_endpoint: string; end_session_endpoint?: string };
+type Attempt = { state: string; verifier: string; hash: string };
+type Granted = { access_token: string; refresh_token?: string; expires_in?: number };
+
+type CallOptions = { body?: unknown; headers?: Record<string, string>; keepalive?: boolean; signal?: AbortSignal };
+
+/** What a write is about: a task, or one that is to be made. */
+type Subject = { task_id: number | string; version: number | null; title: string };
+
+/** What a form holds, or what is wrong with it and where. */
+type Filled = { fields: Fields } | { wrong: string; at: HTMLElement };
+
+/** What became of a reminder, or will: "ahead", "under way", "later", "sent", "failed" or "ended". */
+interface Reminder {
+  task_id: number;
+  reminder_id: string;
+  remind_at: string;
+  status: string;
+  due_at: string | null;
+  channels: Record<string, { outcome: string; detail: string }>;
+}
