@@ -73,6 +73,7 @@ def test_every_tool_gives_what_its_schema_says(pack: Pack) -> None:
         ("list_tasks", {"tag": ["home"], "priority": ["medium"]}),
         ("list_changes", {}),
         ("list_history", {"task_id": plain}),
+        ("list_reminders", {"task_id": [recurring]}),
         ("list_occurrences", {"task_id": recurring, "count": 3}),
         ("preview_occurrences", {"recurrence_pattern": "weekly", "due_at": due}),
         ("update_task", {"task_id": plain, "description": "y"}),

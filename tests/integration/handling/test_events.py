@@ -381,10 +381,11 @@ def test_on_create_null_for_a_field_with_a_default_is_that_default(pack: Pack) -
 
 def test_null_is_the_default_in_every_command_but_a_patch(pack: Pack) -> None:
     pack.prefer(time_zone="Europe/Zurich", day_hour="07:00")
-    nothing = {"time_zone": None, "day_hour": None, "channels": None, "quiet_hours": None}
+    nothing = {"time_zone": None, "day_hour": None, "reminders": None, "channels": None, "quiet_hours": None}
     assert pack.event("set-preferences", "preferences.set", nothing).status_code == 204
     shown = pack.call("set-preferences", "GET", "/preferences").json
-    assert shown == {"time_zone": "UTC", "day_hour": "09:00", "quiet_hours": None, "channels": []}
+    defaults = {"time_zone": "UTC", "day_hour": "09:00", "reminders": None, "quiet_hours": None, "channels": []}
+    assert shown == defaults
     task = pack.create(description="y", priority="high")
     patch = {"task_id": task["task_id"], "description": None, "priority": None}
     assert pack.event("update-task", "task.update", patch).status_code == 204
