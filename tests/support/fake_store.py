@@ -402,7 +402,8 @@ class FakeSystemTransaction(_FakeInbox):
         for row in [row for row in self._due(now) if row.reminder_id in reminder_ids]:
             is_stale = row.due_at <= stale
             user, _ = self._tables.reminders[row.reminder_id]
-            marked = row.model_copy(update={"fired_at": now, "is_closed": is_stale})
+            reason = "stale" if is_stale else None
+            marked = row.model_copy(update={"fired_at": now, "is_closed": is_stale, "reason": reason})
             self._tables.reminders[row.reminder_id] = (user, marked)
             trace = self._tables.traces[row.reminder_id]
             fired.append(Fired(row.reminder_id, row.task_id, row.moment, row.due_at, is_stale, trace))

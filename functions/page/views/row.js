@@ -66,7 +66,7 @@ export function editedRow(task, actions, close) {
 }
 
 /** When a reminder rings or rang, and what became of it on each channel. @param {Reminder} reminder */
-function reminderLine({ remind_at: at, status, channels }) {
+function reminderLine({ remind_at: at, status, reason, channels }) {
   const outcomes = Object.entries(channels).map(([name, { outcome, detail }]) => [name.split("-")[0], outcome, detail].join(" ").trim());
-  return h(status === "failed" ? "li.wrong" : "li", {}, icon("bell"), ` ${dueText({ due_at: at }, HERE)}: ${[status, ...outcomes].join(" · ")}`);
+  return h(status === "failed" ? "li.wrong" : "li", {}, icon("bell"), ` ${dueText({ due_at: at }, HERE)}: ${[status, reason, ...outcomes].filter(Boolean).join(" · ")}`);
 }

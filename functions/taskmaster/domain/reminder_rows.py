@@ -52,6 +52,7 @@ class ReminderRow(FrozenModel):
     attempts: int
     outcomes: dict[str, dict[str, str]]
     is_closed: bool
+    reason: str | None = None  # why it failed as a whole: stale
 
     @property
     def is_in_delivery(self) -> bool:

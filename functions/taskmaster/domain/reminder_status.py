@@ -37,9 +37,10 @@ class ReminderStatus(FrozenModel):
     remind_at: datetime = Field(description="the moment it is for")
     status: Status = Field(
         description="ahead; under way; later: held back, or to be tried again; sent by one channel at least; failed on "
-        "all; ended without a channel: its user had none, or it was too old"
+        "all, or too old to be sent; ended without a channel, since its user has none: the event is all there is"
     )
     due_at: datetime | None = Field(description="when it is sent next; null where it is under way, or nothing follows")
+    reason: str | None = Field(description="why it failed as a whole: stale, too old to be sent")
     channels: dict[str, dict[str, str]] = Field(
         description="by channel that was tried: outcome (delivered, later or failed) and detail, why"
     )
@@ -54,6 +55,7 @@ class ReminderStatus(FrozenModel):
             remind_at=row.moment,
             status=_status(row),
             due_at=row.due_at if waits else None,
+            reason=row.reason,
             channels=told,
         )
 
@@ -71,7 +73,9 @@ class ReminderStatuses(FrozenModel):
 def _status(row: ReminderRow) -> Status:
     if row.is_closed:
         outcomes = {each["outcome"] for each in row.outcomes.values()}
-        return "sent" if "delivered" in outcomes else "failed" if outcomes else "ended"
+        if "delivered" in outcomes:
+            return "sent"
+        return "failed" if outcomes or row.reason else "ended"
     if row.fired_at is not None:
         return "under way"
     return "later" if row.outcomes or row.due_at > row.moment else "ahead"

@@ -69,6 +69,7 @@ interface Reminder {
   reminder_id: string;
   remind_at: string;
   status: string;
+  reason: string | null;
   due_at: string | null;
   channels: Record<string, { outcome: string; detail: string }>;
 }

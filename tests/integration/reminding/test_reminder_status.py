@@ -72,6 +72,14 @@ def test_a_reminder_that_no_channel_took_has_failed(pack: Pack, receiver: Receiv
     assert [each["detail"] for each in failed["channels"].values()] == ["HTTP 404"]
 
 
+def test_a_reminder_that_is_too_old_has_failed_and_says_why(pack: Pack, receiver: Receiver) -> None:
+    task = pack.create(due_at=at(minutes=1))
+    pack.travel(days=3)
+    ring(pack)
+    assert told(pack, task) == [("failed", [])]
+    assert [each["reason"] for each in reminders(pack, task)] == ["stale"]
+
+
 def test_a_reminder_of_a_user_without_channels_has_ended(pack: Pack, receiver: Receiver) -> None:
     task = pack.create(due_at=at(minutes=1))
     pack.travel(minutes=1)

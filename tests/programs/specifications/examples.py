@@ -205,6 +205,7 @@ RESPONSES: dict[str, Json] = {
                 "remind_at": "2027-01-30T08:00:00Z",
                 "status": "ahead",
                 "due_at": "2027-01-30T08:00:00Z",
+                "reason": None,
                 "channels": {},
             }
         ]

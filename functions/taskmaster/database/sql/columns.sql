@@ -27,3 +27,6 @@ key, topics, headers, value
 
 -- columns: history_entry
 version, at, action, door, changed
+
+-- columns: reminder_row
+reminder_id::text, task_id, moment, due_at, fired_at, attempts, outcomes, closed_at IS NOT NULL AS is_closed, reason

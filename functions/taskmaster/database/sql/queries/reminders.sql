@@ -70,7 +70,8 @@ SELECT reminder_id::text, user_id, {task_fixed}, {task_state} FROM lock_due_remi
 
 -- name: fire_reminders
 -- A statement of its own behind the lock, so that its snapshot has what the last holder of the lock committed.
-UPDATE reminder SET fired_at = %(now)s, closed_at = CASE WHEN due_at <= %(stale)s THEN clock_timestamp() END
+UPDATE reminder SET fired_at = %(now)s, closed_at = CASE WHEN due_at <= %(stale)s THEN clock_timestamp() END,
+                    reason = CASE WHEN due_at <= %(stale)s THEN 'stale' END
  WHERE reminder_id = ANY (%(reminder_ids)s::uuid[]) AND fired_at IS NULL AND closed_at IS NULL AND due_at <= %(now)s
 RETURNING reminder_id::text, task_id, moment, due_at, closed_at IS NOT NULL, traceparent, tracestate
 
@@ -92,12 +93,10 @@ SELECT min(due_at) FROM reminder WHERE fired_at IS NULL AND closed_at IS NULL AN
 SELECT next_at FROM alarm
 
 -- name: lock_reminder
-SELECT reminder_id::text, task_id, moment, due_at, fired_at, attempts, outcomes, closed_at IS NOT NULL AS is_closed
-  FROM reminder WHERE reminder_id = %(reminder_id)s::uuid FOR UPDATE
+SELECT {reminder_row} FROM reminder WHERE reminder_id = %(reminder_id)s::uuid FOR UPDATE
 
 -- name: read_reminders
-SELECT reminder_id::text, task_id, moment, due_at, fired_at, attempts, outcomes, closed_at IS NOT NULL AS is_closed
-  FROM reminder WHERE task_id = ANY(%(task_ids)s) ORDER BY moment DESC, task_id LIMIT %(limit)s
+SELECT {reminder_row} FROM reminder WHERE task_id = ANY(%(task_ids)s) ORDER BY moment DESC, task_id LIMIT %(limit)s
 
 -- name: update_reminder
 UPDATE reminder SET due_at = %(due_at)s, fired_at = %(fired_at)s, attempts = %(attempts)s, outcomes = %(outcomes)s,
