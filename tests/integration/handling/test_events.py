@@ -384,7 +384,7 @@ def test_null_is_the_default_in_every_command_but_a_patch(pack: Pack) -> None:
     nothing = {"time_zone": None, "day_hour": None, "reminders": None, "channels": None, "quiet_hours": None}
     assert pack.event("set-preferences", "preferences.set", nothing).status_code == 204
     shown = pack.call("set-preferences", "GET", "/preferences").json
-    defaults = {"time_zone": "UTC", "day_hour": "09:00", "reminders": None, "quiet_hours": None, "channels": []}
+    defaults: Json = {"time_zone": "UTC", "day_hour": "09:00", "reminders": None, "quiet_hours": None, "channels": []}
     assert shown == defaults
     task = pack.create(description="y", priority="high")
     patch = {"task_id": task["task_id"], "description": None, "priority": None}
