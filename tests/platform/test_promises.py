@@ -21,7 +21,7 @@ from tests.support.task_rows import copied
 
 pytestmark = pytest.mark.long
 
-COMMANDS = size(200, 1_000)
+COMMANDS = size(80, 1_000)
 
 
 @pytest.mark.thorough

@@ -31,7 +31,7 @@ STATE = {
     "outbox": "SELECT headers->>'ce_id' FROM outbox",
 }
 FACTS = ("task-events", "task-updates", "reminders", "schedule-next-recurrence", "dispatch-due-reminders")
-TITLES = size(120, 600)
+TITLES = size(48, 600)
 
 
 @contextmanager
@@ -124,7 +124,7 @@ def test_commands_handled_again_from_the_first_record_make_nothing_new(pytestcon
                 send_commands(platform, user)
                 assert platform.wait_for_zero(60)
                 first_time = handled(platform)
-                assert first_time >= size(200, 1_000)
+                assert first_time >= size(80, 1_000)
             before = everything(server.url, kafka)
             rewind(kafka)
             with running(root, state, environ) as platform:

@@ -27,7 +27,7 @@ from tests.support.sizes import size
 pytestmark = pytest.mark.long
 
 Json = dict[str, Any]
-COMMANDS = size(40, 500)  # of each kind, and as many stories; a completion makes four events, a creation two
+COMMANDS = size(15, 500)  # of each kind, and as many stories; a completion makes four events, a creation two
 READ_ANEW = size(2, 10)  # of each kind: told by the command line, which reads the broker for each
 
 
