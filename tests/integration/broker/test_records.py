@@ -11,6 +11,7 @@ from tests.programs.fuzz.targets import Record
 from tests.support.brokers import Kafka
 from tests.support.command_line import at_once
 from tests.support.function_process import eventually
+from tests.support.group_member import member
 
 HEADERS = {"ce_specversion": "1.0", "ce_id": "e1", "ce_source": "/s", "ce_type": "task.complete", "ce_userid": "ada"}
 
@@ -29,11 +30,7 @@ def topic(kafka: Kafka) -> str:
 
 def group_at(kafka: Kafka, topic: str, group: str, offset: int) -> KafkaConsumer:
     """A member of the group that has handled what lies before the offset."""
-    consumer = KafkaConsumer(
-        topic, **kafka.client("source"), group_id=group, enable_auto_commit=False, auto_offset_reset="earliest",
-        session_timeout_ms=6_000, heartbeat_interval_ms=2_000,
-    )  # fmt: skip
-    eventually(lambda: consumer.poll(timeout_ms=200) or consumer.assignment(), "an assignment", within=60)
+    consumer: KafkaConsumer = eventually(lambda: member(kafka, topic, group), "an assignment", within=60)
     consumer.commit({TopicPartition(topic, 0): OffsetAndMetadata(offset, "", -1)})
     return consumer
 
