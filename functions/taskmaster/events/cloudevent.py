@@ -139,9 +139,8 @@ class Received:
                 return dead_letter({}, self.headers.get("content-type", ""), self.body, **why)
             return dead_letter(attrs, JSON, b"" if data is None else json.dumps(data).encode(), **why)
         attrs, undecoded = _decoded(self.headers.items())
-        attrs.pop(UNDECODED, None)
         if undecoded:
-            attrs[UNDECODED] = ",".join(undecoded)
+            why[UNDECODED] = ",".join(undecoded)
         return dead_letter(attrs, self.headers.get("content-type", ""), self.body, **why)
 
 

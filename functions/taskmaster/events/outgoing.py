@@ -21,7 +21,8 @@ OURS = "/taskmaster/"  # the prefix of the source of every event of the pack
 # Attributes of a dead letter that list names of its other attributes, with commas.
 ENCODED = "percentencoded"  # values that no header carries as they are
 UNDECODED = "undecoded"  # values that were no percent-encoded UTF-8 and are kept as received
-MISNAMED = "misnamed"  # NAME=VALUE, both percent-encoded, of attributes whose names are none
+MISNAMED = "misnamed"  # NAME=VALUE, both percent-encoded, of attributes whose names are none, or one of these three
+_LISTINGS = (ENCODED, UNDECODED, MISNAMED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +89,11 @@ def dead_letter(attrs: Mapping[str, str], content_type: str, body: bytes, **why:
     """The event as received, with further attributes for why it failed, for the topic of dead letters.
 
     Values that no header carries unchanged are percent-encoded, and listed in the attribute `percentencoded`; an
-    attribute whose name is none is kept in `misnamed`. So every dead letter is sendable, and different events stay
-    different.
+    attribute whose name is none, or that of a listing, is kept in `misnamed`. So every dead letter is sendable, and
+    different events stay different.
     """
-    named = {**attrs, **why}
-    headers = {f"ce_{name}": value for name, value in named.items() if header_values.is_name(name)}
-    misnamed = {name: value for name, value in named.items() if not header_values.is_name(name)}
-    for listing in (ENCODED, MISNAMED):
-        headers.pop(f"ce_{listing}", None)
+    misnamed = {name: value for name, value in attrs.items() if name in _LISTINGS or not header_values.is_name(name)}
+    headers = {f"ce_{name}": value for name, value in {**attrs, **why}.items() if name not in misnamed or name in why}
     if misnamed:
         headers[f"ce_{MISNAMED}"] = header_values.listed(misnamed)
     if content_type:

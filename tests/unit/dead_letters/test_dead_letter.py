@@ -170,7 +170,8 @@ def test_an_id_goes_back_as_it_came_or_not_at_all(identifier: str) -> None:
 ANYTHING = st.text(st.characters(exclude_categories=[]), max_size=40)
 
 
-NAMES = st.sampled_from(["id", "note", "userid", "content-type"]) | st.text(min_size=1, max_size=9)
+LISTINGS = ["percentencoded", "misnamed", "undecoded"]
+NAMES = st.sampled_from(["id", "note", "userid", "content-type", *LISTINGS]) | st.text(min_size=1, max_size=9)
 
 
 @given(st.lists(ANYTHING, min_size=2, max_size=2, unique=True), NAMES)
