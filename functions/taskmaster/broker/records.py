@@ -150,15 +150,20 @@ def plain_consumer(settings: Settings, **options: Any) -> Iterator["KafkaConsume
         consumer.close()
 
 
-@contextmanager
-def admin_client(settings: Settings) -> Iterator["KafkaAdminClient"]:
-    """Kafka's admin client. Raises kafka's errors."""
+def connected_admin(settings: Settings) -> "KafkaAdminClient":
+    """Kafka's admin client, for the caller to close. Raises kafka's errors."""
     from kafka import KafkaAdminClient
 
     with explained():
-        admin = KafkaAdminClient(
+        return KafkaAdminClient(
             **connection_settings(settings), bootstrap_timeout_ms=int(settings.kafka_request_timeout * 1000)
         )
+
+
+@contextmanager
+def admin_client(settings: Settings) -> Iterator["KafkaAdminClient"]:
+    """The same, closed at the end."""
+    admin = connected_admin(settings)
     try:
         yield admin
     finally:

@@ -4,8 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from taskmaster.broker.connecting import explained
-from taskmaster.broker.producer import connection_settings
+from taskmaster.broker.records import connected_admin
 from taskmaster.events import routes
 from taskmaster.settings import Settings
 
@@ -82,13 +81,7 @@ class Admin:
     """The topics of a broker, by Kafka's admin protocol. Raises kafka's errors when the broker refuses."""
 
     def __init__(self, settings: Settings) -> None:
-        from kafka import KafkaAdminClient
-
-        patience = int(settings.kafka_request_timeout * 1000)
-        with explained():
-            self._client: KafkaAdminClient = KafkaAdminClient(
-                **connection_settings(settings), bootstrap_timeout_ms=patience
-            )
+        self._client = connected_admin(settings)
 
     def existing(self, names: Iterable[str]) -> dict[str, TopicDescription]:
         """Those of the names that the broker has."""

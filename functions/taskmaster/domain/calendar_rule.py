@@ -12,13 +12,13 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
 
+from taskmaster.domain.pattern import WEEKDAYS
 from taskmaster.domain.recurrence import RecurrenceRule, parse, wall_time_of
 from taskmaster.domain.rrule import anchored, days_by_year
 from taskmaster.domain.series import Due, Series
 from taskmaster.domain.task import Task
 
 MOST_DATES = 50  # where no rule says them
-_WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 _SHORTEST_MONTH = 28
 
 
@@ -80,12 +80,12 @@ def _text(rule: RecurrenceRule, series: Series, position: int) -> str | None:
         "INTERVAL": str(found.interval) if found.interval > 1 else "",
         "COUNT": "" if found.count is None else str(found.count - position + 1),
         "UNTIL": _until(found, series.start, ZoneInfo(series.time_zone)),
-        "WKST": _WEEKDAYS[found.wkst] if found.wkst else "",
+        "WKST": WEEKDAYS[found.wkst] if found.wkst else "",
         "BYMONTH": _listed(found.by_month),
         "BYWEEKNO": _listed(found.by_week_no),
         "BYYEARDAY": _listed(found.by_year_day),
         "BYMONTHDAY": _listed(found.by_month_day),
-        "BYDAY": ",".join(f"{number or ''}{_WEEKDAYS[weekday]}" for number, weekday in sorted(found.by_day)),
+        "BYDAY": ",".join(f"{number or ''}{WEEKDAYS[weekday]}" for number, weekday in sorted(found.by_day)),
         "BYSETPOS": _listed(found.by_set_pos),
     }
     return ";".join(f"{name}={value}" for name, value in parts.items() if value)

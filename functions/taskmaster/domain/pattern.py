@@ -19,7 +19,7 @@ LARGEST_INTERVAL = 9_999
 LARGEST_COUNT = 999_999
 
 # In the order of date.weekday: an index is a weekday.
-_WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 _WEEKDAY_NAMES = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MONDAY_TO_FRIDAY = frozenset((0, weekday) for weekday in range(5))
 
@@ -111,7 +111,7 @@ def _read_rrule(text: str) -> RecurrenceRule:
         by_hour=_time_part(parts, "BYHOUR", 23),
         by_minute=_time_part(parts, "BYMINUTE", 59),
         by_second=_time_part(parts, "BYSECOND", 59),
-        wkst=_WEEKDAYS.index(_one_of("WKST", parts.get("WKST", "MO"), _WEEKDAYS)),
+        wkst=WEEKDAYS.index(_one_of("WKST", parts.get("WKST", "MO"), WEEKDAYS)),
         skip=_one_of("SKIP", parts.get("SKIP", "OMIT"), get_args(Skip)),
     )
 
@@ -184,12 +184,12 @@ def _by_day(freq: Frequency, parts: dict[str, str]) -> frozenset[tuple[int, int]
     most = {"MONTHLY": 5, "YEARLY": 5 if "BYMONTH" in parts else 53}.get(freq, 0)
     days = set()
     for value in parts["BYDAY"].split(","):
-        ordinal, weekday = value[:-2], _one_of("BYDAY", value[-2:], _WEEKDAYS)
+        ordinal, weekday = value[:-2], _one_of("BYDAY", value[-2:], WEEKDAYS)
         if ordinal and (not most or "BYWEEKNO" in parts):
             detail = f"{_quoted(value)} counts weekdays of a month or year; write {weekday} in this rule."
             raise RuleError("BYDAY", detail)
         number = _number("BYDAY", ordinal, 1, most, signed=True) if ordinal else 0
-        days.add((number, _WEEKDAYS.index(weekday)))
+        days.add((number, WEEKDAYS.index(weekday)))
     return frozenset(days)
 
 

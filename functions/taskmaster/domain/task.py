@@ -127,10 +127,17 @@ def number(value: Any, info: ValidationInfo) -> Any:
 _STORABLE = {"pattern": "^[^\\x00]*$"}
 
 SearchText = Annotated[str, Field(max_length=200, json_schema_extra=_STORABLE), AfterValidator(_storable)]
-Title = Annotated[str, Field(min_length=1, max_length=500, json_schema_extra=_STORABLE), AfterValidator(_storable)]
-Description = Annotated[str, Field(max_length=10_000, json_schema_extra=_STORABLE), AfterValidator(_storable)]
-Tag = Annotated[str, Field(min_length=1, max_length=50, json_schema_extra=_STORABLE), AfterValidator(_storable)]
-Tags = Annotated[list[Tag], Field(max_length=50), AfterValidator(lambda tags: list(dict.fromkeys(tags)))]
+LONGEST_TITLE, LONGEST_DESCRIPTION, LONGEST_TAG, MOST_TAGS = 500, 10_000, 50, 50
+Title = Annotated[
+    str, Field(min_length=1, max_length=LONGEST_TITLE, json_schema_extra=_STORABLE), AfterValidator(_storable)
+]
+Description = Annotated[
+    str, Field(max_length=LONGEST_DESCRIPTION, json_schema_extra=_STORABLE), AfterValidator(_storable)
+]
+Tag = Annotated[
+    str, Field(min_length=1, max_length=LONGEST_TAG, json_schema_extra=_STORABLE), AfterValidator(_storable)
+]
+Tags = Annotated[list[Tag], Field(max_length=MOST_TAGS), AfterValidator(lambda tags: list(dict.fromkeys(tags)))]
 TaskId = Annotated[int, Field(ge=1, le=MAX_ID), BeforeValidator(whole)]
 SeriesId = Annotated[int, Field(ge=1, le=MAX_ID), BeforeValidator(number)]
 Version = Annotated[int, Field(ge=1, le=MAX_VERSION), BeforeValidator(number)]

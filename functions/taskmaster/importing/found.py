@@ -10,9 +10,16 @@ from typing import Any
 from taskmaster import rfc3339
 from taskmaster.domain.recurring_task import check_recurrence, first_occurrence
 from taskmaster.domain.reminders import MOST, parse_reminder
-from taskmaster.domain.task import Refused, Task, is_kept
+from taskmaster.domain.task import (
+    LONGEST_DESCRIPTION,
+    LONGEST_TAG,
+    LONGEST_TITLE,
+    MOST_TAGS,
+    Refused,
+    Task,
+    is_kept,
+)
 
-_LONGEST_TITLE, _LONGEST_DESCRIPTION, _LONGEST_TAG, _MOST_TAGS = 500, 10_000, 50, 50
 _A_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -61,14 +68,14 @@ def found(
     `due` is a day, or an aware moment.
     """
     lost = list(not_kept)
-    fields: dict[str, Any] = {"title": _cut(title, _LONGEST_TITLE, "title", lost) or "(no title)"}
-    if text := _cut(description, _LONGEST_DESCRIPTION, "description", lost):
+    fields: dict[str, Any] = {"title": _cut(title, LONGEST_TITLE, "title", lost) or "(no title)"}
+    if text := _cut(description, LONGEST_DESCRIPTION, "description", lost):
         fields["description"] = text
     if priority:
         fields["priority"] = priority
-    if listed := list(dict.fromkeys(filter(None, (_cut(tag, _LONGEST_TAG, "tag", lost) for tag in tags)))):
-        fields["tags"] = listed[:_MOST_TAGS]
-        lost += [f"tag {tag}" for tag in listed[_MOST_TAGS:]]
+    if listed := list(dict.fromkeys(filter(None, (_cut(tag, LONGEST_TAG, "tag", lost) for tag in tags)))):
+        fields["tags"] = listed[:MOST_TAGS]
+        lost += [f"tag {tag}" for tag in listed[MOST_TAGS:]]
     if due is not None and not is_kept(due.astimezone(UTC) if isinstance(due, datetime) else due):
         lost.append(f"the date {due}: it lies outside of the years 1970 to 9000")
         due = None

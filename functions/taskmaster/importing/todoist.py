@@ -134,9 +134,8 @@ def _pattern(words: str) -> str | None:
         return _NAMES.get(words, "yearly")
     days = re.split(r", ?| and ", words.removeprefix("other "))
     if all(day[:3] in _WEEKDAYS and day.isalpha() for day in days):
-        names = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
         every = "FREQ=WEEKLY;INTERVAL=2" if words.startswith("other ") else "FREQ=WEEKLY"
-        return f"{every};BYDAY=" + ",".join(names[_WEEKDAYS.index(day[:3])] for day in days)
+        return f"{every};BYDAY=" + ",".join(day[:2].upper() for day in days)
     if of_month := re.fullmatch(r"(\d{1,2})(?:st|nd|rd|th)?|(last day)", words):
         return f"FREQ=MONTHLY;BYMONTHDAY={of_month[1] or -1}"
     try:
