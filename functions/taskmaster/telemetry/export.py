@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from taskmaster.telemetry.spans import Span
+from taskmaster.telemetry.spans import EndedSpan
 from taskmaster.woken_thread import WokenThread
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ class Exporting:
 
     def __init__(self, service: str) -> None:
         self._service = service
-        self._waiting: deque[Span] = deque(maxlen=_MOST_WAITING)
+        self._waiting: deque[EndedSpan] = deque(maxlen=_MOST_WAITING)
         self._thread = WokenThread(self._run, name="telemetry")
         self._otlp: Otlp | None = None
         self._is_failing = False
 
-    def add(self, span: Span) -> None:
+    def add(self, span: EndedSpan) -> None:
         """Have an ended span exported. Returns at once."""
         self._waiting.append(span)
         self._thread.wake()

@@ -5,7 +5,6 @@ priority, so that on a busy machine requests go before it, and it ends when all 
 """
 
 import contextlib
-import json
 import logging
 import os
 import select
@@ -13,8 +12,10 @@ import signal
 import time
 from collections.abc import Iterator
 
+from pydantic_core import from_json, to_json
+
 from taskmaster.telemetry.export import Exporting
-from taskmaster.telemetry.spans import Span
+from taskmaster.telemetry.spans import EndedSpan
 from taskmaster.telemetry.trace_context import TraceContext
 
 log = logging.getLogger(__name__)
@@ -38,12 +39,11 @@ class ForkedExporting:
         os.close(reader)
         os.set_blocking(self._writer, False)
 
-    def add(self, span: Span) -> None:
+    def add(self, span: EndedSpan) -> None:
         """Have an ended span exported. Returns at once."""
         line = written(span)
         if len(line) > _PIPE_BUF:
-            span.attributes, span.links = {}, []
-            line = written(span)
+            line = written(span._replace(attributes={}, links=[]))
         with contextlib.suppress(OSError):  # full, or nobody reads any more
             os.write(self._writer, line)
 
@@ -59,32 +59,16 @@ class ForkedExporting:
             return
 
 
-def written(span: Span) -> bytes:
+def written(span: EndedSpan) -> bytes:
     """A span as one line of JSON."""
-    fields = [getattr(span, name) for name in _FIELDS]
-    return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+    return to_json(span) + b"\n"
 
 
-def read(line: bytes) -> Span:
+def read(line: bytes) -> EndedSpan:
     """The span that `written` wrote."""
-    fields = dict(zip(_FIELDS, json.loads(line), strict=True))
-    contexts = {name: fields.pop(name) for name in ("context", "parent", "links")}
-    span = Span(fields.pop("name"), fields.pop("kind"), parent=_context(contexts["parent"]), began=fields.pop("began"))
-    for name, value in fields.items():
-        setattr(span, name, value)
-    span.context = TraceContext(*contexts["context"])
-    span.links = [TraceContext(*each) for each in contexts["links"]]
-    return span
-
-
-_FIELDS = (
-    *("name", "kind", "context", "parent", "links"),
-    *("attributes", "error", "began", "ended", "is_recorded"),
-)
-
-
-def _context(fields: list[str] | None) -> TraceContext | None:
-    return TraceContext(*fields) if fields else None
+    name, kind, context, parent, links, *others = from_json(line)
+    parent = TraceContext(*parent) if parent else None
+    return EndedSpan(name, kind, TraceContext(*context), parent, [TraceContext(*each) for each in links], *others)
 
 
 def _be_the_child(reader: int, service: str) -> None:

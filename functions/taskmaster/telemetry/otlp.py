@@ -5,30 +5,21 @@ and for messaging.
 """
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
+from opentelemetry import metrics
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import SpanExportResult
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
-from taskmaster.telemetry.spans import Kind, Span
-from taskmaster.telemetry.trace_context import TraceContext
+from taskmaster.telemetry.collector import Collector
+from taskmaster.telemetry.protobuf import request
+from taskmaster.telemetry.spans import EndedSpan, Value
 
 _NAME = "taskmaster"
-_KINDS: dict[Kind, SpanKind] = {
-    "internal": SpanKind.INTERNAL,
-    "server": SpanKind.SERVER,
-    "client": SpanKind.CLIENT,
-    "producer": SpanKind.PRODUCER,
-    "consumer": SpanKind.CONSUMER,
-}
 
 
 class Otlp:
@@ -36,20 +27,20 @@ class Otlp:
 
     def __init__(self, *, service: str, instance: str) -> None:
         """Where to, and with which headers, the environment says."""
+        self._version = _version()
         self._resource = Resource.create(
             {
                 "service.namespace": _NAME,
                 "service.name": service,
                 "service.instance.id": instance,
-                "service.version": _version(),
+                "service.version": self._version,
             }
         )
-        self._scope = InstrumentationScope(_NAME, _version())
-        self._spans = OTLPSpanExporter()
+        self._collector = Collector()
         # Pushed at the end of work, never by a clock: a process without work has nothing to say.
         self._reader = PeriodicExportingMetricReader(OTLPMetricExporter(), export_interval_millis=math.inf)
         self._meters = MeterProvider([self._reader], self._resource, shutdown_on_exit=False)
-        meter = self._meters.get_meter(_NAME, _version())
+        meter = self._meters.get_meter(_NAME, self._version)
         self._invocations = meter.create_counter("faas.invocations", "{invocation}", "invocations that succeeded")
         self._errors = meter.create_counter("faas.errors", "{error}", "invocations that failed")
         self._cold_starts = meter.create_counter("faas.coldstarts", "{coldstart}", "starts from zero")
@@ -57,59 +48,40 @@ class Otlp:
         self._starts = meter.create_histogram("faas.init_duration", "s", "how long a start from zero took")
         self._sent = meter.create_counter("messaging.client.sent.messages", "{message}", "records that were published")
 
-    def send(self, spans: Sequence[Span]) -> bool:
+    def send(self, spans: Sequence[EndedSpan]) -> bool:
         """Export spans. Whether they were taken."""
-        for span in spans:
-            self._count(span)
-        recorded = [self._readable(span) for span in spans if span.is_recorded]
-        return not recorded or self._spans.export(recorded) is SpanExportResult.SUCCESS
+        self._count(spans)
+        recorded = [span for span in spans if span.is_recorded]
+        resource, scope = self._resource.attributes, (_NAME, self._version)
+        return not recorded or self._collector.take(request(recorded, resource=resource, scope=scope))
 
     def push_metrics(self) -> None:
         self._reader.force_flush(5_000)
 
     def close(self) -> None:
-        self._spans.shutdown()  # type: ignore[no-untyped-call]
+        self._collector.close()
         self._reader.shutdown()
 
-    def _readable(self, span: Span) -> ReadableSpan:
-        return ReadableSpan(
-            span.name,
-            context=_context(span.context, is_remote=False),
-            parent=_context(span.parent, is_remote=True) if span.parent else None,
-            resource=self._resource,
-            attributes={**span.attributes, "error.type": span.error} if span.error else span.attributes,
-            links=[Link(_context(each, is_remote=True)) for each in span.links],
-            kind=_KINDS[span.kind],
-            status=Status(StatusCode.ERROR if span.error else StatusCode.UNSET),
-            start_time=span.began,
-            end_time=max(span.ended, span.began),  # the machine's clock may be set back
-            instrumentation_scope=self._scope,
-        )
-
-    def _count(self, span: Span) -> None:
-        said = span.attributes
-        seconds = max(span.ended - span.began, 0) / 1e9
-        if "faas.trigger" in said:
-            about = {"faas.name": said["faas.name"], "faas.trigger": said["faas.trigger"]}
-            (self._errors if span.error else self._invocations).add(1, about)
-            self._durations.record(seconds, about)
-            if said.get("faas.coldstart"):
-                self._cold_starts.add(1, about)
-            if start := said.get("faas.init_duration"):
-                self._starts.record(float(start), about)
-        elif said.get("messaging.operation.type") == "send":
-            about = {name: said[name] for name in ("messaging.system", "messaging.destination.name")}
-            self._sent.add(1, {**about, "error.type": span.error} if span.error else about)
-
-
-def _context(context: TraceContext, *, is_remote: bool) -> SpanContext:
-    return SpanContext(
-        int(context.trace_id, 16),
-        int(context.span_id, 16),
-        is_remote,
-        TraceFlags(TraceFlags.SAMPLED if context.is_sampled else TraceFlags.DEFAULT),
-        TraceState.from_header([context.tracestate] if context.tracestate else []),
-    )
+    def _count(self, spans: Sequence[EndedSpan]) -> None:
+        """Counters are added to once for spans that count alike: to add costs as much as to encode a span."""
+        counts = Counter[tuple[metrics.Counter, tuple[tuple[str, Value], ...]]]()
+        for span in spans:
+            said = span.attributes
+            if "faas.trigger" in said:
+                about = {"faas.name": said["faas.name"], "faas.trigger": said["faas.trigger"]}
+                of_these = tuple(about.items())
+                counts[self._errors if span.error else self._invocations, of_these] += 1
+                counts[self._cold_starts, of_these] += bool(said.get("faas.coldstart"))
+                self._durations.record((span.ended - span.began) / 1e9, about)
+                if start := said.get("faas.init_duration"):
+                    self._starts.record(float(start), about)
+            elif said.get("messaging.operation.type") == "send":
+                about = {name: said[name] for name in ("messaging.system", "messaging.destination.name")}
+                if span.error:
+                    about["error.type"] = span.error
+                counts[self._sent, tuple(about.items())] += 1
+        for (counter, of_these), count in counts.items():
+            counter.add(count, dict(of_these))
 
 
 def _version() -> str:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Literal, NamedTuple, Protocol, Self
 
 from taskmaster.telemetry.trace_context import TraceContext
 
@@ -18,8 +18,23 @@ Kind = Literal["internal", "server", "client", "producer", "consumer"]
 Value = str | bool | int | float
 
 
+class EndedSpan(NamedTuple):
+    """What is exported of a span. `error` is '' where nothing went wrong; times are nanoseconds of Unix time."""
+
+    name: str
+    kind: Kind
+    context: TraceContext
+    parent: TraceContext | None
+    links: list[TraceContext]
+    attributes: dict[str, Value]
+    error: str
+    began: int
+    ended: int
+    is_recorded: bool
+
+
 class _Exporting(Protocol):
-    def add(self, span: "Span") -> None: ...
+    def add(self, span: EndedSpan) -> None: ...
     def close(self, seconds: float) -> None: ...
 
 
@@ -35,7 +50,6 @@ class Span:
         "attributes",
         "began",
         "context",
-        "ended",
         "error",
         "is_leaf",
         "is_recorded",
@@ -57,7 +71,6 @@ class Span:
         self.error = ""
         self.is_leaf = False  # nothing is in it: what is noted meanwhile is of the span around it
         self.began = began or time.time_ns()
-        self.ended = 0
         self._token: Token[Span | None] | None = None
 
     def set(self, attributes: Mapping[str, Value]) -> None:
@@ -69,9 +82,14 @@ class Span:
 
     def end(self, *, ended: int | None = None) -> None:
         """Hand it over for export. Its attributes are not to change any more."""
-        self.ended = ended or time.time_ns()
         if _exporting is not None:
-            _exporting.add(self)
+            at = max(ended or time.time_ns(), self.began)  # the machine's clock may be set back
+            context, parent, links, said = self.context, self.parent, self.links, self.attributes
+            _exporting.add(
+                EndedSpan(
+                    self.name, self.kind, context, parent, links, said, self.error, self.began, at, self.is_recorded
+                )
+            )
 
     def __enter__(self) -> Self:
         if not self.is_leaf:
