@@ -7,6 +7,7 @@ from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+_POLL_SECONDS = 0.02  # how long its end takes
 Take = Callable[[str, "Message[str, str]", bytes], int]
 
 
@@ -28,7 +29,7 @@ def http_sink(take: Take) -> Iterator[str]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, name="http sink", daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=[_POLL_SECONDS], name="http sink", daemon=True).start()
     try:
         yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
