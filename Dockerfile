@@ -10,11 +10,15 @@
 FROM python:3.13-slim@sha256:9662417aace5ae7b8e2609cce472b72a8958e134ba372808abe9cc1a0c0125e6 AS python
 
 FROM python AS packages
-# requirements-telemetry.txt: traces and metrics by OTLP too (docs/telemetry.md).
+# requirements-telemetry.txt: traces and metrics by OTLP too (docs/telemetry.md). requirements-apprise.txt: reminders to
+# ntfy, Slack and Mattermost (docs/reminders.md). Both: their names with a blank between them.
 ARG REQUIREMENTS=requirements.txt
-COPY functions/${REQUIREMENTS} /tmp/requirements.txt
-RUN pip install --prefix=/packages --require-hashes --only-binary=:all: --no-compile --no-cache-dir \
-      --disable-pip-version-check --root-user-action=ignore -r /tmp/requirements.txt
+COPY functions/requirements*.txt /tmp/
+WORKDIR /tmp
+# hadolint ignore=DL3013
+RUN set -- && for file in ${REQUIREMENTS}; do set -- "$@" -r "$file"; done && \
+    pip install --prefix=/packages --require-hashes --only-binary=:all: --no-compile --no-cache-dir \
+      --disable-pip-version-check --root-user-action=ignore "$@"
 
 # Python and the packages, without what only makes packages or serves a desktop. Byte code is checked by nobody
 # (unchecked-hash): it cannot change, and so it is the same in every build.

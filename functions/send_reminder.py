@@ -8,9 +8,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from taskmaster.domain.preferences import Mail, Webhook, name_of
 from taskmaster.domain.reminder_rows import after_delivery
 from taskmaster.domain.task import Fact, TaskId
+from taskmaster.domain.user_channels import AnyChannel, name_of
 from taskmaster.handling.operation import SideEffect
 from taskmaster.handling.unit_of_work import Work
 from taskmaster.reminding import delivery
@@ -89,7 +89,7 @@ def send(fact: ReminderToSend, work: Work) -> SideEffect | None:
     return SideEffect(run=run, conclude=conclude)
 
 
-def _by_name(work: Work) -> dict[str, Webhook | Mail]:
+def _by_name(work: Work) -> dict[str, AnyChannel]:
     return {name_of(channel): channel for channel in work.preferences.channels}
 
 

@@ -14,14 +14,15 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from taskmaster import clock
+from taskmaster.domain.apprise_url import apprise_address
 from taskmaster.domain.channels import webhook_address
 from taskmaster.domain.outcome import Outcome, failed, held_back, later
-from taskmaster.domain.preferences import Mail, Webhook
 from taskmaster.domain.reminder_rows import ReminderRow
 from taskmaster.domain.task import Task
+from taskmaster.domain.user_channels import AnyChannel, Apprise, Mail, Webhook
 from taskmaster.outbound import http_session
 from taskmaster.outbound.deadline import Call, Deadline, DeadlineExceeded, begin
-from taskmaster.reminding import mail, webhook
+from taskmaster.reminding import apprise_channel, mail, webhook
 from taskmaster.reminding.breaker import SLOW_SECONDS, Breaker
 from taskmaster.settings import Settings
 from taskmaster.telemetry import spans
@@ -51,7 +52,7 @@ class _Message(NamedTuple):
     settings: Settings
     trace: TraceContext | None
 
-    def begin(self, channel: Webhook | Mail, slot: "_Slot") -> Call[Outcome] | None:
+    def begin(self, channel: AnyChannel, slot: "_Slot") -> Call[Outcome] | None:
         """Begin the call of a channel, for which `slot` is taken. None where the process has no thread left."""
         since = time.monotonic()
         answered = False
@@ -61,11 +62,9 @@ class _Message(NamedTuple):
             by_mail = isinstance(channel, Mail)
             # Without the receiver's address: it is its user's, and may hold a secret.
             with spans.start("send mail" if by_mail else "POST", "client", parent=self.trace) as span:
-                if isinstance(channel, Mail):
-                    outcome = self._by_mail(channel, deadline, span.context)
-                else:
+                if not by_mail:
                     span.set({"http.request.method": "POST"})
-                    outcome = self._by_webhook(channel, deadline, span.context)
+                outcome = self._send(channel, deadline, span.context)
                 span.set({"taskmaster.outcome": outcome.outcome})
                 if outcome.outcome != "delivered":
                     span.fail(outcome.outcome)
@@ -82,10 +81,23 @@ class _Message(NamedTuple):
             slot.release(slow=None, in_vain=False)
             return None
 
+    def _send(self, channel: AnyChannel, deadline: Deadline, trace: TraceContext | None) -> Outcome:
+        if isinstance(channel, Mail):
+            return self._by_mail(channel, deadline, trace)
+        if isinstance(channel, Webhook):
+            return self._by_webhook(channel, deadline, trace)
+        title, words = self._title, text(self.task, late=self.late)
+        allowed = self.settings.webhook_allow
+        return apprise_channel.send(channel.url or "", title, words, deadline=deadline, allowed=allowed)
+
+    @property
+    def _title(self) -> str:
+        return f"Reminder: {self.task.title}"
+
     def _by_mail(self, channel: Mail, deadline: Deadline, trace: TraceContext | None) -> Outcome:
         return mail.send(
             channel.address,
-            f"Reminder: {self.task.title}",
+            self._title,
             text(self.task, late=self.late),
             self.reminder.reminder_id,
             smtp_url=self.settings.smtp_url.get_secret_value(),
@@ -128,24 +140,25 @@ class CallLimits:
         self.channels = Breaker(most=MOST_OF_A_USER)  # of one user each: a slow one does not count for another user
         self.hosts = Breaker()
 
-    def seconds_held(self, channels: Mapping[str, Webhook | Mail], *, user_id: str, age: timedelta) -> float:
+    def seconds_held(self, channels: Mapping[str, AnyChannel], *, user_id: str, age: timedelta) -> float:
         """How long a reminder of this age is held back where none of its channels may be called now; else 0."""
         slots = [self.slot(user_id, channel) for channel in channels.values()]
         if age > LONGEST_HELD or any(slot.is_free for slot in slots):
             return 0.0
         return min((slot.seconds_until_free() for slot in slots), default=0.0)
 
-    def are_in_trouble(self, channels: Mapping[str, Webhook | Mail], *, user_id: str) -> bool:
+    def are_in_trouble(self, channels: Mapping[str, AnyChannel], *, user_id: str) -> bool:
         """Whether each of these channels has a receiver that was slow again and again."""
         return all(self.slot(user_id, channel).is_in_trouble for channel in channels.values())
 
-    def slot(self, user_id: str, channel: Webhook | Mail) -> "_Slot":
+    def slot(self, user_id: str, channel: AnyChannel) -> "_Slot":
         """The slot that a call of this channel takes."""
         if isinstance(channel, Mail):
             host = "the mail server"
         else:
             try:
-                host = webhook_address(channel.url).host
+                read = apprise_address if isinstance(channel, Apprise) else webhook_address
+                host = read(channel.url or "").host
             except ValueError:
                 host = "nowhere"
         counts = (self.users, user_id, ""), (self.channels, f"{user_id}\n{host}", ""), (self.hosts, host, user_id)
@@ -190,7 +203,7 @@ class _Slot(NamedTuple):
 def deliver(
     task: Task,
     reminder: ReminderRow,
-    channels: Mapping[str, Webhook | Mail],
+    channels: Mapping[str, AnyChannel],
     *,
     user_id: str,
     late: bool,

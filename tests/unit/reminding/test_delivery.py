@@ -13,9 +13,9 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from taskmaster.domain.outcome import DELIVERED, held_back, later
-from taskmaster.domain.preferences import Mail, Webhook, name_of
 from taskmaster.domain.reminder_rows import MOST_TRIES, ReminderRow, after_delivery
 from taskmaster.domain.task import Task
+from taskmaster.domain.user_channels import AnyChannel, Mail, Webhook, name_of
 from taskmaster.reminding import mail, webhook
 from taskmaster.reminding.breaker import SLOW_SECONDS, Breaker
 from taskmaster.reminding.delivery import MOST_OF_A_USER, CallLimits, Delivered, deliver
@@ -65,7 +65,7 @@ def hook(url: str) -> Webhook:
 
 
 def sent(
-    *channels: Webhook | Mail, user: str = "ada", moment: datetime | None = None, limits: CallLimits | None = None
+    *channels: AnyChannel, user: str = "ada", moment: datetime | None = None, limits: CallLimits | None = None
 ) -> Delivered:
     """What came of a delivery, by a process that has called nobody yet where `limits` does not say otherwise."""
     reminder = row(moment=moment or datetime.now(UTC))
@@ -99,7 +99,7 @@ def test_a_channel_that_raises_has_failed_and_no_other(
 
 def test_what_was_stored_by_the_rules_of_another_day_fails_alone(receiver: HTTPServer) -> None:
     good = hook(receiver.url_for("/hook"))
-    wrong: list[Webhook | Mail] = [
+    wrong: list[AnyChannel] = [
         Mail.model_construct(type="mail", address="x@y.example."),
         Mail.model_construct(type="mail", address="=?utf-8?q?=0D=0ABcc:_x=40y.example?="),
         hook("https://ada:pass@exa mple.com\\x/#y"),
