@@ -137,7 +137,7 @@ def test_staging_gets_what_has_passed_every_job_on_main_by_its_digest() -> None:
     jobs = _read(WORKFLOWS / "ci.yaml")["jobs"]
     assert set(jobs["image"]["needs"]) == jobs.keys() - {"image", "staging", "told"}
     assert jobs["image"]["if"] == "github.event_name == 'push'"
-    assert _read(WORKFLOWS / "ci.yaml")[True]["push"] == {"branches": ["main"]}  # `on`, to YAML 1.1
+    assert _events("ci")["push"] == {"branches": ["main"]}
     assert "--platform linux/amd64,linux/arm64" in _dry_run("push")
     deployed = jobs["staging"]
     assert deployed["needs"] == "image"
@@ -151,13 +151,13 @@ def test_staging_gets_what_has_passed_every_job_on_main_by_its_digest() -> None:
 def test_a_release_asks_for_an_approval_of_production_by_itself() -> None:
     """GitHub asks the reviewers of the environment; what is deployed is what was built, by its digest."""
     release = _read(WORKFLOWS / "release.yaml")
-    assert release[True] == {"push": {"tags": ["v[0-9]+.[0-9]+.[0-9]+"]}}
+    assert _events("release") == {"push": {"tags": ["v[0-9]+.[0-9]+.[0-9]+"]}}
     called = release["jobs"]["deploy"]
     assert (called["uses"], called["needs"]) == ("./.github/workflows/deploy.yaml", "chart")
     assert called["with"] == {"tag": "${{ github.ref_name }}", "digest": "${{ needs.chart.outputs.digest }}"}
     assert release["jobs"]["chart"]["outputs"]["digest"] == "${{ needs.image.outputs.digest }}"
     deploy = _read(WORKFLOWS / "deploy.yaml")
-    assert deploy[True].keys() == {"workflow_call", "workflow_dispatch"}
+    assert _events("deploy").keys() == {"workflow_call", "workflow_dispatch"}
     granted = {name: rights for job in deploy["jobs"].values() for name, rights in job["permissions"].items()}
     assert granted == called["permissions"], "a called workflow has no more rights than its caller grants"
     production = deploy["jobs"]["production"]
@@ -303,6 +303,12 @@ def _make(*arguments: str, path: str = os.environ["PATH"]) -> "subprocess.Comple
 
 def _read(file: Path) -> dict[str, Any]:
     return dict(yaml.safe_load(file.read_text()))
+
+
+def _events(name: str) -> dict[str, Any]:
+    """What starts a workflow: its `on`, which YAML 1.1 takes for true."""
+    read: dict[Any, Any] = yaml.safe_load((WORKFLOWS / f"{name}.yaml").read_text())
+    return dict(read[True])
 
 
 def _without_comments(file: Path) -> str:
