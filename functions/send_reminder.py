@@ -14,7 +14,8 @@ from taskmaster.domain.user_channels import AnyChannel, name_of
 from taskmaster.handling.operation import SideEffect
 from taskmaster.handling.unit_of_work import Work
 from taskmaster.reminding import delivery
-from taskmaster.reminding.delivery import CallLimits, Delivered, deliver
+from taskmaster.reminding.call_limits import CallLimits
+from taskmaster.reminding.delivery import Delivered, deliver
 from taskmaster.settings import Settings
 from taskmaster.web.door import function, handles
 

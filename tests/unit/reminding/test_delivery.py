@@ -15,10 +15,11 @@ from pytest_httpserver import HTTPServer
 from taskmaster.domain.outcome import DELIVERED, held_back, later
 from taskmaster.domain.reminder_rows import MOST_TRIES, ReminderRow, after_delivery
 from taskmaster.domain.task import Task
-from taskmaster.domain.user_channels import AnyChannel, Mail, Webhook, name_of
+from taskmaster.domain.user_channels import AnyChannel, Apprise, Mail, Webhook, name_of
 from taskmaster.reminding import mail, webhook
-from taskmaster.reminding.breaker import SLOW_SECONDS, Breaker
-from taskmaster.reminding.delivery import MOST_OF_A_USER, CallLimits, Delivered, deliver
+from taskmaster.reminding.breaker import MOST_AT_ONCE, SLOW_SECONDS, Breaker
+from taskmaster.reminding.call_limits import MOST_OF_A_USER, CallLimits
+from taskmaster.reminding.delivery import Delivered, deliver
 from taskmaster.settings import read
 from tests.support.hostile import Authority, Hostile, silence
 
@@ -200,6 +201,15 @@ def test_what_is_held_back_for_ever_fails_at_last() -> None:
     channel = hook("https://example.com/")
     assert outcomes(sent(channel, limits=limits)) == ["later"]
     assert outcomes(sent(channel, moment=datetime.now(UTC) - timedelta(hours=37), limits=limits)) == ["failed"]
+
+
+def test_a_channel_by_apprise_counts_against_the_host_that_it_leads_to() -> None:
+    limits = CallLimits()
+    ntfy, slack = (Apprise(type="apprise", url=url) for url in ("ntfys://tk_a@ntfy.sh/x", "slack://T1/B2/x3"))
+    taken = [limits.slot(f"user-{number}", ntfy).take() for number in range(MOST_AT_ONCE + 1)]
+    assert [wait is None for wait in taken] == [True] * MOST_AT_ONCE + [False]
+    assert limits.slot("eve", hook("https://ntfy.sh/")).take() is not None
+    assert limits.slot("eve", slack).take() is None
 
 
 # After a delivery ------------------------------------------------------------------------------------------------
