@@ -84,6 +84,14 @@ def test_a_script_that_a_page_names_exists(document: Path) -> None:
             assert not word or f"{word})" in (ROOT / script).read_text(), command
 
 
+def test_the_image_is_built_with_requirements_that_exist() -> None:
+    named = {
+        name for page in PAGES for each in commands(page) for name in re.findall(r"requirements-[a-z]+\.txt", each)
+    }
+    assert named >= {"requirements-telemetry.txt", "requirements-apprise.txt"}
+    assert all((ROOT / "functions" / name).exists() for name in named)
+
+
 @pytest.mark.parametrize("text", SAID)
 def test_what_troubleshooting_quotes_is_said(text: str) -> None:
     assert text in TROUBLESHOOTING.read_text(encoding="utf-8")
