@@ -10,11 +10,15 @@
 FROM python:3.13-slim@sha256:9662417aace5ae7b8e2609cce472b72a8958e134ba372808abe9cc1a0c0125e6 AS python
 
 FROM python AS packages
-# requirements-telemetry.txt: traces and metrics by OTLP too (docs/telemetry.md).
+# requirements-telemetry.txt: traces and metrics by OTLP too (docs/telemetry.md). requirements-apprise.txt: reminders to
+# ntfy, Slack and Mattermost (docs/reminders.md). Both: their names with a blank between them.
 ARG REQUIREMENTS=requirements.txt
-COPY functions/${REQUIREMENTS} /tmp/requirements.txt
-RUN pip install --prefix=/packages --require-hashes --only-binary=:all: --no-compile --no-cache-dir \
-      --disable-pip-version-check --root-user-action=ignore -r /tmp/requirements.txt
+COPY functions/requirements*.txt /tmp/
+WORKDIR /tmp
+# hadolint ignore=DL3013
+RUN set -- && for file in ${REQUIREMENTS}; do set -- "$@" -r "$file"; done && \
+    pip install --prefix=/packages --require-hashes --only-binary=:all: --no-compile --no-cache-dir \
+      --disable-pip-version-check --root-user-action=ignore "$@"
 
 # Python and the packages, without what only makes packages or serves a desktop. Byte code is checked by nobody
 # (unchecked-hash): it cannot change, and so it is the same in every build.
@@ -33,6 +37,28 @@ RUN find /functions -name __pycache__ -prune -exec rm -rf {} + && rm /functions/
     python3 -m compileall -q --invalidation-mode unchecked-hash /functions && \
     printf '#!/bin/sh\nexec python3 -m taskmaster.cli "$@"\n' > /usr/local/bin/taskmaster && \
     chmod 755 /usr/local/bin/taskmaster && chmod -R a=rX /functions
+
+# The laptop in one container: the stand-in for Knative and the functions as its processes, for a database and a broker
+# elsewhere, or those in its wheels. tests/compose.yaml builds and runs it; `make image ARGS="--target laptop"` builds it.
+FROM python AS laptop-packages
+COPY knative/local/requirements.txt /tmp/
+RUN pip install --prefix=/packages --require-hashes --only-binary=:all: --no-compile --no-cache-dir \
+      --disable-pip-version-check --root-user-action=ignore -r /tmp/requirements.txt
+
+FROM root AS laptop
+COPY --from=laptop-packages /packages /usr/local
+COPY --from=functions /usr/local/bin/taskmaster /usr/local/bin/taskmaster
+COPY --from=functions /functions /taskmaster/functions
+COPY knative /taskmaster/knative
+COPY eventing /taskmaster/eventing
+WORKDIR /taskmaster
+RUN python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /usr/local/lib/python3.13 /taskmaster && \
+    chmod -R a=rX /taskmaster && install -d -o 65532 -g 65532 -m 700 .local
+ENV LANG=C.UTF-8 HOME=/tmp USER=taskmaster PYTHONPATH=/taskmaster/functions:/taskmaster PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+USER 65532:65532
+EXPOSE 8080
+CMD ["python3", "-m", "knative.local", "up", "--host", "0.0.0.0"]
 
 # From scratch, so that what was removed is in no layer. What changes most, and is smallest, comes last.
 FROM scratch

@@ -74,7 +74,7 @@ test-thorough: .dev ## Run the tests that do less in `make test`, at their full 
 test-kafka: .dev ## Run the tests that use a broker on an Apache Kafka with SASL, TLS and ACLs (needs Java, Maven)
 	@$(RUN) pytest -n 2 --dist worksteal -q --broker=kafka --timeout 300 tests/contract tests/integration tests/platform tests/programs/apache_kafka $(ARGS)
 
-test-compose: .dev ## Run the same tests on a Redpanda and a PostgreSQL in Docker (tests/compose.yaml)
+test-compose: .dev ## Run the same tests on a Redpanda in Docker (tests/compose.yaml)
 	@docker compose version >/dev/null 2>&1 || { echo "make test-compose: needs Docker with its compose plugin; make test and make test-kafka do without" >&2; exit 1; }
 	@docker compose --file tests/compose.yaml up --wait
 	@set -a; . tests/compose.env; set +a; \
@@ -223,6 +223,8 @@ lock: .dev ## Write the lock files anew from pyproject.toml
 		--group mcp-$$major -o tests/programs/assistants/requirements-$$major.txt || exit 1; done
 	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		pyproject.toml --extra telemetry -c tests/requirements.txt -o functions/requirements-telemetry.txt
+	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		pyproject.toml --extra apprise -c tests/requirements.txt -o functions/requirements-apprise.txt
 	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		--group supply-chain -c tests/requirements.txt -o tests/programs/supply_chain/requirements.txt
 

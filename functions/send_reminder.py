@@ -8,13 +8,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from taskmaster.domain.preferences import Mail, Webhook, name_of
 from taskmaster.domain.reminder_rows import after_delivery
 from taskmaster.domain.task import Fact, TaskId
+from taskmaster.domain.user_channels import AnyChannel, name_of
 from taskmaster.handling.operation import SideEffect
 from taskmaster.handling.unit_of_work import Work
 from taskmaster.reminding import delivery
-from taskmaster.reminding.delivery import CallLimits, Delivered, deliver
+from taskmaster.reminding.call_limits import CallLimits
+from taskmaster.reminding.delivery import Delivered, deliver
 from taskmaster.settings import Settings
 from taskmaster.web.door import function, handles
 
@@ -89,7 +90,7 @@ def send(fact: ReminderToSend, work: Work) -> SideEffect | None:
     return SideEffect(run=run, conclude=conclude)
 
 
-def _by_name(work: Work) -> dict[str, Webhook | Mail]:
+def _by_name(work: Work) -> dict[str, AnyChannel]:
     return {name_of(channel): channel for channel in work.preferences.channels}
 
 

@@ -8,8 +8,10 @@ from typing import Annotated
 from pydantic import Field
 
 from taskmaster.domain.preferences import SetPreferences, ShownPreferences
-from taskmaster.domain.task import Command, Fact
+from taskmaster.domain.task import Command, Fact, Refused
+from taskmaster.domain.user_channels import Apprise
 from taskmaster.handling.unit_of_work import Work
+from taskmaster.reminding import apprise_channel
 from taskmaster.web.door import function, handles
 
 
@@ -26,12 +28,22 @@ def show_preferences(command: GetPreferences, work: Work) -> ShownPreferences:
 @handles("preferences.set", http=["PUT /", "PUT /preferences"], destructive=True)
 def change_preferences(command: SetPreferences, work: Work) -> ShownPreferences:
     """What the user prefers, as a whole: what is left out takes its default."""
+    _check_installed(command)
     stored = work.reminders.lock_preferences()
     work.check_preconditions(stored.shown())
     preferences = command.applied_to(stored)
     if preferences != stored:
         work.reminders.save_preferences(preferences)
     return preferences.shown()
+
+
+def _check_installed(command: SetPreferences) -> None:
+    """Refused (422) where a channel needs Apprise and these functions have none. What is stored may be put back."""
+    is_needed = any(isinstance(channel, Apprise) and channel.url for channel in command.channels)
+    if is_needed and not apprise_channel.is_installed():
+        raise Refused(
+            422, "No Apprise here", f"No channel of type apprise can be set: {apprise_channel.NOT_INSTALLED}."
+        )
 
 
 class RemindersMove(Fact):

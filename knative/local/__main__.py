@@ -23,7 +23,7 @@ from knative.local.identity_provider import IdentityProvider, WrongKeyError
 from knative.local.jobs import JobFailedError
 from knative.local.logs import LogStream, StreamHandler
 from knative.local.up import ENVIRONMENT, IDENTITY_KEY, Platform
-from knative.local.web import PortInUseError
+from knative.local.web import LOOPBACK, PortInUseError
 
 _PORT = 8080
 _port_option = click.option("--port", default=_PORT, show_default=True, help="Of the REST address on localhost.")
@@ -52,7 +52,8 @@ def main() -> None:
 @_state_option
 @click.option("--json", "as_json", is_flag=True, help="Write the logs as JSON lines.")
 @click.option("--user", default="ada", show_default=True, help="Whom the link of the page signs in.")
-def up(port: int, root: Path, state: Path | None, as_json: bool, user: str) -> None:
+@click.option("--host", default=LOOPBACK, show_default=True, help="The address to listen on: 0.0.0.0 in a container.")
+def up(*, port: int, root: Path, state: Path | None, as_json: bool, user: str, host: str) -> None:
     """Start everything and serve until Ctrl-C."""
     stream = LogStream(sys.stdout, as_json=as_json)
     logging.basicConfig(level=logging.INFO, handlers=[StreamHandler(stream)])
@@ -61,7 +62,7 @@ def up(port: int, root: Path, state: Path | None, as_json: bool, user: str) -> N
     # A second Ctrl-C ends the drain too; the watcher of the processes then ends what is left of them.
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job is started with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
-    platform = Platform(root, port=port, state=state, logs=stream)
+    platform = Platform(root, port=port, host=host, state=state, logs=stream)
     try:
         with platform:
             stream.line("knative", f"REST at {platform.url}, each function at http://NAME.localhost:{port or '...'}")

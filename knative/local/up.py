@@ -35,7 +35,7 @@ from knative.local.report import FunctionReport
 from knative.local.secrets import Passwords, Secrets
 from knative.local.serving import ClusterSink, Serving
 from knative.local.watch import watching
-from knative.local.web import Gate, WebServer
+from knative.local.web import LOOPBACK, Gate, WebServer
 
 _logger = logging.getLogger(__name__)
 
@@ -53,9 +53,9 @@ _SESSION_SECONDS = 6.0
 class Platform:
     """Runs from `start` (or entering the context) to `stop`.
 
-    `port` 0 takes a free port. `state` is where the database, the passwords and the clock's file lie: `.local` in the
-    project unless given. `session_timeout` (seconds) is that of the consumer groups, as short as the broker allows
-    unless given: joining takes half of it.
+    `port` 0 takes a free port. `host` is the address that it listens on. `state` is where the database, the passwords
+    and the clock's file lie: `.local` in the project unless given. `session_timeout` (seconds) is that of the consumer
+    groups, as short as the broker allows unless given: joining takes half of it.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class Platform:
         root: Path,
         *,
         port: int = 0,
+        host: str = LOOPBACK,
         state: Path | None = None,
         logs: LogStream | None = None,
         environ: Mapping[str, str] = os.environ,
@@ -71,7 +72,7 @@ class Platform:
         session_timeout: float | None = None,
     ) -> None:
         self._root = root.resolve()
-        self._port = port
+        self._port, self._host = port, host
         self._state = (state or self._root / ".local").resolve()
         self._on_line = logs.line if logs else lambda name, line: None
         self._environ = environ
@@ -181,7 +182,7 @@ class Platform:
         found = manifests.read(self._root / "knative", self._root / "eventing")
         # The port first: to learn after half a minute that it is taken would be a pity.
         gate = Gate()
-        web = WebServer(gate, port=self._port, threads=_GATEWAY_THREADS)
+        web = WebServer(gate, host=self._host, port=self._port, threads=_GATEWAY_THREADS)
         self._running.callback(web.stop)
         self._port = web.port
         self._state.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ Environ = dict[str, Any]
 StartResponse = Callable[..., object]
 Application = Callable[[Environ, StartResponse], Iterable[bytes]]
 
+LOOPBACK = "127.0.0.1"
 # A body may be larger than a function takes, so that it is the function that refuses it; and not so large that a client
 # could fill the memory of the machine.
 LIMITS = Limits(body=8_388_608, bodies=67_108_864, answers=67_108_864)
@@ -45,16 +46,24 @@ def _not_yet(environ: Environ, start_response: StartResponse) -> Iterable[bytes]
 
 
 class WebServer:
-    """Serves from construction to `stop`; port 0 takes a free one."""
+    """Serves from construction to `stop`; port 0 takes a free one. On loopback, unless another `host` is given."""
 
-    def __init__(self, application: Application, *, port: int = 0, threads: int = 4, limits: Limits = LIMITS) -> None:
+    def __init__(
+        self,
+        application: Application,
+        *,
+        host: str = LOOPBACK,
+        port: int = 0,
+        threads: int = 4,
+        limits: Limits = LIMITS,
+    ) -> None:
         # A request that waits for its function holds a thread: a queue here is no news.
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         try:
             self._server = create(
                 application,
                 limits,
-                host="127.0.0.1",
+                host=host,
                 port=port,
                 threads=threads,
                 caller=lambda headers: headers.get("AUTHORIZATION", ""),

@@ -38,6 +38,8 @@ def texts_of_preferences(text: str) -> list[Json]:
         {"channels": [{"type": "webhook", "url": f"https://example.com/{text}", "secret": SECRET}]},
         {"channels": [{"type": "webhook", "url": "https://example.com/x", "secret": SECRET + text}]},
         {"channels": [{"type": "mail", "address": f"{text}@example.com"}]},
+        {"channels": [{"type": "apprise", "url": f"ntfys://ntfy.sh/{text}"}]},
+        {"channels": [{"type": "apprise", "name": f"slack-{text}"}]},
     ]
 
 

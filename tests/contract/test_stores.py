@@ -11,11 +11,12 @@ from pydantic import BaseModel
 from taskmaster.database.inbox_rows import InboxKey, InboxRow
 from taskmaster.database.store import Database
 from taskmaster.domain.paging import ListTasks, PagePosition, page, position_of
-from taskmaster.domain.preferences import Preferences, QuietHours, Webhook
+from taskmaster.domain.preferences import Preferences, QuietHours
 from taskmaster.domain.recurring_task import first_occurrence
 from taskmaster.domain.reminder_rows import Move
 from taskmaster.domain.series import Series
 from taskmaster.domain.task import Task
+from taskmaster.domain.user_channels import Webhook
 from taskmaster.events.outgoing import Origin, Outgoing, outgoing
 from taskmaster.handling.idempotency import KEEP_EVENTS, inbox_key
 from tests.support.fake_store import MOST_UNDER_WAY, FakeStore

@@ -17,7 +17,7 @@ from tests.support.function_process import FunctionProcess, eventually
 
 PLANTED = {
     name: f"planted-{name}-{uuid4().hex}"
-    for name in ("database", "smtp", "title", "user", "key", "webhook-path", "token")
+    for name in ("database", "smtp", "title", "user", "key", "webhook-path", "token", "apprise")
 }
 WEBHOOK_KEY = "whsec_" + uuid4().hex + uuid4().hex[:8]
 INSIDES = (
@@ -69,6 +69,9 @@ def provoked(function: str, environment: Mapping[str, str]) -> Told:
         if function == "set-preferences":
             told.answers.append(process.call("PUT", "/preferences", {"channels": channels}, user=user))
             told.answers.append(process.call("PUT", "/preferences", {"channels": [{**channels[0], "x": 1}]}, user=user))
+            for url in (f"ntfys://tk_x@ntfy.sh/{PLANTED['apprise']}", f"pigeon://{PLANTED['apprise']}"):
+                by_apprise = {"type": "apprise", "url": url}
+                told.answers.append(process.call("PUT", "/preferences", {"channels": [by_apprise]}, user=user))
             told.answers.append(process.call("GET", "/preferences", user=user))
         else:
             told.answers.append(process.call("POST", "/tasks", create, user=user, Idempotency_Key=PLANTED["key"]))
@@ -122,3 +125,4 @@ def test_nothing_of_the_insides_is_in_an_answer(told: tuple[str, Told]) -> None:
                 assert inside not in shown, (case, answer.status_code)
             assert answer.headers["Content-Type"] == "application/problem+json"
         assert WEBHOOK_KEY not in answer.text
+        assert PLANTED["apprise"] not in answer.text

@@ -1,11 +1,11 @@
-"""One call of a channel, by webhook or by mail, under the deadline that a delivery gives it."""
+"""One call of a channel, by webhook, Apprise or mail, under the deadline that a delivery gives it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from taskmaster.domain.outcome import Outcome, later
 from taskmaster.outbound.deadline import Deadline, DeadlineExceeded, within
-from taskmaster.reminding import mail, webhook
+from taskmaster.reminding import apprise_channel, mail, webhook
 
 
 def post_webhook(
@@ -14,6 +14,13 @@ def post_webhook(
     return _called(
         webhook.TOTAL_SECONDS,
         lambda deadline: webhook.post(url, secret, message_id, payload, deadline=deadline, allowed=allowed),
+    )
+
+
+def send_by_apprise(url: str, title: str, text: str, *, allowed: Sequence[str]) -> Outcome:
+    return _called(
+        webhook.TOTAL_SECONDS,
+        lambda deadline: apprise_channel.send(url, title, text, deadline=deadline, allowed=allowed),
     )
 
 

@@ -1,30 +1,20 @@
 """What a user prefers: time zone, when a task reminds, quiet hours, where reminders are delivered. Pure.
 
-Wall times are HH:MM in the user's own zone. The `secret` of a channel is stored and never shown.
+Wall times are HH:MM in the user's own zone. What is secret of a channel is stored and never shown.
 """
 
-import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, time, timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
-from taskmaster.domain.channels import LONGEST_ADDRESS, LONGEST_URL, mail_address, signing_key, webhook_address
+from taskmaster.domain import user_channels
 from taskmaster.domain.reminders import Lead
 from taskmaster.domain.task import Command, FrozenModel, Refused, TimeZone
-
-
-def _usable(read: Callable[[str], object]) -> AfterValidator:
-    """Refuse a text that `read` cannot read, in its words; the text itself is kept as it was written."""
-
-    def check(text: str) -> str:
-        read(text)
-        return text
-
-    return AfterValidator(check)
+from taskmaster.domain.user_channels import Channel, ShownChannel
 
 
 def _kept(pattern: str, what: str) -> AfterValidator:
@@ -39,24 +29,10 @@ def _kept(pattern: str, what: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-# Patterns that mean the same in every dialect of regular expressions: what \s stands for is another set in each. Those
-# of channels are the rough ones of the released schemas; the module channels has the rules.
 _WALL_TIME = "^([01][0-9]|2[0-3]):[0-5][0-9]$"
-_APART = r"\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
-_MAIL_ADDRESS = rf"^[^{_APART}@<>()\[\],;:\\\"]{{1,64}}@[A-Za-z0-9.-]{{1,190}}$"
-_KEY = "^whsec_[A-Za-z0-9+/]{32,88}={0,2}$"
 
 WallTime = Annotated[
     str, Field(json_schema_extra={"pattern": _WALL_TIME}), _kept(_WALL_TIME, "a time of day, such as 07:00")
-]
-WebhookUrl = Annotated[
-    str, Field(max_length=LONGEST_URL, json_schema_extra={"format": "uri"}), _usable(webhook_address)
-]
-Secret = Annotated[str, Field(json_schema_extra={"pattern": _KEY}), _usable(signing_key)]
-MailAddress = Annotated[
-    str,
-    Field(max_length=LONGEST_ADDRESS, json_schema_extra={"pattern": _MAIL_ADDRESS}),
-    _usable(mail_address),
 ]
 
 
@@ -69,39 +45,6 @@ class QuietHours(FrozenModel):
     def include(self, wall: time) -> bool:
         start, end = _wall(self.start), _wall(self.end)
         return start <= wall < end if start < end else wall >= start or wall < end
-
-
-class Webhook(FrozenModel):
-    """Reminders are POSTed there, signed with the secret by Standard Webhooks."""
-
-    type: Literal["webhook"]
-    url: WebhookUrl
-    secret: Secret | None = Field(
-        default=None, description="whsec_ and 24 to 64 bytes in base64; absent: the one that is kept for this url"
-    )
-
-    @property
-    def target(self) -> str:
-        return self.url
-
-
-class Mail(FrozenModel):
-    """Reminders are mailed there."""
-
-    type: Literal["mail"]
-    address: MailAddress
-
-    @property
-    def target(self) -> str:
-        return self.address
-
-
-Channel = Annotated[Webhook | Mail, Field(discriminator="type")]
-
-
-def name_of(channel: Webhook | Mail) -> str:
-    """The name of a channel in outcomes: its type, and a digest of its address."""
-    return f"{channel.type}-{hashlib.sha256(channel.target.encode()).hexdigest()[:12]}"
 
 
 class Preferences(FrozenModel):
@@ -119,7 +62,7 @@ class Preferences(FrozenModel):
 
         A channel that the present rules refuse fails when it is used; its user can still see and replace all channels.
         """
-        kept = [(Mail if each["type"] == "mail" else Webhook).model_construct(**each) for each in row["channels"]]
+        kept = [user_channels.stored(each) for each in row["channels"]]
         return cls.model_validate({**row, "channels": []}).model_copy(update={"channels": kept})
 
     def quiet_until(self, moment: datetime) -> datetime | None:
@@ -145,7 +88,7 @@ class Preferences(FrozenModel):
 
     def shown(self) -> "ShownPreferences":
         """The preferences as their owner sees them: without secrets."""
-        channels = [ShownWebhook(url=each.url) if isinstance(each, Webhook) else each for each in self.channels]
+        channels = [user_channels.shown(each) for each in self.channels]
         return ShownPreferences(**{**self.model_dump(exclude={"channels"}), "channels": channels})
 
     def announced(self) -> "AnnouncedPreferences":
@@ -154,21 +97,14 @@ class Preferences(FrozenModel):
         return AnnouncedPreferences(**fields, channels=[channel.type for channel in self.channels])
 
 
-class ShownWebhook(FrozenModel):
-    """A webhook without its secret."""
-
-    type: Literal["webhook"] = "webhook"
-    url: str
-
-
 class ShownPreferences(FrozenModel):
-    """The preferences as their owner sees them: of a webhook everything but its secret."""
+    """The preferences as their owner sees them: of a channel everything but what is secret."""
 
     time_zone: str
     day_hour: str
     reminders: list[str] | None
     quiet_hours: QuietHours | None
-    channels: list[Annotated[ShownWebhook | Mail, Field(discriminator="type")]]
+    channels: list[ShownChannel]
 
 
 class AnnouncedPreferences(FrozenModel):
@@ -182,7 +118,7 @@ class AnnouncedPreferences(FrozenModel):
 
 
 class SetPreferences(Command):
-    """Replace all preferences: a field left out takes its default. A webhook without a secret keeps the stored one."""
+    """Replace all preferences: a field left out takes its default, and a channel without its secret the stored one."""
 
     time_zone: TimeZone = Field(default="UTC", description="IANA name; what a task without a zone of its own gets")
     day_hour: WallTime = Field(
@@ -201,27 +137,8 @@ class SetPreferences(Command):
         """The resulting preferences. Refused (422) where a secret is missing or a quiet time has no length."""
         if self.quiet_hours and self.quiet_hours.start == self.quiet_hours.end:
             raise Refused(422, "Quiet for no time", "quiet_hours must not end at the time at which they start.")
-        if len({channel.target for channel in self.channels}) < len(self.channels):
-            raise Refused(422, "The same channel twice", "Each address may be given once.")
-        secrets = {channel.url: channel.secret for channel in kept.channels if isinstance(channel, Webhook)}
-        channels = [_with_secret(channel, secrets) for channel in self.channels]
+        channels = user_channels.completed(self.channels, kept.channels)
         return Preferences(**{**self.model_dump(exclude={"channels"}), "channels": channels})
-
-
-def _with_secret(channel: Webhook | Mail, secrets: dict[str, str | None]) -> Webhook | Mail:
-    if isinstance(channel, Mail) or channel.secret:
-        return channel
-    secret = secrets.get(channel.url)
-    try:
-        signing_key(secret or "")
-    except ValueError:
-        raise Refused(
-            422,
-            "A secret is missing",
-            "A new webhook needs a secret, and so does one whose kept secret is no key: whsec_ and 24 to 64 bytes in"
-            " base64.",
-        ) from None
-    return channel.model_copy(update={"secret": secret})
 
 
 def _jump(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:

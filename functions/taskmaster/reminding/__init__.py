@@ -1,1 +1,1 @@
-"""Reminders: the dispatcher, its wake-up, delivery by webhook and mail. Start at `dispatcher.Dispatcher`."""
+"""Reminders: the dispatcher, its wake-up, delivery by webhook, Apprise and mail. Start at `dispatcher.Dispatcher`."""

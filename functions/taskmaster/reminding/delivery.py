@@ -1,8 +1,8 @@
 """Delivery of one reminder to the channels of its user, in parallel and outside of any transaction.
 
-Each channel is a call in a thread of its own, under a deadline, with an outcome of its own. One user, one channel and
-one host have a limited number of calls at once. A call above a limit is not made: its reminder is due again later, as a
-row, so that a slow receiver delays only the reminders that go to it.
+Each channel is a call in a thread of its own, under a deadline, with an outcome of its own. A call above the limits
+(call_limits.py) is not made: its reminder is due again later, as a row, so that a slow receiver delays only the
+reminders that go to it.
 """
 
 import logging
@@ -14,23 +14,21 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from taskmaster import clock
-from taskmaster.domain.channels import webhook_address
 from taskmaster.domain.outcome import Outcome, failed, held_back, later
-from taskmaster.domain.preferences import Mail, Webhook
 from taskmaster.domain.reminder_rows import ReminderRow
 from taskmaster.domain.task import Task
+from taskmaster.domain.user_channels import AnyChannel, Mail, Webhook
 from taskmaster.outbound import http_session
 from taskmaster.outbound.deadline import Call, Deadline, DeadlineExceeded, begin
-from taskmaster.reminding import mail, webhook
-from taskmaster.reminding.breaker import SLOW_SECONDS, Breaker
+from taskmaster.reminding import apprise_channel, mail, webhook
+from taskmaster.reminding.breaker import SLOW_SECONDS
+from taskmaster.reminding.call_limits import LONGEST_HELD, CallLimits, Slot
 from taskmaster.settings import Settings
 from taskmaster.telemetry import spans
 from taskmaster.telemetry.trace_context import TraceContext
 
 log = logging.getLogger(__name__)
 
-MOST_OF_A_USER = 10  # calls at once, where a KafkaSource has 50 events under way and a pod 64 threads
-LONGEST_HELD = timedelta(hours=12)  # beyond REMINDER_STALE_HOURS; a reminder that is held back for longer has failed
 _NO_THREAD_SECONDS = 5.0  # until a call is tried again for which the process has no thread
 
 
@@ -51,7 +49,7 @@ class _Message(NamedTuple):
     settings: Settings
     trace: TraceContext | None
 
-    def begin(self, channel: Webhook | Mail, slot: "_Slot") -> Call[Outcome] | None:
+    def begin(self, channel: AnyChannel, slot: Slot) -> Call[Outcome] | None:
         """Begin the call of a channel, for which `slot` is taken. None where the process has no thread left."""
         since = time.monotonic()
         answered = False
@@ -61,11 +59,9 @@ class _Message(NamedTuple):
             by_mail = isinstance(channel, Mail)
             # Without the receiver's address: it is its user's, and may hold a secret.
             with spans.start("send mail" if by_mail else "POST", "client", parent=self.trace) as span:
-                if isinstance(channel, Mail):
-                    outcome = self._by_mail(channel, deadline, span.context)
-                else:
+                if not by_mail:
                     span.set({"http.request.method": "POST"})
-                    outcome = self._by_webhook(channel, deadline, span.context)
+                outcome = self._send(channel, deadline, span.context)
                 span.set({"taskmaster.outcome": outcome.outcome})
                 if outcome.outcome != "delivered":
                     span.fail(outcome.outcome)
@@ -82,10 +78,23 @@ class _Message(NamedTuple):
             slot.release(slow=None, in_vain=False)
             return None
 
+    def _send(self, channel: AnyChannel, deadline: Deadline, trace: TraceContext | None) -> Outcome:
+        if isinstance(channel, Mail):
+            return self._by_mail(channel, deadline, trace)
+        if isinstance(channel, Webhook):
+            return self._by_webhook(channel, deadline, trace)
+        title, words = self._title, text(self.task, late=self.late)
+        allowed = self.settings.webhook_allow
+        return apprise_channel.send(channel.url or "", title, words, deadline=deadline, allowed=allowed)
+
+    @property
+    def _title(self) -> str:
+        return f"Reminder: {self.task.title}"
+
     def _by_mail(self, channel: Mail, deadline: Deadline, trace: TraceContext | None) -> Outcome:
         return mail.send(
             channel.address,
-            f"Reminder: {self.task.title}",
+            self._title,
             text(self.task, late=self.late),
             self.reminder.reminder_id,
             smtp_url=self.settings.smtp_url.get_secret_value(),
@@ -120,77 +129,10 @@ class _Message(NamedTuple):
         }
 
 
-class CallLimits:
-    """How many calls one user, one channel of a user and one host have at once. Of one process."""
-
-    def __init__(self) -> None:
-        self.users = Breaker(most=MOST_OF_A_USER, watches=False)
-        self.channels = Breaker(most=MOST_OF_A_USER)  # of one user each: a slow one does not count for another user
-        self.hosts = Breaker()
-
-    def seconds_held(self, channels: Mapping[str, Webhook | Mail], *, user_id: str, age: timedelta) -> float:
-        """How long a reminder of this age is held back where none of its channels may be called now; else 0."""
-        slots = [self.slot(user_id, channel) for channel in channels.values()]
-        if age > LONGEST_HELD or any(slot.is_free for slot in slots):
-            return 0.0
-        return min((slot.seconds_until_free() for slot in slots), default=0.0)
-
-    def are_in_trouble(self, channels: Mapping[str, Webhook | Mail], *, user_id: str) -> bool:
-        """Whether each of these channels has a receiver that was slow again and again."""
-        return all(self.slot(user_id, channel).is_in_trouble for channel in channels.values())
-
-    def slot(self, user_id: str, channel: Webhook | Mail) -> "_Slot":
-        """The slot that a call of this channel takes."""
-        if isinstance(channel, Mail):
-            host = "the mail server"
-        else:
-            try:
-                host = webhook_address(channel.url).host
-            except ValueError:
-                host = "nowhere"
-        counts = (self.users, user_id, ""), (self.channels, f"{user_id}\n{host}", ""), (self.hosts, host, user_id)
-        return _Slot(counts)
-
-
-class _Slot(NamedTuple):
-    """What one call counts against: breakers, each with a key and whom the call is for."""
-
-    counts: tuple[tuple[Breaker, str, str], ...]
-
-    def take(self) -> float | None:
-        """None if the call may begin, and `release` must follow; else the seconds after which to try again."""
-        taken: list[tuple[Breaker, str, str]] = []
-        for breaker, key, by in self.counts:
-            if not breaker.enter(key, by=by):
-                for other, its_key, its_by in taken:
-                    other.leave(its_key, slow=None, by=its_by)
-                return breaker.seconds_until(key)
-            taken.append((breaker, key, by))
-        return None
-
-    def release(self, *, slow: bool | None, in_vain: bool) -> None:
-        for breaker, key, by in self.counts:
-            breaker.leave(key, slow=slow, in_vain=in_vain, by=by)
-
-    @property
-    def is_free(self) -> bool:
-        """Whether a call might begin."""
-        return all(breaker.has_room(key) for breaker, key, _ in self.counts)
-
-    @property
-    def is_in_trouble(self) -> bool:
-        return any(breaker.is_in_trouble(key) for breaker, key, _ in self.counts)
-
-    def seconds_until_free(self) -> float:
-        """The seconds after which to try again, where a call may not begin."""
-        full = [(breaker, key) for breaker, key, _ in self.counts if not breaker.has_room(key)]
-        return max((breaker.seconds_until(key) for breaker, key in full), default=0.0)
-
-
 def deliver(
     task: Task,
     reminder: ReminderRow,
-    channels: Mapping[str, Webhook | Mail],
+    channels: Mapping[str, AnyChannel],
     *,
     user_id: str,
     late: bool,

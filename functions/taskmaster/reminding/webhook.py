@@ -15,7 +15,7 @@ from hashlib import sha256
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
-from taskmaster.domain.channels import signing_key, webhook_address
+from taskmaster.domain.channels import WebhookAddress, signing_key, webhook_address
 from taskmaster.domain.outcome import DELIVERED, Outcome, failed, later
 from taskmaster.errors import TaskmasterError
 from taskmaster.outbound import http_session
@@ -95,21 +95,29 @@ def post(
 
     The receiver is told of `trace` by W3C Trace Context.
     """
-    http_session.load()
-    import requests
-
     try:
         address = webhook_address(url)
         headers, body = signed(secret, message_id, int(time.time()), payload)  # real time: a receiver checks it
     except ValueError as error:  # stored by an older version
         return failed(f"set this channel anew: its address or secret {error}")
+    headers.update(trace.headers() if trace else {})
+    return post_guarded(address, headers, body, deadline=deadline, allowed=allowed)
+
+
+def post_guarded(
+    address: WebhookAddress, headers: Mapping[str, str], body: bytes, *, deadline: Deadline, allowed: Sequence[str]
+) -> Outcome:
+    """POST these bytes to an address that a user chose, whatever protocol they are of, and read the answer's head."""
+    http_session.load()
+    import requests
+
     try:
         with (
             _session(deadline, networks(allowed)) as session,
             session.post(
                 address.url,
                 data=body,
-                headers={**headers, **(trace.headers() if trace else {})},
+                headers=dict(headers),
                 timeout=(CONNECT_SECONDS, READ_SECONDS),
                 allow_redirects=False,
                 stream=True,

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from taskmaster.reminding import apprise_channel
+from tests.support.assistant import Assistant
 from tests.support.function_pack import Pack
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -63,6 +65,39 @@ def test_what_was_shown_can_be_put_back(pack: Pack) -> None:
     assert channels == [WEBHOOK]
 
 
+NTFY = {"type": "apprise", "url": "ntfys://tk_hush@ntfy.sh/ada-topic"}
+
+
+def test_a_channel_by_apprise_is_never_shown_again_and_can_be_put_back(pack: Pack) -> None:
+    shown = pack.prefer(channels=[NTFY, {"type": "apprise", "url": "slack://T1/B2/hush"}]) or {}
+    assert [each["name"].partition("-")[0] for each in shown["channels"]] == ["ntfys", "slack"]
+    for _ in range(2):
+        again = pack.prefer(**{**shown, "day_hour": "08:00"}) or {}
+        assert again["channels"] == shown["channels"]
+    assert (pack.call("set-preferences", "GET", "/preferences").json or {})["channels"] == shown["channels"]
+    [(channels,)] = pack.sql("SELECT channels FROM preferences WHERE user_id = %(user)s", user=pack.user)
+    assert [each["url"] for each in channels] == [NTFY["url"], "slack://T1/B2/hush"]
+    everything = str(pack.sql("SELECT headers, convert_from(value, 'UTF8') FROM outbox")) + str(
+        pack.sql("SELECT answer FROM inbox WHERE user_id = %(user)s", user=pack.user)
+    )
+    assert not any(secret in everything + str(shown) for secret in ("hush", "ada-topic"))
+
+
+def test_a_channel_by_apprise_needs_apprise(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By HTTP, as a tool and by an event alike; what is stored already may be put back."""
+    shown = pack.prefer(channels=[NTFY])
+    monkeypatch.setattr(apprise_channel, "is_installed", lambda: False)
+    refused = pack.call("set-preferences", "PUT", "/preferences", {"channels": [NTFY]})
+    assert (refused.status_code, "taskmaster-functions[apprise]" in refused.text) == (422, True)
+    assert "hush" not in refused.text
+    assert "taskmaster-functions[apprise]" in Assistant(pack).refused("change_preferences", channels=[NTFY])
+    assert pack.event("set-preferences", "preferences.set", {"channels": [NTFY]}).status_code == 204
+    [rejected] = pack.events("task.command.rejected")
+    assert "taskmaster-functions[apprise]" in str(rejected.data)
+    assert "hush" not in str(rejected.data)
+    assert pack.prefer(**shown) == shown
+
+
 def test_they_can_be_set_by_event(pack: Pack) -> None:
     assert pack.event("set-preferences", "preferences.set", {"day_hour": "07:30"}).status_code == 204
     assert pack.events("preferences.updated")[0].data["day_hour"] == "07:30"
@@ -95,6 +130,11 @@ def test_a_new_day_hour_moves_the_reminders_that_follow_it(pack: Pack) -> None:
         {"channels": [{"type": "mail", "address": "a\0da@example.com"}]},
         {"channels": [{"type": "mail", "address": "ada@example.com\n"}]},
         {"channels": [WEBHOOK, WEBHOOK]},
+        {"channels": [{"type": "apprise"}]},
+        {"channels": [{"type": "apprise", "name": "slack-0123456789ab"}]},
+        {"channels": [{"type": "apprise", "url": "discord://hush/MfKQ9r8"}]},
+        {"channels": [{"type": "apprise", "url": "ntfys://ntfy.sh/hush?attach=file:///etc/passwd"}]},
+        {"channels": [{"type": "apprise", "url": "slack://xoxb-hush-MfKQ9r8/#general"}]},
         {"channels": [{"type": "pigeon"}]},
     ],
 )

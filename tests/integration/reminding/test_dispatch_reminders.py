@@ -129,11 +129,12 @@ def test_whoever_waits_notices_an_earlier_one_and_a_journey_in_time(pack: Pack, 
     assert len(due(pack, far)) == 1
 
 
-def test_the_alarm_is_set_again_until_it_holds(pack: Pack, cluster: Cluster) -> None:
+def test_the_alarm_is_set_again_until_it_holds(pack: Pack, cluster: Cluster, caplog: pytest.LogCaptureFixture) -> None:
     cluster.refusals = 2
     pack.create(due_at=at(hours=3))
     pack.tick(DISPATCH)
     assert cluster.schedules == ["50 59 14 20 11 *"]
+    assert caplog.text.count("dispatching waits: ") == 2
 
 
 def test_an_alarm_that_somebody_else_set_meanwhile_is_looked_at_again(pack: Pack, cluster: Cluster) -> None:

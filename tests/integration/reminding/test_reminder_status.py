@@ -4,6 +4,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from pytest_httpserver import HTTPServer
 
 from tests.integration.reminding.test_send_reminder import Receiver, at, channels, receiver, ring
 from tests.support.function_pack import Json, Pack
@@ -59,6 +60,30 @@ def test_what_became_of_a_reminder_is_told(pack: Pack, receiver: Receiver) -> No
     [sent] = reminders(pack, task)
     assert sent["due_at"] is None
     assert receiver.url not in str(sent)
+
+
+def test_one_channel_that_fails_repeats_no_other(pack: Pack, receiver: Receiver) -> None:
+    """A webhook that is away, and a service by Apprise that takes the reminder: each has its own outcome and tries."""
+    with HTTPServer(host="127.0.0.1") as mattermost:
+        mattermost.expect_request("/hooks/token", method="POST").respond_with_data("ok")
+        by_apprise = {"type": "apprise", "url": f"mmost://127.0.0.1:{mattermost.port}/token"}
+        shown = pack.prefer(channels=[*channels(receiver), by_apprise])["channels"]
+        task = pack.create(title="call Grace", due_at=at(minutes=1))
+        pack.travel(minutes=1)
+        receiver.status = 503
+        ring(pack)
+        assert told(pack, task) == [("later", ["delivered", "later"])]
+        receiver.status = 204
+        pack.travel(minutes=1)
+        ring(pack)
+        assert told(pack, task) == [("sent", ["delivered", "delivered"])]
+        assert (len(receiver.got), len(mattermost.log)) == (2, 1)
+        assert "call Grace" in mattermost.log[0][0].get_data(as_text=True)
+    [sent] = reminders(pack, task)
+    assert shown[1]["name"] in sent["channels"]
+    assert [name.partition("-")[0] for name in sent["channels"]] == ["mmost", "webhook"]
+    [event] = pack.events("reminder.sent", of=task)
+    assert set(event.data["channels"]) == set(sent["channels"])
 
 
 def test_a_reminder_that_no_channel_took_has_failed(pack: Pack, receiver: Receiver) -> None:

@@ -19,4 +19,4 @@ def test_another_base_takes_the_place_of_the_one_with_a_digest(folder: Path, tmp
         file = file.replace(f"${{{name}}}", default)
     wanted = re.findall(r"^COPY (?!--)(\S+) ", file, re.MULTILINE)
     assert wanted
-    assert all((tmp_path / name).exists() for name in wanted)
+    assert all(list(tmp_path.glob(name)) for name in wanted)

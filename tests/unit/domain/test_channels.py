@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from taskmaster.domain.channels import mail_address, signing_key, webhook_address
-from taskmaster.domain.preferences import Channel
+from taskmaster.domain.user_channels import Channel
 
 KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 

@@ -4,7 +4,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from taskmaster.domain.outcome import Outcome
 from taskmaster.identity import jwks
 from taskmaster.outbound import deadline, kubernetes
 from taskmaster.outbound.deadline import Deadline, DeadlineExceeded, within
-from taskmaster.reminding import mail, wakeup, webhook
+from taskmaster.reminding import apprise_channel, mail, wakeup, webhook
 from taskmaster.reminding.wakeup import Wakeup, WakeupNotScheduled
 from taskmaster.settings import read
-from tests.support.channels import post_webhook, send_mail
+from tests.support.channels import post_webhook, send_by_apprise, send_mail
 from tests.support.hostile import (
     DRIPPING_BODY,
     ENDLESS_BODY,
@@ -80,6 +80,12 @@ def called(server: Hostile, *, tls: bool) -> Outcome:
     return post_webhook(f"{scheme}://localhost:{server.port}/hook", SECRET, "1", {}, allowed=LOCAL)
 
 
+def called_by_apprise(server: Hostile, *, tls: bool) -> Outcome:
+    apprise_channel._modules()  # what it imports is not the receiver's time
+    service = "mmosts" if tls else "mmost"
+    return send_by_apprise(f"{service}://localhost:{server.port}/token", "title", "text", allowed=LOCAL)
+
+
 # Webhooks -------------------------------------------------------------------------------------------------------------
 
 
@@ -107,7 +113,8 @@ def test_the_body_of_a_webhooks_answer_is_not_waited_for(body: Script, tls: ssl.
 
 
 @pytest.mark.usefixtures("ample")
-def test_the_body_of_a_redirect_is_not_read(authority: Authority) -> None:
+@pytest.mark.parametrize("call", [called, called_by_apprise])
+def test_the_body_of_a_redirect_is_not_read(authority: Authority, call: Callable[..., Outcome]) -> None:
     """requests reads the whole of it, decompressed, before it does not follow: a bomb of some kilobytes fills a pod."""
     sent = 0
 
@@ -120,7 +127,7 @@ def test_the_body_of_a_redirect_is_not_read(authority: Authority) -> None:
             sent += 60_000
 
     with Hostile(script, tls=authority.server()) as server, took_at_most(GENEROUS):
-        assert called(server, tls=True).outcome == "failed"
+        assert call(server, tls=True).outcome == "failed"
         assert server.is_left_alone(GENEROUS)
         assert sent < 20_000_000  # what the buffers of loopback take
 
@@ -154,6 +161,25 @@ def test_a_certificate_of_another_name_is_not_called(authority: Authority, monke
         url = f"https://elsewhere.example:{server.port}/"
         outcome = post_webhook(url, SECRET, "1", {}, allowed=LOCAL)
         assert (outcome.outcome, outcome.detail) == ("later", "no TLS connection that holds")
+
+
+# Messages by Apprise --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("script", HTTP.values(), ids=HTTP)
+def test_a_message_by_apprise_that_gets_no_answer_is_given_up(script: Script, tls: ssl.SSLContext | None) -> None:
+    with Hostile(script, tls=tls) as server, took_at_most(GENEROUS):
+        assert called_by_apprise(server, tls=tls is not None).outcome == "later"
+        assert server.is_left_alone(GENEROUS), "its connection was left open"
+        assert server.connections == 1
+
+
+@pytest.mark.usefixtures("ample")
+@pytest.mark.parametrize("body", [DRIPPING_BODY, ENDLESS_BODY], ids=["dripping", "endless"])
+def test_apprise_reads_no_body_of_an_answer(body: Script, tls: ssl.SSLContext | None) -> None:
+    with Hostile(body, tls=tls) as server, took_at_most(GENEROUS):
+        assert called_by_apprise(server, tls=tls is not None).outcome == "delivered"
+        assert server.is_left_alone(GENEROUS), "its connection was left open"
 
 
 # Name servers ---------------------------------------------------------------------------------------------------------

@@ -13,12 +13,13 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from taskmaster.domain.outcome import DELIVERED, held_back, later
-from taskmaster.domain.preferences import Mail, Webhook, name_of
 from taskmaster.domain.reminder_rows import MOST_TRIES, ReminderRow, after_delivery
 from taskmaster.domain.task import Task
+from taskmaster.domain.user_channels import AnyChannel, Apprise, Mail, Webhook, name_of
 from taskmaster.reminding import mail, webhook
-from taskmaster.reminding.breaker import SLOW_SECONDS, Breaker
-from taskmaster.reminding.delivery import MOST_OF_A_USER, CallLimits, Delivered, deliver
+from taskmaster.reminding.breaker import MOST_AT_ONCE, SLOW_SECONDS, Breaker
+from taskmaster.reminding.call_limits import MOST_OF_A_USER, CallLimits
+from taskmaster.reminding.delivery import Delivered, deliver
 from taskmaster.settings import read
 from tests.support.hostile import Authority, Hostile, silence
 
@@ -65,7 +66,7 @@ def hook(url: str) -> Webhook:
 
 
 def sent(
-    *channels: Webhook | Mail, user: str = "ada", moment: datetime | None = None, limits: CallLimits | None = None
+    *channels: AnyChannel, user: str = "ada", moment: datetime | None = None, limits: CallLimits | None = None
 ) -> Delivered:
     """What came of a delivery, by a process that has called nobody yet where `limits` does not say otherwise."""
     reminder = row(moment=moment or datetime.now(UTC))
@@ -99,7 +100,7 @@ def test_a_channel_that_raises_has_failed_and_no_other(
 
 def test_what_was_stored_by_the_rules_of_another_day_fails_alone(receiver: HTTPServer) -> None:
     good = hook(receiver.url_for("/hook"))
-    wrong: list[Webhook | Mail] = [
+    wrong: list[AnyChannel] = [
         Mail.model_construct(type="mail", address="x@y.example."),
         Mail.model_construct(type="mail", address="=?utf-8?q?=0D=0ABcc:_x=40y.example?="),
         hook("https://ada:pass@exa mple.com\\x/#y"),
@@ -200,6 +201,15 @@ def test_what_is_held_back_for_ever_fails_at_last() -> None:
     channel = hook("https://example.com/")
     assert outcomes(sent(channel, limits=limits)) == ["later"]
     assert outcomes(sent(channel, moment=datetime.now(UTC) - timedelta(hours=37), limits=limits)) == ["failed"]
+
+
+def test_a_channel_by_apprise_counts_against_the_host_that_it_leads_to() -> None:
+    limits = CallLimits()
+    ntfy, slack = (Apprise(type="apprise", url=url) for url in ("ntfys://tk_a@ntfy.sh/x", "slack://T1/B2/x3"))
+    taken = [limits.slot(f"user-{number}", ntfy).take() for number in range(MOST_AT_ONCE + 1)]
+    assert [wait is None for wait in taken] == [True] * MOST_AT_ONCE + [False]
+    assert limits.slot("eve", hook("https://ntfy.sh/")).take() is not None
+    assert limits.slot("eve", slack).take() is None
 
 
 # After a delivery ------------------------------------------------------------------------------------------------

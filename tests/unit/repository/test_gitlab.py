@@ -33,5 +33,22 @@ def test_production_gets_a_tag_alone_and_only_by_hand() -> None:
     assert PIPELINE["stages"][-2:] == ["staging", "production"]
 
 
+def test_each_push_to_main_is_built_and_deployed_to_staging_by_its_digest() -> None:
+    main = {"if": "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"}
+    assert main in JOBS["build"]["rules"]
+    assert main in JOBS["staging"]["rules"]
+    assert JOBS["build"]["script"][-1] == 'echo "DIGEST=$(cat .local/digest)" > image.env'
+    assert JOBS["build"]["artifacts"]["reports"]["dotenv"] == "image.env"
+
+
+def test_what_came_of_it_is_told() -> None:
+    """Success and failure of a deployment by its job, any other failure by one behind all stages."""
+    assert PIPELINE[".deploy"]["after_script"][0].startswith('make notify TEXT="$CI_ENVIRONMENT_NAME: $CI_JOB_STATUS')
+    told = JOBS["told"]
+    assert told["stage"] == ".post"
+    assert {rule["when"] for rule in told["rules"]} == {"on_failure"}
+    assert told["script"][0].startswith("make notify ")
+
+
 def test_the_image_of_python_is_the_one_of_the_dockerfile() -> None:
     assert f"FROM {PIPELINE['default']['image']} AS python" in (ROOT / "Dockerfile").read_text()

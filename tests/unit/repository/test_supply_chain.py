@@ -33,12 +33,13 @@ def test_make_lock_writes_every_lock_file() -> None:
 
 
 def test_the_versions_of_the_image_are_those_that_are_tested() -> None:
-    image, with_telemetry, tests = (
+    image, with_telemetry, with_apprise, tests = (
         {line.split()[0] for line in lock.requirements(file)}
-        for file in (lock.IMAGE, lock.WITH_TELEMETRY, lock.ROOT / "tests" / "requirements.txt")
+        for file in (lock.IMAGE, lock.WITH_TELEMETRY, lock.WITH_APPRISE, lock.ROOT / "tests" / "requirements.txt")
     )
     assert image < with_telemetry <= tests
-    assert not any(name.startswith("opentelemetry") for name in image)
+    assert image < with_apprise <= tests
+    assert not any(name.startswith(("opentelemetry", "apprise")) for name in image)
 
 
 def test_every_licence_in_the_image_is_allowed(capsys: pytest.CaptureFixture[str]) -> None:

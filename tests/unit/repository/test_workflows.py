@@ -62,10 +62,12 @@ def test_nothing_is_released_that_was_not_tested_with_reading_rights_alone() -> 
     jobs = _read(WORKFLOWS / "release.yaml")["jobs"]
     testing = [name for name, job in jobs.items() if "make test" in str(job.get("steps"))]
     assert [jobs[name]["permissions"] for name in testing] == [{"contents": "read"}]
-    for name in jobs.keys() - set(testing):
-        before = name
-        while before not in testing:
-            before = jobs[before]["needs"]
+
+    def follows(name: str) -> bool:
+        before = jobs[name].get("needs", [])
+        return name in testing or (bool(before) and all(map(follows, [before] if isinstance(before, str) else before)))
+
+    assert all(map(follows, jobs))
 
 
 @named
@@ -133,8 +135,10 @@ def test_a_release_is_deployed_with_its_own_chart_and_by_its_own_signature() -> 
 
 def test_staging_gets_what_has_passed_every_job_on_main_by_its_digest() -> None:
     jobs = _read(WORKFLOWS / "ci.yaml")["jobs"]
-    assert set(jobs["image"]["needs"]) == jobs.keys() - {"image", "staging"}
-    assert "github.event_name == 'push'" in jobs["image"]["if"]
+    assert set(jobs["image"]["needs"]) == jobs.keys() - {"image", "staging", "told"}
+    assert jobs["image"]["if"] == "github.event_name == 'push'"
+    assert _events("ci")["push"] == {"branches": ["main"]}
+    assert "--platform linux/amd64,linux/arm64" in _dry_run("push")
     deployed = jobs["staging"]
     assert deployed["needs"] == "image"
     assert deployed["with"] == {
@@ -142,6 +146,43 @@ def test_staging_gets_what_has_passed_every_job_on_main_by_its_digest() -> None:
         "ref": "${{ github.sha }}",
         "digest": "${{ needs.image.outputs.digest }}",
     }
+
+
+def test_a_release_asks_for_an_approval_of_production_by_itself() -> None:
+    """GitHub asks the reviewers of the environment; what is deployed is what was built, by its digest."""
+    release = _read(WORKFLOWS / "release.yaml")
+    assert _events("release") == {"push": {"tags": ["v[0-9]+.[0-9]+.[0-9]+"]}}
+    called = release["jobs"]["deploy"]
+    assert (called["uses"], called["needs"]) == ("./.github/workflows/deploy.yaml", "chart")
+    assert called["with"] == {"tag": "${{ github.ref_name }}", "digest": "${{ needs.chart.outputs.digest }}"}
+    assert release["jobs"]["chart"]["outputs"]["digest"] == "${{ needs.image.outputs.digest }}"
+    deploy = _read(WORKFLOWS / "deploy.yaml")
+    assert _events("deploy").keys() == {"workflow_call", "workflow_dispatch"}
+    granted = {name: rights for job in deploy["jobs"].values() for name, rights in job["permissions"].items()}
+    assert granted == called["permissions"], "a called workflow has no more rights than its caller grants"
+    production = deploy["jobs"]["production"]
+    assert (production["needs"], production["with"]["environment"]) == ("staging", "production")
+    assert production["with"]["digest"] == "${{ inputs.digest }}"
+
+
+@pytest.mark.parametrize(("name", "deploying"), [("ci", {"staging"}), ("release", {"deploy"})])
+def test_what_fails_before_a_deployment_is_told(name: str, deploying: set[str]) -> None:
+    jobs = _read(WORKFLOWS / f"{name}.yaml")["jobs"]
+    assert set(jobs["told"]["needs"]) == jobs.keys() - deploying - {"told"}
+    assert jobs["told"]["if"].startswith("failure()")
+
+
+@pytest.mark.parametrize(("name", "job"), [("ci", "told"), ("release", "told"), ("deploy-to", "deploy")])
+def test_what_came_of_it_is_in_the_summary_and_at_a_webhook(name: str, job: str) -> None:
+    last = _read(WORKFLOWS / f"{name}.yaml")["jobs"][job]["steps"][-1]
+    assert last["env"]["NOTIFY_URL"] == "${{ secrets.NOTIFY_URL }}"
+    assert last["run"] == 'make notify TEXT="$TEXT ($RUN)" | tee -a "$GITHUB_STEP_SUMMARY"'
+    assert job == "told" or last["if"] == "always()"
+
+
+def test_a_deployment_has_its_status_at_an_environment() -> None:
+    """GitHub makes a deployment of a job that names one, and sets its status by how the job ends."""
+    assert _read(WORKFLOWS / "deploy-to.yaml")["jobs"]["deploy"]["environment"] == "${{ inputs.environment }}"
 
 
 @pytest.mark.parametrize(
@@ -227,8 +268,8 @@ def test_every_image_is_named_by_tag_and_digest() -> None:
         stages = set(re.findall(r"^FROM \S+ AS (\S+)", text, re.MULTILINE)) | {"scratch"}
         named += [name for name in re.findall(r"^FROM (\S+)", text, re.MULTILINE) if name not in stages]
     services = yaml.safe_load((ROOT / "tests" / "compose.yaml").read_text())["services"]
-    named += [service["image"] for service in services.values()]
-    assert len(named) == 4
+    named += [service["image"] for service in services.values() if "build" not in service]
+    assert len(named) == 5
     assert all(re.fullmatch(r"[\w./-]+:[\w.-]+@sha256:[0-9a-f]{64}", name) for name in named), named
 
 
@@ -262,6 +303,12 @@ def _make(*arguments: str, path: str = os.environ["PATH"]) -> "subprocess.Comple
 
 def _read(file: Path) -> dict[str, Any]:
     return dict(yaml.safe_load(file.read_text()))
+
+
+def _events(name: str) -> dict[str, Any]:
+    """What starts a workflow: its `on`, which YAML 1.1 takes for true."""
+    read: dict[Any, Any] = yaml.safe_load((WORKFLOWS / f"{name}.yaml").read_text())
+    return dict(read[True])
 
 
 def _without_comments(file: Path) -> str:
