@@ -22,19 +22,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
+def program() -> str | None:
+    """The browser's path, if there is one."""
+    return next(filter(None, map(shutil.which, NAMES)), None)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """A browser of Playwright's synchronous interface."""
-    program = next(filter(None, map(shutil.which, NAMES)), None)
+    path = program()
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        program = None
-    if program is None:
+        path = None
+    if path is None:
         pytest.skip(WITHOUT)
     with sync_playwright() as playwright:
         # Its sandbox wants a user namespace, which root in a container has not.
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
 
@@ -80,6 +85,14 @@ class Visitor:
     def settled(self) -> None:
         """Wait until nothing is on its way to the server."""
         self.page.wait_for_function("() => !document.querySelector('.mark.waiting')")
+
+    def become(self, state: str) -> None:
+        """Have the page "hidden" or "visible", as another tab or a lock of the screen would."""
+        self.page.evaluate(
+            """(state) => { Object.defineProperty(document, 'visibilityState', {value: state, configurable: true});
+                            document.dispatchEvent(new Event('visibilitychange')); }""",
+            state,
+        )
 
     def titles(self) -> list[str]:
         found: list[str] = self.page.locator(".task .title").all_inner_texts()

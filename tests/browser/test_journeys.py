@@ -1,6 +1,7 @@
 """What people do on the page, each step of it seen by another program as well."""
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -190,17 +191,9 @@ def test_signing_out_forgets_everything_here(visitor: Visitor) -> None:
     visitor.page.get_by_role("button", name="Sign in").wait_for()
 
 
-def hide(visitor: Visitor, state: str) -> None:
-    visitor.page.evaluate(
-        """(state) => { Object.defineProperty(document, 'visibilityState', {value: state, configurable: true});
-                        document.dispatchEvent(new Event('visibilitychange')); }""",
-        state,
-    )
-
-
 def test_nothing_is_asked_while_the_page_is_hidden(visitor: Visitor) -> None:
     asked: list[str] = []
-    hide(visitor, "hidden")
+    visitor.become("hidden")
     visitor.page.wait_for_timeout(500)
     visitor.page.on("request", lambda request: asked.append(request.url))
     visitor.page.wait_for_timeout(17_000)  # more than the time between two looks
@@ -219,16 +212,49 @@ def test_changes_from_elsewhere_are_shown_as_they_happen(visitor: Visitor) -> No
     assert visitor.titles() == ["Mine"]
 
 
+def test_what_happens_while_the_list_is_read_is_shown(visitor: Visitor) -> None:
+    """The list that arrives last was read first, and knows less than what was told meanwhile."""
+    goes = visitor.call("POST", "/tasks", {"title": "Goes"})
+    visitor.row("Goes").wait_for()
+
+    def read_early(route: Any) -> None:
+        answer = route.fetch()
+        visitor.call("POST", "/tasks", {"title": "Comes"})
+        visitor.call("DELETE", f"/tasks/{goes['task_id']}")
+        time.sleep(2)  # the stream tells both meanwhile
+        route.fulfill(response=answer)
+
+    visitor.page.route(re.compile(r"/tasks\?"), read_early, times=1)
+    visitor.page.get_by_label("Order").select_option("-priority")
+    visitor.row("Comes").wait_for(timeout=5_000)
+    visitor.row("Goes").wait_for(state="detached", timeout=5_000)
+    visitor.page.wait_for_timeout(1_000)
+    assert visitor.titles() == ["Comes"]
+
+
+def test_what_happens_while_the_page_opens_is_shown(visitor: Visitor) -> None:
+    """Between the first list and the stream of changes nothing is missed, whichever begins first."""
+    for number in range(5):
+        visitor.page.goto("about:blank")
+        visitor.page.goto(visitor.platform.link(visitor.user))
+        visitor.page.get_by_label("New task").wait_for()
+        titles = [f"{number}.{each}" for each in range(5)]
+        for title in titles:
+            visitor.call("POST", "/tasks", {"title": title})
+        for title in titles:
+            visitor.row(title).wait_for(timeout=5_000)
+
+
 def test_what_happened_while_a_page_was_hidden_is_shown_when_it_is_seen(visitor: Visitor) -> None:
     visitor.add("Mine")
     task = visitor.call("POST", "/tasks", {"title": "Before"})
     visitor.row("Before").wait_for(timeout=5_000)
-    hide(visitor, "hidden")
+    visitor.become("hidden")
     visitor.call("DELETE", f"/tasks/{task['task_id']}")
     visitor.call("POST", "/tasks", {"title": "Meanwhile"})
     visitor.page.wait_for_timeout(2_000)
     assert sorted(visitor.titles()) == ["Before", "Mine"]
-    hide(visitor, "visible")
+    visitor.become("visible")
     visitor.row("Meanwhile").wait_for(timeout=5_000)
     visitor.row("Before").wait_for(state="detached", timeout=5_000)
 

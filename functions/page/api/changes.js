@@ -51,6 +51,7 @@ export class Changes extends Emitter {
 
   /** @param {AbortSignal} signal */
   async #stream(signal) {
+    const isFirst = !this.#cursor; // it may begin with changes, and what was before them is in the list
     const headers = { Accept: "text/event-stream", ...(this.#cursor && { "Last-Event-ID": this.#cursor }) };
     const answer = await this.client.call("GET", "/tasks/events", { headers, signal });
     const isStream = answer.headers.get("Content-Type")?.startsWith("text/event-stream");
@@ -66,7 +67,7 @@ export class Changes extends Emitter {
         // Each field is a line (WHATWG HTML, 9.2.6).
         const { id, event, data } = Object.fromEntries(text.split("\n").map((line) => line.split(/: (.*)/, 2)));
         if (event === "task" || event === "deleted") this.emit(event, JSON.parse(data));
-        if (event === "ready" && !this.#cursor) this.emit("look");
+        if (event === "ready" && isFirst) this.emit("look");
         if (id) this.#cursor = id;
       }
     }

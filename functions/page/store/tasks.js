@@ -22,6 +22,9 @@ export class Tasks extends Emitter {
   /** @type {Query} */
   query = { status: "open", priority: "", tag: "", text: "", sort: "due" };
   #turn = 0;
+  #reads = 0;
+  /** What was told while the list was read, and may be newer than the list. @type {(() => void)[]} */
+  #meanwhile = [];
 
   /** @param {Client} client @param {Queue} queue @param {Database} database */
   constructor(client, queue, database) {
@@ -51,26 +54,31 @@ export class Tasks extends Emitter {
 
   /** Read the page behind those that are shown. */
   async more() {
-    await this.#read(this.next, () => true);
+    const turn = this.#turn;
+    await this.#read(this.next, () => turn === this.#turn);
   }
 
   /** A task that the server told of. @param {Task} task */
   take(task) {
-    if (!this.#learn(task)) return;
-    if (matches(task, this.query) && !this.#order.includes(task.task_id)) {
+    const { task_id: id } = task;
+    if (!this.#reads && (this.known.get(id)?.version ?? 0) >= task.version) return;
+    this.#apply(() => {
+      this.#learn(task);
+      const known = /** @type {Task} */ (this.known.get(id));
+      if (!matches(known, this.query) || this.#order.includes(id)) return;
       const before = comparison(this.query.sort);
-      const at = this.#order.findIndex((id) => before(task, /** @type {Task} */ (this.known.get(id))) < 0);
-      this.#order.splice(at < 0 ? this.#order.length : at, 0, task.task_id);
-    }
-    this.#changed();
+      const at = this.#order.findIndex((each) => before(known, /** @type {Task} */ (this.known.get(each))) < 0);
+      this.#order.splice(at < 0 ? this.#order.length : at, 0, id);
+    });
   }
 
   /** A task that is gone. @param {number | string} id @param {number} [version] */
   drop(id, version = Infinity) {
-    if ((this.known.get(id)?.version ?? 0) > version) return;
-    this.known.delete(id);
-    this.#order = this.#order.filter((each) => each !== id);
-    this.#changed();
+    this.#apply(() => {
+      if ((this.known.get(id)?.version ?? 0) > version) return;
+      this.known.delete(id);
+      this.#order = this.#order.filter((each) => each !== id);
+    });
   }
 
   /** What to show, in order: with all that waits to be sent, and new ones first. @returns {Task[]} */
@@ -94,6 +102,7 @@ export class Tasks extends Emitter {
 
   /** @param {string | null} cursor @param {() => boolean} isWanted */
   async #read(cursor, isWanted) {
+    this.#reads++;
     try {
       const asked = Object.entries({ ...this.query, limit: "30", cursor: cursor ?? "" }).filter(([, value]) => value);
       /** @type {{tasks: Task[], next_cursor: string | null}} */
@@ -103,6 +112,7 @@ export class Tasks extends Emitter {
         this.#order = cursor ? [...new Set([...this.#order, ...ids])] : ids;
         this.next = page.next_cursor;
         page.tasks.forEach((each) => this.#learn(each));
+        this.#meanwhile.forEach((apply) => apply());
       }
       this.freshAt = Date.now();
       this.isStale = false;
@@ -110,6 +120,7 @@ export class Tasks extends Emitter {
       this.isStale = true;
       if (!(error instanceof Unreachable || error instanceof SignedOut)) this.emit("problem", error);
     }
+    if (!--this.#reads) this.#meanwhile = [];
     this.#changed();
   }
 
@@ -121,11 +132,16 @@ export class Tasks extends Emitter {
     this.emit("change");
   }
 
-  /** Whether a task says more than is known. @param {Task} task */
+  /** Apply what was told, and again behind the list that is being read. @param {() => void} told */
+  #apply(told) {
+    if (this.#reads) this.#meanwhile.push(told);
+    told();
+    this.#changed();
+  }
+
+  /** Know what a task says, unless more is known. @param {Task} task */
   #learn(task) {
-    const isNews = (this.known.get(task.task_id)?.version ?? 0) < task.version;
-    if (isNews) this.known.set(task.task_id, task);
-    return isNews;
+    if ((this.known.get(task.task_id)?.version ?? 0) < task.version) this.known.set(task.task_id, task);
   }
 
   #sortLocally() {
