@@ -1,4 +1,4 @@
-"""Spans and metrics as the SDK of OpenTelemetry has them. The only module that imports it.
+"""Spans and metrics on their way to a collector. Only this module imports the SDK.
 
 Metrics are counted from the spans of invocations and of publishing: by the names of the semantic conventions for FaaS
 and for messaging.
