@@ -25,7 +25,10 @@ def collect(settings: Settings, *, prefix: str = PREFIX) -> list[Gauge]:
     """Every gauge. What cannot be asked has no samples, and says so in taskmaster_source_up."""
     up = Gauge(name="taskmaster_source_up", help="Whether what the other gauges come from could be asked.")
     gauges = [up]
-    for source, ask in (("database", _database), ("groups", _groups), ("dead_letters", _dead_letters)):
+    sources = {"database": _database, "groups": _groups, "dead_letters": _dead_letters}
+    if settings.transport == "dapr":
+        del sources["groups"]  # of KafkaSources, and there are none
+    for source, ask in sources.items():
         found, is_up = _answered(ask, settings, prefix)
         gauges += found
         up.set(float(is_up), source=source)
@@ -37,9 +40,11 @@ def _answered(
 ) -> tuple[list[Gauge], bool]:
     from kafka.errors import KafkaError
 
+    from taskmaster.broker.transport import Unreadable
+
     try:
         return list(ask(settings, prefix)), True
-    except (psycopg.Error, KafkaError, OSError):
+    except (psycopg.Error, KafkaError, Unreadable, OSError):
         return [], False
 
 
