@@ -105,7 +105,7 @@ class Daprd:
             "dapr-internal-grpc-port": free_port(),
             "dapr-internal-grpc-listen-address": "127.0.0.1",
             "dapr-listen-addresses": "127.0.0.1",
-            "dapr-http-read-buffer-size": HEADER_BYTES,
+            "read-buffer-size": HEADER_BYTES,
             "enable-metrics": "false",
             "resources-path": self.directory,
         }

@@ -148,7 +148,7 @@ def failure(topic: str, answer: Answer) -> Unsendable | BrokerUnavailable:
     if answer.status == 413 or any(said in reason for said in _TOO_LARGE):
         return TooLarge(reason)
     if answer.status == 431:
-        return Unsendable(f"{reason}: its headers are longer than daprd takes (--http-read-buffer-size)")
+        return Unsendable(f"{reason}: its headers are longer than daprd takes (--read-buffer-size)")
     if any(said in reason for said in _NO_TOPIC):
         return _no_topic(topic)
     if answer.status in (400, 403, 404) or any(said in reason for said in _REFUSED):

@@ -26,8 +26,8 @@ def collect(settings: Settings, *, prefix: str = PREFIX) -> list[Gauge]:
     up = Gauge(name="taskmaster_source_up", help="Whether what the other gauges come from could be asked.")
     gauges = [up]
     sources = {"database": _database, "groups": _groups, "dead_letters": _dead_letters}
-    if settings.transport == "dapr":
-        del sources["groups"]  # of KafkaSources, and there are none
+    if settings.redis_url:
+        del sources["groups"]  # there are none that Kafka's client could ask
     for source, ask in sources.items():
         found, is_up = _answered(ask, settings, prefix)
         gauges += found
