@@ -316,11 +316,15 @@ def read(environ: Mapping[str, str], *, needs: tuple[str, ...] = ()) -> Settings
     return settings
 
 
+def _names_of(need: str, transport: str) -> tuple[str, ...]:
+    """The settings of which one has to be there for a need."""
+    return _NEEDED.get((transport, need)) or _NEEDED.get(("kafka", need)) or (need,)
+
+
 def _missing(given: Mapping[str, str], needs: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
     """What is needed and not there: names of which one would do, and what the first of them is."""
-    transport = given.get("transport", "kafka")
     for need in needs:
-        names = _NEEDED.get((transport, need)) or _NEEDED.get(("kafka", need)) or (need,)
+        names = _names_of(need, given.get("transport", "kafka"))
         if not any(name in given for name in names):
             yield names, Settings.model_fields[names[0]].description or ""
 
@@ -351,8 +355,8 @@ def _take_from_stores(given: dict[str, str]) -> list[str]:
 
 
 def _broker_faults(settings: Settings, given: Mapping[str, str], needs: tuple[str, ...]) -> Iterator[str]:
-    uses_kafka = {"kafka_bootstrap_servers", TOPICS, BROKER} & {*needs} and "kafka_bootstrap_servers" in given
-    if not settings.kafka_security_protocol.startswith("SASL") or not uses_kafka:
+    needed = {name for need in needs for name in _names_of(need, settings.transport)}
+    if not settings.kafka_security_protocol.startswith("SASL") or "kafka_bootstrap_servers" not in needed:
         return
     for name in ("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password"):
         if name not in given:

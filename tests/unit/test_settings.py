@@ -181,6 +181,12 @@ def test_settings_of_dapr_that_contradict_are_refused(environ: dict[str, str], s
     assert said.startswith(sentence)
 
 
+def test_who_publishes_by_dapr_needs_no_user_of_the_broker() -> None:
+    of_the_tools = {**DAPR, **KAFKA, "KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}
+    assert read(of_the_tools, needs=(BROKER,)).transport == "dapr"
+    assert len(refusal(of_the_tools, TOPICS)) == 3
+
+
 def test_the_address_of_a_redis_is_shown_without_its_password() -> None:
     settings = read({**DAPR, "REDIS_URL": "rediss://user:hidden@cache.example.com/0"})
     assert settings.redis_address == "cache.example.com:6379"
