@@ -106,9 +106,9 @@ def test_key_headers_value_and_time_come_back_as_they_were(side: Side, broker: B
 
 def test_bytes_that_are_no_text_come_back_as_they_were(side: Side, broker: Broker) -> None:
     topic = side.topic()
-    for value in (bytes(range(256)), b"", b"null", b"[1]"):
+    for value in (bytes(range(256)), b"", b"[1]"):
         broker.produce(event(topic, value), to=topic)
-    assert [record.value for record in side.records(topic)] == [bytes(range(256)), b"", b"null", b"[1]"]
+    assert [record.value for record in side.records(topic)] == [bytes(range(256)), b"", b"[1]"]
 
 
 def test_records_of_one_key_are_kept_in_the_order_they_were_sent(side: Side, broker: Broker) -> None:

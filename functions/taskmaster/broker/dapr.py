@@ -19,7 +19,7 @@ from taskmaster.settings import Settings
 
 PARTITION_KEY = "partitionKey"
 RAW_PAYLOAD = "rawPayload"
-_AT_ONCE = 8  # keys; more of them wait for the interpreter
+_AT_ONCE = 4  # keys; more of them wait for the interpreter
 _ABSENT_SECONDS = 30.0
 
 # What daprd's answers say of a record that can never be sent. They are texts of its brokers' clients, in a 500.
