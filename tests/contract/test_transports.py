@@ -154,6 +154,18 @@ def test_a_record_too_large_says_so_and_stops_no_other(side: Side, broker: Broke
     assert [record.value for record in side.records(topic)] == [b"small"]
 
 
+@pytest.mark.kafka
+def test_a_topic_that_is_not_there_stops_no_other(side: Side, broker: Broker) -> None:
+    """The embedded broker makes topics as they are asked for, and so does Redis."""
+    topic, absent = side.topic(), f"absent-{uuid4().hex[:8]}"
+    for _ in range(2):  # the second time nobody asks the broker
+        sent, failed = broker.send([(1, (absent, "a", {}, b"1")), (2, (topic, "b", {}, b"2"))])
+        assert sent == ({1, 2} if side.kind == "dapr-redis" else {2})
+        assert failed.keys() == {1} - sent
+        assert all(isinstance(error, Unsendable) for error in failed.values())
+    assert [record.value for record in side.records(topic)] == [b"2", b"2"]
+
+
 @pytest.mark.parametrize("value", ["a\nb", "a\x01b", "a\x7fb"])
 def test_a_header_that_no_delivery_could_carry_is_put_on_no_topic(side: Side, broker: Broker, value: str) -> None:
     topic = side.topic()

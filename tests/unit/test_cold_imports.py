@@ -99,6 +99,21 @@ def cold_modules(environment: dict[str, str], token: str) -> set[str]:
     return set(modules)
 
 
+def test_who_publishes_by_dapr_imports_nothing_of_kafka() -> None:
+    asked = """
+import sys
+from taskmaster.broker import transports
+from taskmaster.settings import read
+transports.broker(read({"TRANSPORT": "dapr", "DAPR_URL": "http://127.0.0.1:1"})).close()
+print(*sys.modules)
+"""
+    environment = {**base_environment(), "PYTHONPATH": str(FUNCTIONS)}
+    ended = subprocess.run([sys.executable, "-c", asked], env=environment, capture_output=True, text=True, check=True)
+    modules = set(ended.stdout.split())
+    assert "taskmaster.broker.dapr" in modules
+    assert modules & {"kafka", "redis", "requests", "taskmaster.broker.producer", "taskmaster.broker.window"} == set()
+
+
 def test_a_cold_create_imports_what_it_needs_and_nothing_else(environment: dict[str, str], tmp_path: Path) -> None:
     """With a token of an issuer whose keys are found by discovery, as on a laptop and on a cluster."""
     port = free_port()
