@@ -1,15 +1,19 @@
 """Dapr as the transport: one bridge in the place of the KafkaSources, with and without Dapr's operator."""
 
+import contextlib
 import itertools
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
+import requests
 import yaml
 
 from helm.command import HelmFailed
 from taskmaster import settings
+from taskmaster.broker import transports
 from taskmaster.events import routes
 from taskmaster.settings import BROKER, TOPICS
 from tests.chart.conftest import needs_helm, notes
@@ -26,6 +30,8 @@ from tests.chart.rendering import (
     with_profiles,
     with_values,
 )
+from tests.support import dapr
+from tests.support.brokers import Kafka
 
 pytestmark = needs_helm
 
@@ -257,3 +263,50 @@ def test_the_notes_name_the_bridge_and_no_kafkasource() -> None:
     said = notes(*with_profiles("dapr-redis"))
     assert "kafkasource" not in said.lower()
     assert re.search(r"taskmaster-redis: REDIS_PASSWORD, REDIS_URL", said)
+
+
+# On a real daprd -----------------------------------------------------------------------------------------------------
+
+
+def started_as_the_chart_says(made: Rendered, **secrets: str) -> contextlib.AbstractContextManager[dapr.Daprd]:
+    """A daprd with the chart's resources and options, but for where it listens and where its resources are."""
+    command = containers(made)["daprd"]["command"]
+    given = dict(option.removeprefix("--").split("=", 1) for option in command[1:])
+    ours = {"dapr-http-port", "dapr-listen-addresses", "resources-path", "app-port"}
+    options = {name: value for name, value in given.items() if name not in ours}
+    variable = {name: secrets[ref["secretKeyRef"]["key"]] for name, ref in variables(containers(made)["daprd"]).items()}
+    token = variable.pop("DAPR_API_TOKEN")
+    assert variable.pop("APP_API_TOKEN") == token
+    return dapr.daprd(*resources(made).values(), token=token, more=options, environment=variable)
+
+
+def components_of(running: dapr.Daprd) -> set[str]:
+    """Those that it has."""
+    found = requests.get(f"{running.url}/v1.0/metadata", headers={"dapr-api-token": running.token}, timeout=10).json()
+    return {each["name"] for each in found["components"]}
+
+
+def test_a_real_daprd_takes_what_the_chart_makes_for_redis() -> None:
+    with dapr.redis_server() as address:
+        host = address.removeprefix("redis://").removesuffix("/0")
+        made = render(*with_profiles("dapr-redis"), "--set", f"dapr.redis.host={host}")
+        with redis.Redis.from_url(address) as client:
+            client.config_set("requirepass", "a password")
+        with started_as_the_chart_says(made, token="t", REDIS_PASSWORD="a password") as running:
+            assert components_of(running) == {"pubsub", "envs", *(f"pubsub-{name}" for name in MAILBOXES)}
+            published_by({**made.settings(), "DAPR_URL": running.url, "DAPR_API_TOKEN": "t"})
+
+
+def test_a_real_daprd_takes_what_the_chart_makes_for_kafka(kafka: Kafka) -> None:
+    kafka.make(["task-events"])
+    brokers = kafka.environment()["KAFKA_BOOTSTRAP_SERVERS"]
+    made = render(*with_profiles("dapr-kafka", "plain"), "--set", f"kafka.bootstrapServers={{{brokers}}}")
+    with started_as_the_chart_says(made, token="t") as running:
+        assert components_of(running) == {"pubsub", "envs", *(f"pubsub-{name}" for name in MAILBOXES)}
+        published_by({**made.settings(), "DAPR_URL": running.url, "DAPR_API_TOKEN": "t"})
+
+
+def published_by(environ: dict[str, str]) -> None:
+    with contextlib.closing(transports.broker(settings.read(environ, needs=(BROKER,)))) as broker:
+        broker.connect()
+        assert broker.send([(1, ("task-events", "7", {"ce_id": "1"}, b"{}"))]) == ({1}, {})

@@ -87,6 +87,7 @@ class Daprd:
     app_port: int = 0
     scheduler: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, str] = field(default_factory=dict)  # of daprd's options, by their names
     port: int = field(default_factory=free_port)
     process: "subprocess.Popen[bytes] | None" = None
 
@@ -113,6 +114,7 @@ class Daprd:
             options |= {"app-port": self.app_port, "app-channel-address": "127.0.0.1", "app-protocol": "http"}
         if self.scheduler:
             options["scheduler-host-address"] = self.scheduler
+        options |= self.more
         tokens = {"DAPR_API_TOKEN": self.token, "APP_API_TOKEN": self.token} if self.token else {}
         with open(self.directory / "log", "ab") as log:
             self.process = spawn(
