@@ -30,6 +30,7 @@ CRDS = (
     ("gateway", "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"),
     ("gateway", "config/crd/standard/gateway.networking.k8s.io_referencegrants.yaml"),
     ("dapr", "charts/dapr/crds/components.yaml"),
+    ("dapr", "charts/dapr/crds/configuration.yaml"),
     ("dapr", "charts/dapr/crds/resiliency.yaml"),
     ("prometheus", "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"),
 )

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,19 @@ BRIDGE = "taskmaster-bridge"
 
 
 def resources(rendered: Rendered) -> dict[str, Manifest]:
-    """What daprd reads, by name: objects of the cluster, or files of a ConfigMap."""
+    """What daprd reads, by name, but for its configuration: objects of the cluster, or files of a ConfigMap."""
     found = [each for each in rendered.manifests if each["apiVersion"].startswith("dapr.io/")]
     if config := rendered.of("ConfigMap").get(BRIDGE):
         found += yaml.safe_load_all(config["data"]["dapr.yaml"])
-    return {each["metadata"]["name"]: each for each in found}
+    return {each["metadata"]["name"]: each for each in found if each["kind"] != "Configuration"}
+
+
+def configuration(rendered: Rendered) -> Manifest:
+    """What callers of daprd may do."""
+    if config := rendered.of("ConfigMap").get(BRIDGE):
+        found: Manifest = yaml.safe_load(config["data"]["config.yaml"])
+        return found
+    return rendered.of("Configuration")[BRIDGE]
 
 
 def metadata(component: Manifest) -> dict[str, Any]:
@@ -74,7 +83,8 @@ def test_the_api_servers_take_it(profiles: tuple[str, ...], operator: str) -> No
     more = ("--set", f"dapr.operator={operator}", "--set", "dapr.jobs.enabled=true", "--set", "route.enabled=true")
     made = render(*with_profiles(*profiles), *more)
     assert [fault for manifest in made.manifests for fault in faults(manifest)] == []
-    assert [fault for manifest in resources(made).values() for fault in faults(manifest)] == []
+    of_dapr = [*resources(made).values(), configuration(made)]
+    assert [fault for manifest in of_dapr for fault in faults(manifest)] == []
     assert made.of("KafkaSource") == {}
 
 
@@ -87,6 +97,17 @@ def test_each_function_has_a_component_with_its_own_group(rendered: Rendered) ->
 def test_only_the_bridge_may_use_what_daprd_reads(rendered: Rendered) -> None:
     for each in resources(rendered).values():
         assert each["scopes"] == ["bridge"]
+
+
+def test_callers_of_daprd_may_publish_and_little_else(rendered: Rendered) -> None:
+    spec = configuration(rendered)["spec"]
+    assert [each["name"] for each in spec["api"]["allowed"]] == ["publish"]
+    denied = {each["storeName"]: each["defaultAccess"] for each in spec["secrets"]["scopes"]}
+    assert denied == {"envs": "deny", "kubernetes": "deny"}
+    chosen = ("--set", "dapr.operator=true", "--set", "dapr.jobs.enabled=true", "--set", "dapr.secretStore=kubernetes")
+    spec = configuration(render(*with_profiles("dapr-kafka"), *chosen))["spec"]
+    assert [each["name"] for each in spec["api"]["allowed"]] == ["publish", "jobs", "secrets"]
+    assert [each["storeName"] for each in spec["secrets"]["scopes"]] == ["envs"]
 
 
 def test_no_delivery_ends_before_the_inbox_says_so(rendered: Rendered) -> None:
@@ -181,8 +202,8 @@ def test_a_secret_of_a_component_is_in_daprds_environment(profiles: tuple[str, .
 def test_the_sources_user_reads_and_the_functions_user_writes(tmp_path: Path) -> None:
     kafka = {"securityProtocol": "SASL_SSL", "saslMechanism": "SCRAM-SHA-512", "sourceSecret": "reader"}
     found = resources(render(*with_profiles("dapr-kafka"), *with_values(tmp_path, kafka=kafka)))
-    assert metadata(found["pubsub"])["saslPassword"]["key"] == "TASKMASTER_KAFKA_KAFKA_SASL_PASSWORD"
-    assert metadata(found["pubsub-create-task"])["saslPassword"]["key"] == "READER_KAFKA_SASL_PASSWORD"
+    assert metadata(found["pubsub"])["saslPassword"]["key"] == "SECRET_TASKMASTER_KAFKA_KAFKA_SASL_PASSWORD"
+    assert metadata(found["pubsub-create-task"])["saslPassword"]["key"] == "SECRET_READER_KAFKA_SASL_PASSWORD"
     assert metadata(found["pubsub"])["saslMechanism"] == "SHA-512"
     assert "disableTls" not in metadata(found["pubsub"])
 
@@ -268,22 +289,22 @@ def test_the_notes_name_the_bridge_and_no_kafkasource() -> None:
 # On a real daprd -----------------------------------------------------------------------------------------------------
 
 
-def started_as_the_chart_says(made: Rendered, **secrets: str) -> contextlib.AbstractContextManager[dapr.Daprd]:
+@contextlib.contextmanager
+def started_as_the_chart_says(made: Rendered, **secrets: str) -> Iterator[dapr.Daprd]:
     """A daprd with the chart's resources and options, but for where it listens and where its resources are."""
     command = containers(made)["daprd"]["command"]
     given = dict(option.removeprefix("--").split("=", 1) for option in command[1:])
-    ours = {"dapr-http-port", "dapr-listen-addresses", "resources-path", "app-port"}
+    ours = {"dapr-http-port", "dapr-listen-addresses", "resources-path", "app-port", "scheduler-host-address"}
     options = {name: value for name, value in given.items() if name not in ours}
+    read = [*resources(made).values(), configuration(made)]  # in one directory, as the ConfigMap has them
+    options["config"] = f"{len(read) - 1}.yaml"
     variable = {name: secrets[ref["secretKeyRef"]["key"]] for name, ref in variables(containers(made)["daprd"]).items()}
     token = variable.pop("DAPR_API_TOKEN")
     assert variable.pop("APP_API_TOKEN") == token
-    return dapr.daprd(*resources(made).values(), token=token, more=options, environment=variable)
-
-
-def components_of(running: dapr.Daprd) -> set[str]:
-    """Those that it has."""
-    found = requests.get(f"{running.url}/v1.0/metadata", headers={"dapr-api-token": running.token}, timeout=10).json()
-    return {each["name"] for each in found["components"]}
+    with dapr.daprd(*read, token=token, more=options, environment=variable) as running:
+        loaded = set(re.findall(r"Component loaded: (\S+) \(pubsub", running.log()))
+        assert loaded == {"pubsub", *(f"pubsub-{name}" for name in MAILBOXES)}
+        yield running
 
 
 def test_a_real_daprd_takes_what_the_chart_makes_for_redis() -> None:
@@ -293,8 +314,14 @@ def test_a_real_daprd_takes_what_the_chart_makes_for_redis() -> None:
         with redis.Redis.from_url(address) as client:
             client.config_set("requirepass", "a password")
         with started_as_the_chart_says(made, token="t", REDIS_PASSWORD="a password") as running:
-            assert components_of(running) == {"pubsub", "envs", *(f"pubsub-{name}" for name in MAILBOXES)}
             published_by({**made.settings(), "DAPR_URL": running.url, "DAPR_API_TOKEN": "t"})
+            secret = "SECRET_TASKMASTER_REDIS_REDIS_PASSWORD"
+            for path in (f"secrets/envs/{secret}", "metadata", "state/x/y", "invoke/bridge/method/healthz"):
+                asked = requests.get(f"{running.url}/v1.0/{path}", headers={"dapr-api-token": "t"}, timeout=10)
+                assert asked.status_code in (403, 404, 405), path
+                assert "a password" not in asked.text
+            ended = requests.post(f"{running.url}/v1.0/shutdown", headers={"dapr-api-token": "t"}, timeout=10)
+            assert ended.status_code in (403, 404, 405)
 
 
 def test_a_real_daprd_takes_what_the_chart_makes_for_kafka(kafka: Kafka) -> None:
@@ -302,7 +329,6 @@ def test_a_real_daprd_takes_what_the_chart_makes_for_kafka(kafka: Kafka) -> None
     brokers = kafka.environment()["KAFKA_BOOTSTRAP_SERVERS"]
     made = render(*with_profiles("dapr-kafka", "plain"), "--set", f"kafka.bootstrapServers={{{brokers}}}")
     with started_as_the_chart_says(made, token="t") as running:
-        assert components_of(running) == {"pubsub", "envs", *(f"pubsub-{name}" for name in MAILBOXES)}
         published_by({**made.settings(), "DAPR_URL": running.url, "DAPR_API_TOKEN": "t"})
 
 

@@ -80,6 +80,7 @@ WRONG = [
     ("dapr: {broker: redis, redis: {host: redis}}", "at '/dapr/redis/host': 'redis' does not match pattern"),
     ("dapr: {image: 'daprio/daprd latest'}", "at '/dapr/image': 'daprio/daprd latest' does not match pattern"),
     ("dapr: {apiTokenSecret: ''}", "at '/dapr/apiTokenSecret': minLength: got 0, want 1"),
+    ("dapr: {broker: redis, secretStore: vault}", "dapr.secretStore needs dapr.operator"),
     ("dapr: {jobs: {enabled: true}}", "dapr.jobs.enabled is true, but dapr.broker is empty"),
     ("dapr: {operator: true}", "dapr.operator is true, but dapr.broker is empty"),
     ("dapr: {broker: kafka, appTokenSecret: taskmaster-dapr-api-token}", "dapr.apiTokenSecret and dapr.appTokenSecret are the same"),

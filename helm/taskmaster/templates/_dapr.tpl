@@ -58,6 +58,34 @@ spec:
 scopes: [bridge]
 {{- end -}}
 
+{{/* What callers of daprd's API may do: publish, set the alarm, and read the one store of secrets that is named, if one is.
+Without it whoever may publish could end daprd, call the bridge, and read the passwords of the Components. */}}
+{{- define "taskmaster.daprConfiguration" -}}
+apiVersion: dapr.io/v1alpha1
+kind: Configuration
+metadata:
+  name: taskmaster-bridge
+  {{- if .Values.dapr.operator }}
+  labels:
+    {{- include "taskmaster.labels" (dict "root" . "name" "taskmaster-bridge") | nindent 4 }}
+  {{- end }}
+spec:
+  api:
+    allowed:
+      - {name: publish, version: v1.0, protocol: http}
+      {{- if eq (include "taskmaster.usesJobs" .) "true" }}
+      - {name: jobs, version: v1.0-alpha1, protocol: http}
+      {{- end }}
+      {{- if .Values.dapr.secretStore }}
+      - {name: secrets, version: v1.0, protocol: http}
+      {{- end }}
+  secrets:
+    scopes:
+      {{- range without (list "envs" "kubernetes") .Values.dapr.secretStore }}
+      - {storeName: {{ . }}, defaultAccess: deny}
+      {{- end }}
+{{- end -}}
+
 {{/* One Component. Takes root, name, group, atOnce, and user: the Secret of the broker's user. */}}
 {{- define "taskmaster.daprComponent" -}}
 apiVersion: dapr.io/v1alpha1
@@ -143,7 +171,7 @@ scopes: [bridge]
 {{- end -}}
 {{- end -}}
 {{- define "taskmaster.daprVariable" -}}
-{{ printf "%s_%s" .secret .key | upper | replace "-" "_" | replace "." "_" }}
+{{ printf "SECRET_%s_%s" .secret .key | upper | replace "-" "_" | replace "." "_" }}
 {{- end -}}
 
 {{/* The Secrets' keys that daprd has in its environment without the operator: [{secret, key}]. */}}

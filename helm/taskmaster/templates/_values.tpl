@@ -26,6 +26,9 @@
 {{- if and .operator (not .broker) -}}
 {{- $faults = append $faults "dapr.operator is true, but dapr.broker is empty: say kafka or redis." -}}
 {{- end -}}
+{{- if and .secretStore (not .operator) -}}
+{{- $faults = append $faults "dapr.secretStore needs dapr.operator: a daprd in standalone mode has no store but the one for its own Components." -}}
+{{- end -}}
 {{- if eq .apiTokenSecret .appTokenSecret -}}
 {{- $faults = append $faults "dapr.apiTokenSecret and dapr.appTokenSecret are the same: whoever may publish could pass for daprd, and send events to the bridge. Use two Secrets." -}}
 {{- end -}}
