@@ -46,7 +46,8 @@ def resources(rendered: Rendered) -> dict[str, Manifest]:
     """What daprd reads, by name, but for its configuration: objects of the cluster, or files of a ConfigMap."""
     found = [each for each in rendered.manifests if each["apiVersion"].startswith("dapr.io/")]
     if config := rendered.of("ConfigMap").get(BRIDGE):
-        found += yaml.safe_load_all(config["data"]["dapr.yaml"])
+        found += yaml.safe_load_all(config["data"]["components.yaml"])
+        found.append(yaml.safe_load(config["data"]["resiliency.yaml"]))  # alone in its file, or daprd passes it over
     return {each["metadata"]["name"]: each for each in found if each["kind"] != "Configuration"}
 
 

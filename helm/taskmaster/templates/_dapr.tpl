@@ -1,14 +1,12 @@
 {{/* Dapr as the transport: what daprd of the bridge reads. A Component to publish to, pubsub, and one for each function with
 topics, pubsub-NAME, with the consumer group of the KafkaSource in whose place it is: a topic that is missing stops no other
 function, and on Redis, where `concurrency` is of the whole Component, no mailbox waits for another. */}}
-{{- define "taskmaster.daprResources" -}}
-{{- $read := list -}}
+{{- define "taskmaster.daprComponents" -}}
 {{ include "taskmaster.daprComponent" (dict "root" . "name" "pubsub" "group" "bridge" "atOnce" 50 "user" .Values.kafka.secret) }}
 {{- range $name := keys .Values.functions | sortAlpha }}
 {{- $function := get $.Values.functions $name }}
 {{- if $function.topics }}
 {{- $component := printf "pubsub-%s" $name }}
-{{- $read = append $read $component }}
 {{- $atOnce := ternary 50 1 (eq ($function.ordering | default "") "unordered") }}
 ---
 {{ include "taskmaster.daprComponent" (dict "root" $ "name" $component "group" (printf "%s%s" $.Values.kafka.consumerGroupPrefix $name) "atOnce" $atOnce "user" ($.Values.kafka.sourceSecret | default $.Values.kafka.secret)) }}
@@ -27,7 +25,10 @@ spec:
   metadata: []
 scopes: [bridge]
 {{- end }}
----
+{{- end -}}
+
+{{/* How deliveries are retried, in a file of its own: daprd reads one Resiliency a file, and none behind a Component. */}}
+{{- define "taskmaster.daprResiliency" -}}
 # An event is retried until it is answered: the functions' inbox counts the attempts, and parks what fails. The time-out is
 # longer than the bridge waits for a function and for the sink of dead letters.
 apiVersion: dapr.io/v1alpha1
@@ -49,11 +50,13 @@ spec:
         maxRetries: -1
   targets:
     components:
-      {{- range $read }}
-      {{ . }}:
+      {{- range $name := keys .Values.functions | sortAlpha }}
+      {{- if (get $.Values.functions $name).topics }}
+      pubsub-{{ $name }}:
         inbound:
           timeout: answer
           retry: again
+      {{- end }}
       {{- end }}
 scopes: [bridge]
 {{- end -}}
