@@ -292,19 +292,20 @@ def test_the_notes_name_the_bridge_and_no_kafkasource() -> None:
 
 @contextlib.contextmanager
 def started_as_the_chart_says(made: Rendered, **secrets: str) -> Iterator[dapr.Daprd]:
-    """A daprd with the chart's resources and options, but for where it listens and where its resources are."""
+    """A daprd with the chart's files and options, but for where it listens and where the files are."""
     command = containers(made)["daprd"]["command"]
     given = dict(option.removeprefix("--").split("=", 1) for option in command[1:])
     ours = {"dapr-http-port", "dapr-listen-addresses", "resources-path", "app-port", "scheduler-host-address"}
     options = {name: value for name, value in given.items() if name not in ours}
-    read = [*resources(made).values(), configuration(made)]  # in one directory, as the ConfigMap has them
-    options["config"] = f"{len(read) - 1}.yaml"
+    options["config"] = options["config"].rpartition("/")[2]
+    files = made.of("ConfigMap")[BRIDGE]["data"]
     variable = {name: secrets[ref["secretKeyRef"]["key"]] for name, ref in variables(containers(made)["daprd"]).items()}
     token = variable.pop("DAPR_API_TOKEN")
     assert variable.pop("APP_API_TOKEN") == token
-    with dapr.daprd(*read, token=token, more=options, environment=variable) as running:
+    with dapr.daprd(files=files, token=token, more=options, environment=variable) as running:
         loaded = set(re.findall(r"Component loaded: (\S+) \(pubsub", running.log()))
         assert loaded == {"pubsub", *(f"pubsub-{name}" for name in MAILBOXES)}
+        assert "Loading Resiliency configuration: mailboxes" in running.log()
         yield running
 
 

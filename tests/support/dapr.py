@@ -88,6 +88,7 @@ class Daprd:
     scheduler: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     more: Mapping[str, str] = field(default_factory=dict)  # of daprd's options, by their names
+    files: Mapping[str, str] = field(default_factory=dict)  # beside those of the components, by their names
     port: int = field(default_factory=free_port)
     process: "subprocess.Popen[bytes] | None" = None
 
@@ -98,6 +99,8 @@ class Daprd:
     def start(self) -> None:
         for number, each in enumerate(self.components):
             (self.directory / f"{number}.yaml").write_text(yaml.safe_dump(each))
+        for name, text in self.files.items():
+            (self.directory / name).write_text(text)
         options = {
             "mode": "standalone",
             "app-id": APP_ID,
