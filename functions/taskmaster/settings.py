@@ -6,107 +6,29 @@ SecretStr, so that no log and no traceback shows one. Not here are variables of 
 time is below the settings, CLOCK_OFFSET_FILE a second time (clock.py).
 """
 
-import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Json, SecretStr, ValidationError
-from pydantic_core import from_json
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from taskmaster.domain.channels import mail_address
+from taskmaster.setting_values import (
+    DaprdUrl,
+    KeysUrl,
+    MailServer,
+    McpUrl,
+    PublicKeys,
+    RedisUrl,
+    Sender,
+    TopicNames,
+    Words,
+)
 from taskmaster.trusted_hosts import may_serve_keys
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
-Words = Annotated[
-    tuple[str, ...], BeforeValidator(lambda text: tuple(filter(None, map(str.strip, text.split(",")))) if text else ())
-]
 
 DAPR_JOBS = "dapr-jobs"  # as REMINDER_ALARM: a name that no PingSource of ours has
-
-_TOPIC_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
-_PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}  # what only whoever signs may know (RFC 7518, 6)
-
-
-def _https_or_inside(url: str) -> str:
-    if url and not may_serve_keys(url):
-        raise ValueError("it must be an https address; http is for this machine and the cluster's inside alone")
-    return url
-
-
-def _public_keys(text: str) -> str:
-    try:
-        keys = from_json(text or '{"keys": [{}]}')["keys"]
-        named = [set(key) for key in keys]
-    except (ValueError, KeyError, TypeError):
-        raise ValueError('it must be a JWK set: {"keys": [...]}') from None
-    if any(names & _PRIVATE for names in named):
-        raise ValueError("it holds a private key: give the public half, as `taskmaster keys show` prints it")
-    if not named:
-        raise ValueError("it holds no key")
-    return text
-
-
-def _address_of_mcp(url: str) -> str:
-    parts = urlsplit(url)
-    if url and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path != "/mcp" or "?" in url):
-        raise ValueError("it must be an address that ends in /mcp, such as https://tasks.example.com/mcp")
-    return url
-
-
-def _topic_names(topics: dict[str, str]) -> dict[str, str]:
-    """Kafka's own rule. A source's name of a topic becomes an attribute of what it reads there."""
-    for wrong in (name for name in topics.values() if not _TOPIC_NAME.fullmatch(name)):
-        raise ValueError(f"{wrong[:64]!a} is no name of a topic: 1 to 249 letters, digits, dots, hyphens, underscores")
-    return topics
-
-
-def _mail_server(url: SecretStr) -> SecretStr:
-    try:
-        parts = urlsplit(url.get_secret_value())
-        usable = parts.scheme in ("smtp", "smtps") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if url and not usable:
-        raise ValueError("it must be smtp://user:password@host:587 or smtps://..., user and password percent-encoded")
-    return url
-
-
-def _address_of_daprd(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and "@" not in parts.netloc
-    except ValueError:
-        usable = False
-    if url and not (usable and parts.path in ("", "/") and not parts.query and not parts.fragment):
-        raise ValueError("it must be http://host:port, such as http://taskmaster-bridge:3500")
-    return url.rstrip("/")
-
-
-def _address_of_redis(url: SecretStr) -> SecretStr:
-    try:
-        parts = urlsplit(url.get_secret_value())
-        usable = parts.scheme in ("redis", "rediss") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if url and not usable:
-        raise ValueError("it must be redis://user:password@host:6379/0 or rediss://..., percent-encoded")
-    return url
-
-
-def _sender(text: str) -> str:
-    from email.utils import parseaddr
-
-    if text:
-        mail_address(parseaddr(text)[1])
-    if not text.isprintable():
-        raise ValueError("it must be one line")
-    return text
-
-
-KeysUrl = Annotated[str, AfterValidator(_https_or_inside)]
-PublicKeys = Annotated[str, AfterValidator(_public_keys)]
 
 
 class WrongSetting(SystemExit):
@@ -160,21 +82,21 @@ class Settings(BaseModel):
         le=60,
         description="seconds until an event that no broker acknowledges stays in the outbox for the next publisher",
     )
-    kafka_topics: Annotated[Json[dict[str, str]], AfterValidator(_topic_names)] = Field(
+    kafka_topics: TopicNames = Field(
         {}, description='topics that have other names here, as JSON: {"task-events": "prod.task-events"}'
     )
 
     transport: Literal["kafka", "dapr"] = Field(
         "kafka", description="what carries the events: Kafka's protocol, or Dapr's, by the daprd of the bridge"
     )
-    dapr_url: Annotated[str, AfterValidator(_address_of_daprd)] = Field(
+    dapr_url: DaprdUrl = Field(
         "", description="the HTTP API of the bridge's daprd, such as http://taskmaster-bridge:3500"
     )
     dapr_api_token: SecretStr = Field(SecretStr(""), description="the token that daprd asks of its callers")
     dapr_pubsub: str = Field(
         "pubsub", description="the Component of Dapr that events are published to", pattern=r"^[A-Za-z0-9._-]{1,253}$"
     )
-    redis_url: Annotated[SecretStr, AfterValidator(_address_of_redis)] = Field(
+    redis_url: RedisUrl = Field(
         SecretStr(""), description="the Redis of that Component, redis://; for the tools alone, which read topics there"
     )
 
@@ -196,7 +118,7 @@ class Settings(BaseModel):
         description="the scopes that the page asks for, separated by blanks; offline_access for a refresh token",
     )
 
-    mcp_url: Annotated[str, AfterValidator(_address_of_mcp)] = Field(
+    mcp_url: McpUrl = Field(
         "",
         description="where assistants reach call-tools, such as https://tasks.example.com/mcp; an audience of their "
         "tokens beside OIDC_AUDIENCE; empty: call-tools' own host",
@@ -238,12 +160,10 @@ class Settings(BaseModel):
         (),
         description="networks beside the public ones that webhooks may reach, also by http: 127.0.0.0/8, for a laptop",
     )
-    smtp_url: Annotated[SecretStr, AfterValidator(_mail_server)] = Field(
+    smtp_url: MailServer = Field(
         SecretStr(""), description="mail server, smtp://user:password@host:587 or smtps://; empty: no mail is sent"
     )
-    mail_from: Annotated[str, AfterValidator(_sender)] = Field(
-        "", description="sender of the mails, such as reminders@example.com"
-    )
+    mail_from: Sender = Field("", description="sender of the mails, such as reminders@example.com")
 
     otel_exporter_otlp_endpoint: str = Field(
         "",
