@@ -18,11 +18,14 @@ except ImportError:
     raise SystemExit("REDIS_URL needs the package redis: pip install 'taskmaster-functions[redis]'") from None
 
 from taskmaster.broker.dapr import PARTITION_KEY, RAW_PAYLOAD
+from taskmaster.broker.groups import functions
 from taskmaster.broker.topics import RETENTION_MS, wanted
 from taskmaster.broker.transport import ReadingForbidden, Unreadable
+from taskmaster.events.routes import mailbox_of
 from taskmaster.settings import Settings
 
 _POLL = 500  # entries
+_COUNTED = 10_000  # entries that nobody has yet, of one stream; Redis does not always know how many there are
 _DAY_MS = 24 * 3600 * 1000
 
 
@@ -101,6 +104,35 @@ class RedisTopicReader:
             if len(entries) < _POLL:
                 return
             begin = f"({entries[-1][0].decode()}"  # behind it (Redis 6.2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """What a function's group has to go of its stream: entries that were not answered yet."""
+
+    group: str
+    topic: str
+    count: int
+    place: str  # the id of the oldest that was handed out, or of the one before the next; '' where there is no group
+
+
+def waiting(settings: Settings, prefix: str) -> dict[str, Waiting]:
+    """By function. A group's name is the prefix and the function's. Raises Unreadable."""
+    found = {}
+    with _connected(settings) as client, _explained():
+        for function in functions():
+            group, topic = prefix + function, settings.topic(mailbox_of(function))
+            groups: Any = client.xinfo_groups(topic) if client.exists(topic) else []
+            known = next((each for each in groups if each["name"] == group.encode()), None)
+            if known is None:
+                found[function] = Waiting(group=group, topic=topic, count=int(client.xlen(topic)), place="")
+                continue
+            pending: Any = client.xpending(topic, group)
+            last = known["last-delivered-id"].decode()
+            behind: Any = client.xrange(topic, min=f"({last}", count=_COUNTED)
+            place = (pending["min"] or last.encode()).decode()
+            found[function] = Waiting(group=group, topic=topic, count=pending["pending"] + len(behind), place=place)
+    return found
 
 
 def kept_too_long(settings: Settings) -> dict[str, float]:

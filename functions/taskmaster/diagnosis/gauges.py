@@ -25,10 +25,7 @@ def collect(settings: Settings, *, prefix: str = PREFIX) -> list[Gauge]:
     """Every gauge. What cannot be asked has no samples, and says so in taskmaster_source_up."""
     up = Gauge(name="taskmaster_source_up", help="Whether what the other gauges come from could be asked.")
     gauges = [up]
-    sources = {"database": _database, "groups": _groups, "dead_letters": _dead_letters}
-    if settings.redis_url:
-        del sources["groups"]  # there are none that Kafka's client could ask
-    for source, ask in sources.items():
+    for source, ask in (("database", _database), ("groups", _groups), ("dead_letters", _dead_letters)):
         found, is_up = _answered(ask, settings, prefix)
         gauges += found
         up.set(float(is_up), source=source)
@@ -118,6 +115,13 @@ def _groups(settings: Settings, prefix: str) -> Iterator[Gauge]:
     members = Gauge(
         name="taskmaster_consumer_group_members", help="Consumers of a group, where the broker says how many."
     )
+    if settings.redis_url:
+        from taskmaster.broker import redis_streams
+
+        for each in redis_streams.waiting(settings, prefix).values():
+            lag.set(each.count, group=each.group, topic=each.topic, partition="0")
+        yield lag
+        return
     for group in groups(settings, prefix=prefix):
         for stand in group.stands:
             place = {"topic": stand.next.topic, "partition": str(stand.next.partition)}

@@ -107,11 +107,36 @@ def test_doctor_says_what_is_kept_too_long(client: redis.Redis, environ: dict[st
     now = int(time.time() * 1000)
     add(client, "task-events", b"{}", f"{now - 9 * DAY_MS}-0")
     add(client, "dead-letters", b"{}", ce_id="1", ce_reason="title: wrong", ce_knativeerrordest="http://create-task.x")
-    said = at_once(environ, "doctor", "--only", "broker", "--only", "groups", "--json").output
+    said = at_once(environ, "doctor", "--only", "broker", "--json").output
     found = {each["code"]: each["what"] for each in map(json.loads, said.splitlines())}
     assert found["topic-kept-too-long"] == "task-events has records of 9.0 days, longer than the inbox remembers them"
     assert found["dead-letters"] == "1 dead letters of create-task within a day: title: wrong"
-    assert "Dapr's groups" in found["not-looked-at"]
+
+
+def test_doctor_says_which_mailbox_nobody_reads_and_which_stands(client: redis.Redis, environ: dict[str, str]) -> None:
+    """The groups are those that the bridge makes: of the function's name, one a mailbox."""
+    for topic, count in (("create-task", 2), ("update-task", 3), ("delete-task", 1), ("reminders", 1)):
+        for _ in range(count):
+            add(client, topic, b"{}")
+    first: dict[str, bytes] = {}
+    readers = {"update-task": "update-task", "delete-task": "delete-task", "reminders": "send-reminder"}
+    for topic, function in readers.items():
+        client.xgroup_create(topic, f"taskmaster-{function}", id="0")
+        client.xreadgroup(f"taskmaster-{function}", "bridge", {topic: ">"}, count=1)
+        oldest: Any = client.xrange(topic, count=1)
+        first[topic] = oldest[0][0]
+    client.xack("reminders", "taskmaster-send-reminder", first["reminders"])
+    said = at_once(environ, "doctor", "--only", "groups", "--watch", "0", "--json").output
+    found = {each["what"]: each["code"] for each in map(json.loads, said.splitlines())}
+    assert found.pop("stream create-task has 2 records, and no group taskmaster-create-task that reads them") == (
+        "group-without-members"
+    )
+    waits = (
+        f"taskmaster-update-task does not move in update-task, 3 to go: it waits behind {first['update-task'].decode()}"
+    )
+    assert found.pop(waits) == "partition-waits"
+    [(other, code)] = found.items()
+    assert (other.split(" does")[0], code) == ("taskmaster-delete-task", "partition-waits")
 
 
 def test_a_redis_that_does_not_answer_is_told_without_its_password() -> None:

@@ -67,8 +67,9 @@ def test_a_task_is_told_and_rebuilt_from_its_streams(bridged: dict[str, str], tm
     assert "water the plants" in (tmp_path / "tasks").read_text()
 
 
-def test_metrics_leave_out_the_groups_of_kafka(bridged: dict[str, str]) -> None:
+def test_metrics_have_what_waits_for_the_bridge(bridged: dict[str, str]) -> None:
     ended = at_once(bridged, "metrics")
     assert ended.exit_code == 0
     assert 'taskmaster_source_up{source="dead_letters"} 1' in ended.output
-    assert 'source="groups"' not in ended.output
+    assert 'taskmaster_source_up{source="groups"} 1' in ended.output
+    assert 'taskmaster_consumer_group_lag_records{group="taskmaster-create-task",topic="create-task"' in ended.output
