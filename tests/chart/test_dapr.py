@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import redis
@@ -327,14 +328,15 @@ def test_a_real_daprd_takes_what_the_chart_makes_for_redis() -> None:
 
 
 def test_a_real_daprd_takes_what_the_chart_makes_for_kafka(kafka: Kafka) -> None:
-    kafka.make(["task-events"])
+    topic = f"topic-{uuid4().hex[:8]}"
+    kafka.make([topic])
     brokers = kafka.environment()["KAFKA_BOOTSTRAP_SERVERS"]
     made = render(*with_profiles("dapr-kafka", "plain"), "--set", f"kafka.bootstrapServers={{{brokers}}}")
     with started_as_the_chart_says(made, token="t") as running:
-        published_by({**made.settings(), "DAPR_URL": running.url, "DAPR_API_TOKEN": "t"})
+        published_by({**made.settings(), "DAPR_URL": running.url, "DAPR_API_TOKEN": "t"}, topic)
 
 
-def published_by(environ: dict[str, str]) -> None:
+def published_by(environ: dict[str, str], topic: str = "task-events") -> None:
     with contextlib.closing(transports.broker(settings.read(environ, needs=(BROKER,)))) as broker:
         broker.connect()
-        assert broker.send([(1, ("task-events", "7", {"ce_id": "1"}, b"{}"))]) == ({1}, {})
+        assert broker.send([(1, (topic, "7", {"ce_id": "1"}, b"{}"))]) == ({1}, {})
