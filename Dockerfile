@@ -11,7 +11,8 @@ FROM python:3.13-slim@sha256:9662417aace5ae7b8e2609cce472b72a8958e134ba372808abe
 
 FROM python AS packages
 # requirements-telemetry.txt: traces and metrics by OTLP too (docs/telemetry.md). requirements-apprise.txt: reminders to
-# ntfy, Slack and Mattermost (docs/reminders.md). Both: their names with a blank between them.
+# ntfy, Slack and Mattermost (docs/reminders.md). requirements-redis.txt: the command line reads topics on Redis too
+# (docs/dapr.md). Several: their names with a blank between them.
 ARG REQUIREMENTS=requirements.txt
 COPY functions/requirements*.txt /tmp/
 WORKDIR /tmp

@@ -226,6 +226,8 @@ lock: .dev ## Write the lock files anew from pyproject.toml
 	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		pyproject.toml --extra apprise -c tests/requirements.txt -o functions/requirements-apprise.txt
 	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		pyproject.toml --extra redis -c tests/requirements.txt -o functions/requirements-redis.txt
+	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		--group supply-chain -c tests/requirements.txt -o tests/programs/supply_chain/requirements.txt
 
 sbom: .supply-chain ## Write the SBOM of the image, in CycloneDX: make sbom SBOM=FILE

@@ -4,7 +4,7 @@ The dead letter sink of every KafkaSource. It needs no database, and answers onc
 that is too large for the broker, with its reason, is kept without its data, which is still on the topic it came from.
 """
 
-from taskmaster.broker.producer import TooLarge
+from taskmaster.broker.transport import TooLarge
 from taskmaster.events.outgoing import Outgoing, without_data
 from taskmaster.events.routes import DEAD_LETTERS
 from taskmaster.runtime import Runtime

@@ -16,6 +16,7 @@ _NOT_HERE = {
     *("KAFKA_BOOTSTRAP_SERVERS", "KAFKA_SECURITY_PROTOCOL", "KAFKA_TOPICS"),
     *("KAFKA_SSL_CAFILE", "KAFKA_SSL_CERTFILE", "KAFKA_SSL_KEYFILE", "REMINDER_ALARM"),
     *("CLOCK_OFFSET_FILE", "KUBERNETES_API_URL"),
+    *("TRANSPORT", "DAPR_URL", "DAPR_API_TOKEN", "DAPR_PUBSUB", "REDIS_URL"),
 }
 _KEPT = ("type", "enum", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "description")
 

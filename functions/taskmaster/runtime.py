@@ -10,19 +10,21 @@ from threading import Lock, RLock
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from taskmaster import log
+from taskmaster.broker import transports
 from taskmaster.broker.outbox import publish
-from taskmaster.broker.producer import Broker, BrokerUnavailable
 from taskmaster.broker.publisher import ForkedPublisher, Publisher, ThreadPublisher
+from taskmaster.broker.transport import Broker, BrokerUnavailable
 from taskmaster.database.session import Busy, Unavailable
 from taskmaster.database.store import Database
 from taskmaster.identity import oidc
 from taskmaster.identity.pace import Pace
-from taskmaster.settings import Settings, read
+from taskmaster.settings import DAPR_JOBS, Settings, read
 from taskmaster.telemetry import spans
 
 if TYPE_CHECKING:
     from taskmaster.reminding.dispatcher import Dispatcher
     from taskmaster.reminding.due import DueReminders
+    from taskmaster.reminding.wakeup import Wakeup
     from taskmaster.streaming.streams import ChangeStreams
 
 DRAIN_SECONDS = 20.0
@@ -67,7 +69,7 @@ class Runtime:
             pool_size=settings.database_pool_size,
             timeout=settings.database_timeout,
         )
-        self.broker = broker or Broker(settings)
+        self.broker = broker or transports.broker(settings)
         self.publisher = publisher or self.publishing_thread()
         self.making = RLock()  # a part may need another one
         self._is_first_request = True
@@ -103,10 +105,9 @@ class Runtime:
     def dispatcher(self) -> "Dispatcher":
         """The dispatch loop of this process."""
         from taskmaster.reminding.dispatcher import Dispatcher
-        from taskmaster.reminding.wakeup import Wakeup
 
         return Dispatcher(
-            self.due_reminders, Wakeup(self.settings), clock_may_move=bool(self.settings.clock_offset_file)
+            self.due_reminders, _wakeup(self.settings), clock_may_move=bool(self.settings.clock_offset_file)
         )
 
     @_once
@@ -206,6 +207,17 @@ class LazyRuntime:
             runtime, self._runtime = self._runtime, None
         if runtime is not None:
             runtime.close()
+
+
+def _wakeup(settings: Settings) -> "Wakeup":
+    """The alarm that REMINDER_ALARM names."""
+    if settings.reminder_alarm == DAPR_JOBS:
+        from taskmaster.reminding.dapr_job import DaprJob
+
+        return DaprJob(settings)
+    from taskmaster.reminding.wakeup import PingSourceWakeup
+
+    return PingSourceWakeup(settings)
 
 
 def _service() -> str:

@@ -6,83 +6,29 @@ SecretStr, so that no log and no traceback shows one. Not here are variables of 
 time is below the settings, CLOCK_OFFSET_FILE a second time (clock.py).
 """
 
-import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Json, SecretStr, ValidationError
-from pydantic_core import from_json
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from taskmaster.domain.channels import mail_address
+from taskmaster.setting_values import (
+    DaprdUrl,
+    KeysUrl,
+    MailServer,
+    McpUrl,
+    PublicKeys,
+    RedisUrl,
+    Sender,
+    TopicNames,
+    Words,
+)
 from taskmaster.trusted_hosts import may_serve_keys
 
 SecurityProtocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 SaslMechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
-Words = Annotated[
-    tuple[str, ...], BeforeValidator(lambda text: tuple(filter(None, map(str.strip, text.split(",")))) if text else ())
-]
 
-_TOPIC_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
-_PRIVATE = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}  # what only whoever signs may know (RFC 7518, 6)
-
-
-def _https_or_inside(url: str) -> str:
-    if url and not may_serve_keys(url):
-        raise ValueError("it must be an https address; http is for this machine and the cluster's inside alone")
-    return url
-
-
-def _public_keys(text: str) -> str:
-    try:
-        keys = from_json(text or '{"keys": [{}]}')["keys"]
-        named = [set(key) for key in keys]
-    except (ValueError, KeyError, TypeError):
-        raise ValueError('it must be a JWK set: {"keys": [...]}') from None
-    if any(names & _PRIVATE for names in named):
-        raise ValueError("it holds a private key: give the public half, as `taskmaster keys show` prints it")
-    if not named:
-        raise ValueError("it holds no key")
-    return text
-
-
-def _address_of_mcp(url: str) -> str:
-    parts = urlsplit(url)
-    if url and (parts.scheme not in ("http", "https") or not parts.netloc or parts.path != "/mcp" or "?" in url):
-        raise ValueError("it must be an address that ends in /mcp, such as https://tasks.example.com/mcp")
-    return url
-
-
-def _topic_names(topics: dict[str, str]) -> dict[str, str]:
-    """Kafka's own rule. A source's name of a topic becomes an attribute of what it reads there."""
-    for wrong in (name for name in topics.values() if not _TOPIC_NAME.fullmatch(name)):
-        raise ValueError(f"{wrong[:64]!a} is no name of a topic: 1 to 249 letters, digits, dots, hyphens, underscores")
-    return topics
-
-
-def _mail_server(url: SecretStr) -> SecretStr:
-    try:
-        parts = urlsplit(url.get_secret_value())
-        usable = parts.scheme in ("smtp", "smtps") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if url and not usable:
-        raise ValueError("it must be smtp://user:password@host:587 or smtps://..., user and password percent-encoded")
-    return url
-
-
-def _sender(text: str) -> str:
-    from email.utils import parseaddr
-
-    if text:
-        mail_address(parseaddr(text)[1])
-    if not text.isprintable():
-        raise ValueError("it must be one line")
-    return text
-
-
-KeysUrl = Annotated[str, AfterValidator(_https_or_inside)]
-PublicKeys = Annotated[str, AfterValidator(_public_keys)]
+DAPR_JOBS = "dapr-jobs"  # as REMINDER_ALARM: a name that no PingSource of ours has
 
 
 class WrongSetting(SystemExit):
@@ -136,8 +82,22 @@ class Settings(BaseModel):
         le=60,
         description="seconds until an event that no broker acknowledges stays in the outbox for the next publisher",
     )
-    kafka_topics: Annotated[Json[dict[str, str]], AfterValidator(_topic_names)] = Field(
+    kafka_topics: TopicNames = Field(
         {}, description='topics that have other names here, as JSON: {"task-events": "prod.task-events"}'
+    )
+
+    transport: Literal["kafka", "dapr"] = Field(
+        "kafka", description="what carries the events: Kafka's protocol, or Dapr's, by the daprd of the bridge"
+    )
+    dapr_url: DaprdUrl = Field(
+        "", description="the HTTP API of the bridge's daprd, such as http://taskmaster-bridge:3500"
+    )
+    dapr_api_token: SecretStr = Field(SecretStr(""), description="the token that daprd asks of its callers")
+    dapr_pubsub: str = Field(
+        "pubsub", description="the Component of Dapr that events are published to", pattern=r"^[A-Za-z0-9._-]{1,253}$"
+    )
+    redis_url: RedisUrl = Field(
+        SecretStr(""), description="the Redis of that Component, redis://; for the tools alone, which read topics there"
     )
 
     oidc_issuer: str = Field("", description="who signs people's tokens, exactly as their claim iss has it")
@@ -158,7 +118,7 @@ class Settings(BaseModel):
         description="the scopes that the page asks for, separated by blanks; offline_access for a refresh token",
     )
 
-    mcp_url: Annotated[str, AfterValidator(_address_of_mcp)] = Field(
+    mcp_url: McpUrl = Field(
         "",
         description="where assistants reach call-tools, such as https://tasks.example.com/mcp; an audience of their "
         "tokens beside OIDC_AUDIENCE; empty: call-tools' own host",
@@ -186,7 +146,8 @@ class Settings(BaseModel):
 
     reminder_alarm: str = Field(
         "reminder-alarm",
-        description="the PingSource that wakes dispatch-due-reminders; off: it looks at every tick of ten minutes",
+        description="the PingSource that wakes dispatch-due-reminders; dapr-jobs: a job of Dapr's instead; off: it"
+        " looks at every tick of ten minutes",
     )
     kubernetes_api_url: str = Field(
         "https://kubernetes.default.svc", description="where the alarm is set; the stand-in sets its own"
@@ -199,12 +160,10 @@ class Settings(BaseModel):
         (),
         description="networks beside the public ones that webhooks may reach, also by http: 127.0.0.0/8, for a laptop",
     )
-    smtp_url: Annotated[SecretStr, AfterValidator(_mail_server)] = Field(
+    smtp_url: MailServer = Field(
         SecretStr(""), description="mail server, smtp://user:password@host:587 or smtps://; empty: no mail is sent"
     )
-    mail_from: Annotated[str, AfterValidator(_sender)] = Field(
-        "", description="sender of the mails, such as reminders@example.com"
-    )
+    mail_from: Sender = Field("", description="sender of the mails, such as reminders@example.com")
 
     otel_exporter_otlp_endpoint: str = Field(
         "",
@@ -232,13 +191,32 @@ class Settings(BaseModel):
         """What a topic of ours is called on this broker."""
         return self.kafka_topics.get(name, name)
 
+    @property
+    def redis_address(self) -> str:
+        """host:port of REDIS_URL, without what is secret in it; '' where there is none."""
+        parts = urlsplit(self.redis_url.get_secret_value())
+        return f"{parts.hostname}:{parts.port or 6379}" if parts.hostname else ""
+
+
+# What a process needs for its part, by what carries the events: a setting, or one of several.
+BROKER = "broker"  # to publish
+TOPICS = "topics"  # to read topics
+_NEEDED = {
+    ("kafka", BROKER): ("kafka_bootstrap_servers",),
+    ("kafka", TOPICS): ("kafka_bootstrap_servers",),
+    ("dapr", BROKER): ("dapr_url",),
+    ("dapr", TOPICS): ("kafka_bootstrap_servers", "redis_url"),
+}
+
 
 def read(environ: Mapping[str, str], *, needs: tuple[str, ...] = ()) -> Settings:
-    """Read the settings; each name in `needs` must be there. Raises WrongSetting, naming every variable at fault."""
+    """Read the settings; each name in `needs` must be there, or what the transport takes for BROKER or TOPICS.
+
+    A secret that is given as dapr://STORE/KEY is read from there. Raises WrongSetting, naming every variable at fault.
+    """
     given = {name: environ[name.upper()] for name in Settings.model_fields if environ.get(name.upper(), "") != ""}
-    faults = [
-        f"{name.upper()} is not set: {Settings.model_fields[name].description}" for name in needs if name not in given
-    ]
+    faults = [f"{' or '.join(map(str.upper, names))} is not set: {said}" for names, said in _missing(given, needs)]
+    faults += _take_from_stores(given)
     try:
         settings = Settings.model_validate(given)
     except ValidationError as error:
@@ -247,7 +225,7 @@ def read(environ: Mapping[str, str], *, needs: tuple[str, ...] = ()) -> Settings
             faults.append(f"{str(problem['loc'][0]).upper()} is wrong: {said}")
         settings = None
     if settings:
-        faults += [*_broker_faults(settings, given, needs), *_issuer_faults(settings)]
+        faults += [*_broker_faults(settings, given, needs), *_dapr_faults(settings), *_issuer_faults(settings)]
     if environ.get("DEV_TOKEN_SECRET"):
         faults.append(
             "DEV_TOKEN_SECRET is no longer read: take it away, and set OIDC_ISSUER and OIDC_AUDIENCE"
@@ -258,12 +236,63 @@ def read(environ: Mapping[str, str], *, needs: tuple[str, ...] = ()) -> Settings
     return settings
 
 
+def _names_of(need: str, transport: str) -> tuple[str, ...]:
+    """The settings of which one has to be there for a need."""
+    return _NEEDED.get((transport, need)) or _NEEDED.get(("kafka", need)) or (need,)
+
+
+def _missing(given: Mapping[str, str], needs: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What is needed and not there: names of which one would do, and what the first of them is."""
+    for need in needs:
+        names = _names_of(need, given.get("transport", "kafka"))
+        if not any(name in given for name in names):
+            yield names, Settings.model_fields[names[0]].description or ""
+
+
+def _take_from_stores(given: dict[str, str]) -> list[str]:
+    """Put secrets in the place of those that are named in a secret store of Dapr; what went wrong, as sentences."""
+    named = {
+        name: value
+        for name, value in given.items()
+        if value.startswith("dapr://") and isinstance(Settings.model_fields[name].default, SecretStr)
+    }
+    if not named:
+        return []
+    from taskmaster.outbound.dapr_secrets import NoSecret, SecretStores
+
+    token = given.get("dapr_api_token", "")
+    stores = SecretStores(given.get("dapr_url", ""), "" if "dapr_api_token" in named else token)
+    faults = []
+    for name, address in named.items():
+        try:
+            if name == "dapr_api_token":
+                raise NoSecret("that is what opens the stores: give the token itself")
+            given[name] = stores.read(address)
+        except NoSecret as error:
+            del given[name]
+            faults.append(f"{name.upper()} is {address}, but {error}")
+    return faults
+
+
 def _broker_faults(settings: Settings, given: Mapping[str, str], needs: tuple[str, ...]) -> Iterator[str]:
-    if not settings.kafka_security_protocol.startswith("SASL") or "kafka_bootstrap_servers" not in needs:
+    needed = {name for need in needs for name in _names_of(need, settings.transport)}
+    if not settings.kafka_security_protocol.startswith("SASL") or "kafka_bootstrap_servers" not in needed:
         return
     for name in ("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password"):
         if name not in given:
             yield f"{name.upper()} is not set, but KAFKA_SECURITY_PROTOCOL is {settings.kafka_security_protocol}"
+
+
+def _dapr_faults(settings: Settings) -> Iterator[str]:
+    """What the settings of Dapr say against each other, and against those of Kafka."""
+    if settings.redis_url and settings.transport == "kafka":
+        yield "REDIS_URL is set, but TRANSPORT is kafka: topics are on Redis where Dapr carries the events alone"
+    elif settings.redis_url and settings.kafka_bootstrap_servers:
+        yield "REDIS_URL and KAFKA_BOOTSTRAP_SERVERS are both set: topics are in one place"
+    if settings.dapr_api_token and not settings.dapr_url:
+        yield "DAPR_URL is not set, but DAPR_API_TOKEN is"
+    if settings.reminder_alarm == DAPR_JOBS and not settings.dapr_url:
+        yield f"DAPR_URL is not set, but REMINDER_ALARM is {DAPR_JOBS}"
 
 
 def _issuer_faults(settings: Settings) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Make schemas.json: what the API servers of Kubernetes, Knative, the Gateway API and Prometheus' operator take.
+"""Make schemas.json: what the API servers of Kubernetes, Knative, the Gateway API, Dapr and Prometheus' operator take.
 
     .venv/bin/python -m tests.chart.make_schemas
 
@@ -21,6 +21,7 @@ MODULES = {
     "serving": "knative.dev/serving@v0.42.2",
     "eventing": "knative.dev/eventing@v0.42.0",
     "gateway": "sigs.k8s.io/gateway-api@v1.3.0",
+    "dapr": "github.com/dapr/dapr@v1.16.0",
     "prometheus": "github.com/prometheus-operator/prometheus-operator@v0.85.0",
 }
 CRDS = (
@@ -28,6 +29,9 @@ CRDS = (
     ("eventing", "config/core/resources/pingsource.yaml"),
     ("gateway", "config/crd/standard/gateway.networking.k8s.io_httproutes.yaml"),
     ("gateway", "config/crd/standard/gateway.networking.k8s.io_referencegrants.yaml"),
+    ("dapr", "charts/dapr/crds/components.yaml"),
+    ("dapr", "charts/dapr/crds/configuration.yaml"),
+    ("dapr", "charts/dapr/crds/resiliency.yaml"),
     ("prometheus", "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"),
 )
 # Kind, the file of its API in Kubernetes' OpenAPI, its name there.
@@ -36,7 +40,9 @@ BUILT_IN = (
     ("v1 ConfigMap", "api__v1", "io.k8s.api.core.v1.ConfigMap"),
     ("v1 Pod", "api__v1", "io.k8s.api.core.v1.Pod"),
     ("v1 Secret", "api__v1", "io.k8s.api.core.v1.Secret"),
+    ("v1 Service", "api__v1", "io.k8s.api.core.v1.Service"),
     ("v1 ServiceAccount", "api__v1", "io.k8s.api.core.v1.ServiceAccount"),
+    ("apps/v1 Deployment", "apis__apps__v1", "io.k8s.api.apps.v1.Deployment"),
     ("batch/v1 CronJob", "apis__batch__v1", "io.k8s.api.batch.v1.CronJob"),
     ("batch/v1 Job", "apis__batch__v1", "io.k8s.api.batch.v1.Job"),
     ("networking.k8s.io/v1 NetworkPolicy", "apis__networking.k8s.io__v1", "io.k8s.api.networking.v1.NetworkPolicy"),

@@ -18,6 +18,7 @@ Manifest = dict[str, Any]
 PLATFORMS = ("oke", "aks", "gke", "local")
 BROKERS = ("redpanda-cloud", "confluent-cloud", "strimzi", "cloudkarafka", "plain")
 DATABASES = ("neon",)
+TRANSPORTS = ("dapr-kafka", "dapr-redis")
 # What `.Capabilities` has on a cluster with all of Knative and the Gateway API.
 CLUSTER = (
     "apiregistration.k8s.io/v1",
@@ -45,12 +46,12 @@ class Rendered:
         return data
 
     def pods(self) -> Iterator[tuple[str, Manifest]]:
-        """The pods' specifications by `kind/name`, of Knative Services, Jobs and the tests."""
+        """The pods' specifications by `kind/name`, of Knative Services, Deployments, Jobs and the tests."""
         for each in self.manifests:
             where = f"{each['kind']}/{each['metadata']['name']}"
             if each["kind"] == "Pod":
                 yield where, each["spec"]
-            elif each["kind"] == "Job" or each["apiVersion"].startswith("serving."):
+            elif each["kind"] in ("Job", "Deployment") or each["apiVersion"].startswith("serving."):
                 yield where, each["spec"]["template"]["spec"]
 
 

@@ -10,7 +10,7 @@ from helm.command import PROFILES
 from taskmaster import settings
 from taskmaster.events import routes
 from tests.chart.conftest import needs_helm, notes
-from tests.chart.rendering import BROKERS, DATABASES, PLATFORMS, Rendered, faults, render, with_profiles
+from tests.chart.rendering import BROKERS, DATABASES, PLATFORMS, TRANSPORTS, Rendered, faults, render, with_profiles
 
 pytestmark = needs_helm
 
@@ -57,7 +57,7 @@ def test_the_functions_can_read_what_they_are_given(profiles: tuple[str, ...], r
 
 
 def test_a_profile_for_every_file_and_a_file_for_every_profile() -> None:
-    assert {file.stem for file in PROFILES.glob("*")} == {*PLATFORMS, *BROKERS, *DATABASES}
+    assert {file.stem for file in PROFILES.glob("*")} == {*PLATFORMS, *BROKERS, *DATABASES, *TRANSPORTS}
 
 
 def test_a_plan_of_five_topics_has_five() -> None:
@@ -67,7 +67,7 @@ def test_a_plan_of_five_topics_has_five() -> None:
     assert "topics" not in rendered.of("Job"), "the plan's user may not make topics"
 
 
-@pytest.mark.parametrize("profile", [*BROKERS, *DATABASES])
+@pytest.mark.parametrize("profile", [*BROKERS, *DATABASES, *TRANSPORTS])
 def test_the_notes_and_the_profile_name_the_same_secrets(profile: str) -> None:
     comment = (PROFILES / f"{profile}.yaml").read_text()
     default = {"taskmaster-database", "taskmaster-database-owner"}

@@ -9,8 +9,9 @@ import pytest
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 
 from taskmaster import settings
-from taskmaster.broker.producer import Broker, ProducerRecord, Unsendable
+from taskmaster.broker.producer import KafkaBroker
 from taskmaster.broker.topics import Admin
+from taskmaster.broker.transport import ProducerRecord, Unsendable
 from taskmaster.events.outgoing import Outgoing
 from tests.support.brokers import Kafka
 from tests.support.function_process import eventually
@@ -37,9 +38,9 @@ def topic(kafka: Kafka, admin: Admin) -> str:
 
 
 @pytest.fixture
-def broker(kafka: Kafka) -> Iterator[Broker]:
+def broker(kafka: Kafka) -> Iterator[KafkaBroker]:
     """The pack's own producer: acks=all, one request in flight, no idempotence."""
-    broker = Broker(settings.read(kafka.environment("functions")))
+    broker = KafkaBroker(settings.read(kafka.environment("functions")))
     yield broker
     broker.close()
 
@@ -59,7 +60,7 @@ def records(kafka: Kafka, topic: str, count: int) -> list[Any]:
     return found
 
 
-def send(broker: Broker, topic: str, *values: bytes, key: str = "key") -> None:
+def send(broker: KafkaBroker, topic: str, *values: bytes, key: str = "key") -> None:
     for number, value in enumerate(values):
         sent, failed = broker.send([(number, (topic, key, {}, value))])
         assert (sent, failed) == ({number}, {})
@@ -76,7 +77,7 @@ def test_a_topic_is_there_for_everybody_once_it_was_made(kafka: Kafka, topic: st
         assert topic in another.list_topics()
 
 
-def test_key_headers_and_value_come_back_byte_by_byte(kafka: Kafka, broker: Broker, topic: str) -> None:
+def test_key_headers_and_value_come_back_byte_by_byte(kafka: Kafka, broker: KafkaBroker, topic: str) -> None:
     headers = {"ce_specversion": "1.0", "ce_id": "é ☃", "content-type": "application/json"}
     value = bytes(range(256))
     broker.produce(Outgoing(key="ключ", topics=(topic,), headers=headers, value=value), to=topic)
@@ -90,14 +91,14 @@ def test_key_headers_and_value_come_back_byte_by_byte(kafka: Kafka, broker: Brok
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\x01b", "a\x7fb"])
-def test_what_no_kafkasource_could_send_is_put_on_no_topic(broker: Broker, topic: str, value: str) -> None:
+def test_what_no_kafkasource_could_send_is_put_on_no_topic(broker: KafkaBroker, topic: str, value: str) -> None:
     """A row of an older version may hold it: it stays in the outbox, and the log says so."""
     with pytest.raises(Unsendable, match="its header ce_correlationid holds U\\+00"):
         broker.produce(Outgoing(key="k", topics=(topic,), headers={"ce_correlationid": value}, value=b""), to=topic)
 
 
 def test_records_of_one_key_are_on_one_partition_in_the_order_they_were_sent(
-    kafka: Kafka, broker: Broker, topic: str
+    kafka: Kafka, broker: KafkaBroker, topic: str
 ) -> None:
     batch: list[tuple[int, ProducerRecord]] = [
         (number, (topic, f"key {number % 7}", {}, b"%d" % number)) for number in range(700)
@@ -114,14 +115,14 @@ def test_records_of_one_key_are_on_one_partition_in_the_order_they_were_sent(
     assert len(set.union(*places.values())) > 1, "keys are spread over the partitions"
 
 
-def test_a_record_of_900_kb_is_taken_whole(kafka: Kafka, broker: Broker, topic: str) -> None:
+def test_a_record_of_900_kb_is_taken_whole(kafka: Kafka, broker: KafkaBroker, topic: str) -> None:
     value = b"x" * 900_000
     send(broker, topic, value)
     [record] = records(kafka, topic, 1)
     assert record.value == value
 
 
-def test_what_was_acknowledged_is_there_at_once(kafka: Kafka, broker: Broker, topic: str) -> None:
+def test_what_was_acknowledged_is_there_at_once(kafka: Kafka, broker: KafkaBroker, topic: str) -> None:
     consumer = KafkaConsumer(**kafka.client("source"))
     partitions = [TopicPartition(topic, number) for number in range(3)]
     for count in range(1, 6):
@@ -158,7 +159,7 @@ def take(consumer: KafkaConsumer, count: int) -> list[Any]:
     return found
 
 
-def test_a_group_goes_on_from_what_it_committed(kafka: Kafka, broker: Broker, topic: str) -> None:
+def test_a_group_goes_on_from_what_it_committed(kafka: Kafka, broker: KafkaBroker, topic: str) -> None:
     send(broker, topic, *(b"%d" % number for number in range(10)))
     first = member(kafka, topic)
     taken = take(first, 4)
@@ -172,7 +173,7 @@ def test_a_group_goes_on_from_what_it_committed(kafka: Kafka, broker: Broker, to
     assert [int(record.value) for record in taken + rest] == list(range(10))
 
 
-def test_what_a_group_did_not_commit_comes_again(kafka: Kafka, broker: Broker, topic: str) -> None:
+def test_what_a_group_did_not_commit_comes_again(kafka: Kafka, broker: KafkaBroker, topic: str) -> None:
     send(broker, topic, b"0", b"1")
     for _ in range(2):
         consumer = member(kafka, topic)
@@ -180,7 +181,7 @@ def test_what_a_group_did_not_commit_comes_again(kafka: Kafka, broker: Broker, t
         consumer.close(autocommit=False)
 
 
-def test_groups_do_not_know_of_each_other(kafka: Kafka, broker: Broker, topic: str) -> None:
+def test_groups_do_not_know_of_each_other(kafka: Kafka, broker: KafkaBroker, topic: str) -> None:
     send(broker, topic, b"0")
     for group in ("first", "second"):
         consumer = KafkaConsumer(

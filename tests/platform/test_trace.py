@@ -12,7 +12,7 @@ import pytest
 from kafka import KafkaConsumer
 
 from knative.local.up import Platform
-from taskmaster.broker.window import TopicReader
+from taskmaster.broker.window import KafkaTopicReader
 from taskmaster.events import routes
 from taskmaster.settings import read
 from taskmaster.story.telling import tell
@@ -193,14 +193,14 @@ def test_only_records_of_its_time_are_read_for_a_story(
     [correlation] = {each[0]["correlationid"] for each in user.events() if each[1]["task_id"] == made["task_id"]}
     seen: list[Any] = []
 
-    unchanged = TopicReader.read
+    unchanged = KafkaTopicReader.read
 
-    def counted(reader: TopicReader, **named: Any) -> Iterator[Any]:
+    def counted(reader: KafkaTopicReader, **named: Any) -> Iterator[Any]:
         for record in unchanged(reader, **named):
             seen.append(record)
             yield record
 
-    monkeypatch.setattr(TopicReader, "read", counted)
+    monkeypatch.setattr(KafkaTopicReader, "read", counted)
     began = time.monotonic()
     assert [shape(each) for each in told(looked_at, correlation)] == [("call create-task", ["event task.created"])]
     took = time.monotonic() - began

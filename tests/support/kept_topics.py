@@ -11,7 +11,7 @@ from taskmaster.settings import Settings
 
 
 class KeptTopics:
-    """Reads as broker.window.TopicReader does, and each record from the broker only once."""
+    """Reads as broker.transport.TopicReader does, and each record from the broker only once."""
 
     def __init__(self, settings: Settings) -> None:
         with reading(settings, map(settings.topic, routes.TOPICS), decode_late=True) as topics:

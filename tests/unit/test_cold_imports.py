@@ -39,10 +39,16 @@ NEVER = {
     "kafka",
     "multiprocessing",
     "opentelemetry",
+    "redis",
     "requests",
     "taskmaster.cli",
     "taskmaster.database.migrations",
+    "taskmaster.broker.dapr",
+    "taskmaster.broker.redis_streams",
     "taskmaster.broker.topics",
+    "taskmaster.outbound.dapr_secrets",
+    "taskmaster.outbound.daprd",
+    "taskmaster.reminding.dapr_job",
     "taskmaster.telemetry.export",
     "taskmaster.telemetry.forked",
     "taskmaster.telemetry.otlp",
@@ -91,6 +97,21 @@ def cold_modules(environment: dict[str, str], token: str) -> set[str]:
     modules, status = json.loads(ended.stdout.splitlines()[-1])
     assert status == "201 Created"
     return set(modules)
+
+
+def test_who_publishes_by_dapr_imports_nothing_of_kafka() -> None:
+    asked = """
+import sys
+from taskmaster.broker import transports
+from taskmaster.settings import read
+transports.broker(read({"TRANSPORT": "dapr", "DAPR_URL": "http://127.0.0.1:1"})).close()
+print(*sys.modules)
+"""
+    environment = {**base_environment(), "PYTHONPATH": str(FUNCTIONS)}
+    ended = subprocess.run([sys.executable, "-c", asked], env=environment, capture_output=True, text=True, check=True)
+    modules = set(ended.stdout.split())
+    assert "taskmaster.broker.dapr" in modules
+    assert modules & {"kafka", "redis", "requests", "taskmaster.broker.producer", "taskmaster.broker.window"} == set()
 
 
 def test_a_cold_create_imports_what_it_needs_and_nothing_else(environment: dict[str, str], tmp_path: Path) -> None:

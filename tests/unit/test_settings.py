@@ -5,7 +5,7 @@ import json
 import pytest
 from pydantic import SecretStr
 
-from taskmaster.settings import Settings, WrongSetting, read
+from taskmaster.settings import BROKER, TOPICS, Settings, WrongSetting, read
 
 
 def refusal(environ: dict[str, str], *needs: str) -> list[str]:
@@ -129,3 +129,65 @@ def test_a_topic_is_called_as_kafka_lets_it(name: str) -> None:
     with pytest.raises(WrongSetting, match=r"KAFKA_TOPICS is wrong: .*no name of a topic"):
         read({"KAFKA_TOPICS": json.dumps({"task-events": name})})
     assert read({"KAFKA_TOPICS": '{"task-events": "prod.task_events-1"}'}).topic("task-events") == "prod.task_events-1"
+
+
+DAPR = {"TRANSPORT": "dapr", "DAPR_URL": "http://bridge:3500"}
+KAFKA = {"KAFKA_BOOTSTRAP_SERVERS": "a:9092"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "need"),
+    [
+        (KAFKA, BROKER),
+        (KAFKA, TOPICS),
+        (DAPR, BROKER),
+        ({"TRANSPORT": "dapr", **KAFKA}, TOPICS),
+        ({"TRANSPORT": "dapr", "REDIS_URL": "redis://r"}, TOPICS),
+    ],
+)
+def test_what_is_needed_follows_the_transport(environ: dict[str, str], need: str) -> None:
+    assert read(environ, needs=(need,))
+
+
+@pytest.mark.parametrize(
+    ("environ", "need", "missing"),
+    [
+        ({}, BROKER, "KAFKA_BOOTSTRAP_SERVERS"),
+        ({"TRANSPORT": "dapr", **KAFKA}, BROKER, "DAPR_URL"),
+        (DAPR, TOPICS, "KAFKA_BOOTSTRAP_SERVERS or REDIS_URL"),
+    ],
+)
+def test_what_a_transport_lacks_is_named(environ: dict[str, str], need: str, missing: str) -> None:
+    [sentence] = refusal(environ, need)
+    assert sentence.startswith(f"{missing} is not set: ")
+
+
+@pytest.mark.parametrize(
+    ("environ", "sentence"),
+    [
+        ({"TRANSPORT": "nats"}, "TRANSPORT is wrong: Input should be 'kafka' or 'dapr'"),
+        ({**DAPR, "DAPR_URL": "bridge:3500"}, "DAPR_URL is wrong: it must be http://host:port, such as"),
+        ({**DAPR, "DAPR_URL": "http://bridge:3500/v1.0"}, "DAPR_URL is wrong: it must be http://host:port, such as"),
+        ({**DAPR, "DAPR_PUBSUB": "a/b"}, "DAPR_PUBSUB is wrong: "),
+        ({**DAPR, "REDIS_URL": "redis-host:6379"}, "REDIS_URL is wrong: it must be redis://user:password@host:6379/0"),
+        ({"REDIS_URL": "redis://r"}, "REDIS_URL is set, but TRANSPORT is kafka"),
+        ({**DAPR, **KAFKA, "REDIS_URL": "redis://r"}, "REDIS_URL and KAFKA_BOOTSTRAP_SERVERS are both set"),
+        ({"DAPR_API_TOKEN": "x"}, "DAPR_URL is not set, but DAPR_API_TOKEN is"),
+        ({"REMINDER_ALARM": "dapr-jobs"}, "DAPR_URL is not set, but REMINDER_ALARM is dapr-jobs"),
+    ],
+)
+def test_settings_of_dapr_that_contradict_are_refused(environ: dict[str, str], sentence: str) -> None:
+    [said] = refusal(environ)
+    assert said.startswith(sentence)
+
+
+def test_who_publishes_by_dapr_needs_no_user_of_the_broker() -> None:
+    of_the_tools = {**DAPR, **KAFKA, "KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}
+    assert read(of_the_tools, needs=(BROKER,)).transport == "dapr"
+    assert len(refusal(of_the_tools, TOPICS)) == 3
+
+
+def test_the_address_of_a_redis_is_shown_without_its_password() -> None:
+    settings = read({**DAPR, "REDIS_URL": "rediss://user:hidden@cache.example.com/0"})
+    assert settings.redis_address == "cache.example.com:6379"
+    assert "hidden" not in repr(settings)

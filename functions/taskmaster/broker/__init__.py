@@ -1,1 +1,1 @@
-"""Kafka: the producer, the publish loop over the outbox, topics and ACLs. Start at `outbox.publish`."""
+"""Kafka, or Dapr: publishing, the publish loop over the outbox, topics read and made. Start at `outbox.publish`."""

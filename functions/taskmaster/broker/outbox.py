@@ -10,7 +10,7 @@ import logging
 import math
 import time
 
-from taskmaster.broker.producer import Broker, BrokerUnavailable
+from taskmaster.broker.transport import Broker, BrokerUnavailable
 from taskmaster.database.store import Database
 from taskmaster.database.system_transaction import Claimed
 from taskmaster.telemetry import spans

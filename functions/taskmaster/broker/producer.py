@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from taskmaster.broker.connecting import explained
-from taskmaster.errors import TaskmasterError
+from taskmaster.broker.transport import BrokerUnavailable, ProducerRecord, TooLarge, Unsendable
 from taskmaster.events.header_values import flaw
 from taskmaster.events.outgoing import Outgoing
 from taskmaster.settings import Settings
@@ -17,23 +17,10 @@ from taskmaster.settings import Settings
 if TYPE_CHECKING:
     from kafka import KafkaProducer
 
-ProducerRecord = tuple[str, str, Mapping[str, str], bytes]  # topic, key, headers, value
 _PATIENCE_MS = 5_000  # for a broker to say where a topic is: a claim's rows are locked meanwhile
 _LINGER_MS = 1
 _LARGEST_RECORD = 1_310_720  # a broker takes 1 MiB as shipped; a dead letter of that size has its reasons on top
 _ABSENT_SECONDS = 30.0
-
-
-class BrokerUnavailable(TaskmasterError):
-    """The broker did not acknowledge in time. Nothing is lost: the event stays where it was."""
-
-
-class Unsendable(TaskmasterError):
-    """This record cannot be sent as it is: too large, no such topic, not allowed."""
-
-
-class TooLarge(Unsendable):
-    """More bytes than the broker, or the client, takes in one record."""
 
 
 def connection_settings(settings: Settings) -> dict[str, Any]:
@@ -55,8 +42,8 @@ def connection_settings(settings: Settings) -> dict[str, Any]:
     return options
 
 
-class Broker:
-    """A producer, made when first used, and again after the broker was unavailable. Threads may share it."""
+class KafkaBroker:
+    """A producer, made when first used, and again after the broker was unavailable: transport.Broker on Kafka."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -69,21 +56,16 @@ class Broker:
         return self._producer is not None
 
     def connect(self) -> None:
-        """Have a producer that knows a broker. Raises BrokerUnavailable."""
+        """Have a producer that knows a broker."""
         self._connected()
 
     def produce(self, event: Outgoing, *, to: str) -> None:
-        """Send one event to a topic and wait for the acknowledgement. Raises BrokerUnavailable or Unsendable."""
         _, failed = self.send([(0, (to, event.key, event.headers, event.value))])
         if failed:
             raise failed[0]
 
     def send(self, records: Iterable[tuple[int, ProducerRecord]]) -> tuple[set[int], dict[int, Exception]]:
-        """Send records, each under a number; several may share one. Waits for every acknowledgement.
-
-        Returns the numbers whose records were all acknowledged, and for the others what went wrong with one of them.
-        Of a number that has a topic which is not there nothing is sent.
-        """
+        """Of a number that has a topic which is not there nothing is sent."""
         batch = list(records)
         numbers = {number for number, _ in batch}
         failed: dict[int, Exception] = {}

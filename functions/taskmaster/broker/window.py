@@ -1,4 +1,4 @@
-"""The records of topics from a moment on, to where each partition ended when asked. Without a consumer group."""
+"""The records of topics from a moment on, by Kafka's protocol: transport.TopicReader without a consumer group."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from taskmaster.broker.records import plain_consumer
+from taskmaster.broker.transport import ReadingForbidden, Unreadable
 from taskmaster.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,56 +17,61 @@ _POLL = 5_000  # records
 _LAST_LOOK_MS = 30  # at the end of all partitions: some brokers name an end that is before the last batch
 
 
-class TopicReader:
+class KafkaTopicReader:
     """One connection for several looks at the same topics."""
 
     def __init__(self, consumer: "KafkaConsumer", topics: Iterable[str], *, patience: float) -> None:
         self._consumer = consumer
-        self._partitions = _partitions(consumer, topics)
+        self._there: set[str] = consumer.topics()
+        self._partitions = _partitions(consumer, topics, self._there)
         self._patience = patience
 
+    def has(self, topic: str) -> bool:
+        return topic in self._there
+
     def size(self) -> int:
-        """How many records there are, at most."""
-        starts = self._consumer.beginning_offsets(self._partitions)
-        ends = self._consumer.end_offsets(self._partitions)
+        with _explained():
+            starts = self._consumer.beginning_offsets(self._partitions)
+            ends = self._consumer.end_offsets(self._partitions)
         return sum(ends[each] - starts[each] for each in self._partitions)
 
     def read(
         self, *, since: datetime | None = None, is_over: Callable[[Any], bool] = lambda record: False
     ) -> Iterator[Any]:
-        """Every record with a timestamp of `since` or later, in the order of each partition.
-
-        A partition is read no further once `is_over` says so of a record. Raises kafka's errors, and TimeoutError when
-        the broker stays silent for as long as one request may take.
-        """
         if self._partitions:
-            yield from _read(self._consumer, self._partitions, since, is_over, self._patience)
+            with _explained():
+                yield from _read(self._consumer, self._partitions, since, is_over, self._patience)
 
 
 @contextmanager
-def reading(settings: Settings, topics: Iterable[str], *, decode_late: bool = False) -> Iterator[TopicReader]:
-    """A reader of these topics; those that are not there, or not to be seen, are left out. Raises kafka's errors.
+def reading(settings: Settings, topics: Iterable[str], *, decode_late: bool = False) -> Iterator[KafkaTopicReader]:
+    """A reader of these topics; those that are not there, or not to be seen, are left out. Raises Unreadable.
 
     With `decode_late` its records are Undecoded ones, for whoever passes most of them over.
     """
-    with plain_consumer(settings, auto_offset_reset="earliest", fetch_max_wait_ms=50) as consumer:
+    with _explained(), plain_consumer(settings, auto_offset_reset="earliest", fetch_max_wait_ms=50) as consumer:
         if decode_late:
             from taskmaster.broker import undecoded
 
             undecoded.decode_late(consumer)
-        yield TopicReader(consumer, topics, patience=settings.kafka_request_timeout)
+        yield KafkaTopicReader(consumer, topics, patience=settings.kafka_request_timeout)
 
 
-def read_window(settings: Settings, topics: Iterable[str], *, since: datetime | None = None) -> Iterator[Any]:
-    """Every record of these topics from `since` on, by a connection of its own. Raises as TopicReader.read does."""
-    with reading(settings, topics) as reader:
-        yield from reader.read(since=since)
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Raises Unreadable in the place of kafka's errors, with what they say or else their name."""
+    from kafka.errors import KafkaError, TopicAuthorizationFailedError
+
+    try:
+        yield
+    except KafkaError as error:
+        kind = ReadingForbidden if isinstance(error, TopicAuthorizationFailedError) else Unreadable
+        raise kind((str(error).strip() or type(error).__name__).splitlines()[0]) from error
 
 
-def _partitions(consumer: "KafkaConsumer", topics: Iterable[str]) -> "list[TopicPartition]":
+def _partitions(consumer: "KafkaConsumer", topics: Iterable[str], there: set[str]) -> "list[TopicPartition]":
     from kafka import TopicPartition
 
-    there = consumer.topics()
     return [
         TopicPartition(topic, number)
         for topic in dict.fromkeys(topics)

@@ -18,6 +18,7 @@ import click  # noqa: E402
 
 from taskmaster.broker.acls import USERS, Tool  # noqa: E402
 from taskmaster.cli.console import LateCommands, configured, deadline, fail, first_line  # noqa: E402
+from taskmaster.settings import TOPICS, Settings  # noqa: E402
 
 _BROKER_SECONDS = 60
 
@@ -88,12 +89,18 @@ def migrate() -> None:
 )
 @click.option("--replication", default=-1, help="Copies of a topic that is made; -1 is the broker's default.")
 def topics(dry_run: bool, partitions: int, replication: int) -> None:
-    """Create the topics, or check those that are there. With --dry-run exit code 2 says that something would change."""
+    """Create the topics, or check those that are there. With --dry-run exit code 2 says that something would change.
+
+    On Redis a topic makes itself, and nobody deletes old records: this does. Run it once a day there.
+    """
     from kafka.errors import KafkaError
 
     from taskmaster.broker.topics import Admin, count_of_unknown_retention, differences, wanted
 
-    settings = configured("kafka_bootstrap_servers")
+    settings = configured(TOPICS)
+    if settings.redis_url:
+        _trim(settings, dry_run=dry_run)
+        return
     names = wanted(settings)
     try:
         with deadline(_BROKER_SECONDS):
@@ -118,6 +125,23 @@ def topics(dry_run: bool, partitions: int, replication: int) -> None:
         click.echo(f"how long {count} of them keep records the broker does not say: it has to be less than 8 days")
     if dry_run and any(change.action for change in changes):
         sys.exit(2)
+
+
+def _trim(settings: Settings, *, dry_run: bool) -> None:
+    from taskmaster.broker import redis_streams
+    from taskmaster.broker.transport import Unreadable
+
+    try:
+        with deadline(_BROKER_SECONDS):
+            done = {} if dry_run else redis_streams.trim(settings)
+            late = redis_streams.kept_too_long(settings)
+    except (Unreadable, OSError) as error:
+        fail(f"Redis at {settings.redis_address} refused: {first_line(error)}")
+    for name, days in late.items():
+        click.echo(f"{name}: has records of {days:.1f} days")
+    if dry_run:
+        sys.exit(2 if late else 0)
+    click.echo(f"deleted {sum(done.values())} records that were older than 7 days")
 
 
 @main.command()

@@ -15,6 +15,7 @@ from taskmaster.audit.rebuild import rebuild as rebuild_tasks
 from taskmaster.cli import console
 from taskmaster.cli.console import TimeOrAge, fail, printable
 from taskmaster.events.routes import TASK_EVENTS
+from taskmaster.settings import TOPICS
 
 _SHOW_SECONDS = 1.0
 _SHOW_SECONDS_IN_FILE = 15.0
@@ -64,18 +65,17 @@ def rebuild(to: Path, onto: Path | None, user_id: str | None) -> None:
     It is byte by byte what COPY writes of the table where no event is missing. Takes READ on the topic, as the
     operator's user has it. Nothing is written to the database or the broker.
     """
-    from kafka.errors import KafkaError, TopicAuthorizationFailedError
+    from taskmaster.broker.transport import ReadingForbidden, Unreadable
+    from taskmaster.broker.transports import address, reading
 
-    from taskmaster.broker.window import reading
-
-    settings = console.configured("kafka_bootstrap_servers")
+    settings = console.configured(TOPICS)
     try:
         with reading(settings, [settings.topic(TASK_EVENTS)]) as reader:
             done = rebuild_tasks(_shown(reader.read(), reader.size()), to, user=user_id, onto=onto)
-    except TopicAuthorizationFailedError:
+    except ReadingForbidden:
         fail("this user may not read the topic: it needs READ on it, as the operator's user has it")
-    except KafkaError as error:
-        fail(f"the broker at {', '.join(settings.kafka_bootstrap_servers)} cannot be read: {console.first_line(error)}")
+    except Unreadable as error:
+        fail(f"the broker at {address(settings)} cannot be read: {console.first_line(error)}")
     except (NotRebuilt, OSError) as error:
         fail(printable(str(error)))
     click.echo(f"{done.tasks} tasks from {done.events} events in {to}")

@@ -4,7 +4,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
 import click
@@ -16,7 +16,7 @@ from taskmaster.database.store import Database
 from taskmaster.dead_letters.dead_letter import DeadLetter
 from taskmaster.dead_letters.replay import DeadLetterTopic, Filter, NoSuchTopic, State, replay, states
 from taskmaster.events import routes
-from taskmaster.settings import Settings
+from taskmaster.settings import BROKER, TOPICS, Settings
 
 _CONNECT_SECONDS = 60
 _SHOWN = 4_000  # characters of data, unless all of it is asked for
@@ -55,7 +55,7 @@ def dead_letters() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def list_letters(names: tuple[str, ...], as_json: bool, **filters: Any) -> None:
     """One line for each letter, oldest first. ID is a letter (0/17), or the id of an event."""
-    settings = console.configured("kafka_bootstrap_servers")
+    settings = console.configured(TOPICS)
     with _topic(settings) as topic:
         letters = _chosen(topic, Filter(names=names, **filters))
     found = _states(settings, letters)
@@ -76,7 +76,7 @@ def list_letters(names: tuple[str, ...], as_json: bool, **filters: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, all of the data in it.")
 def show_letter(name: str, full: bool, as_json: bool) -> None:
     """Everything about one letter: its event, and why it failed. ID is a letter (0/17), or the id of an event."""
-    settings = console.configured("kafka_bootstrap_servers")
+    settings = console.configured(TOPICS)
     with _topic(settings) as topic:
         letters = _chosen(topic, Filter(names=[name]))
     if not letters:
@@ -102,7 +102,7 @@ def replay_letters(names: tuple[str, ...], all_of_them: bool, again: bool, dry_r
     """
     if not (names or all_of_them or any(each is not None for each in filters.values())):
         raise click.UsageError("Say which: an ID, a filter such as --type task.create, or --all.")
-    settings = console.configured("kafka_bootstrap_servers", "system_database_url")
+    settings = console.configured(TOPICS, BROKER, "system_database_url")
     with _topic(settings) as topic:
         letters = _chosen(topic, Filter(names=names, **filters))
     if missing := [name for name in names if not any(name in (letter.position, letter.id) for letter in letters)]:
@@ -112,7 +112,7 @@ def replay_letters(names: tuple[str, ...], all_of_them: bool, again: bool, dry_r
     with _database(settings) as database:
         for number, (letter, state) in enumerate(zip(letters, states(database, letters), strict=True), 1):
             to = settings.topic(letter.mailbox)
-            if obstacle := letter.obstacle or _obstacle(letter, state, to, topic.topics):
+            if obstacle := letter.obstacle or _obstacle(letter, state, to, topic):
                 click.echo(f"{name_of(letter)}: cannot be replayed: {obstacle}", err=True)
                 stuck += 1
                 continue
@@ -134,21 +134,22 @@ def replay_letters(names: tuple[str, ...], all_of_them: bool, again: bool, dry_r
     sys.exit(1 if stuck else 2 if dry_run and gone else 0)
 
 
-def _obstacle(letter: DeadLetter, state: State, topic: str, topics: set[str]) -> str:
+def _obstacle(letter: DeadLetter, state: State, to: str, topic: DeadLetterTopic) -> str:
     if state is State.TAKEN:
         return "another command was handled under its id; produce it anew under an id of its own"
     if letter.mailbox in (routes.TASK_EVENTS, routes.TASK_UPDATES, routes.DEAD_LETTERS):
         return f"{letter.mailbox} is no function's mailbox"
-    if topic not in topics:
-        return f"there is no topic {printable(topic)}, or none that this user may see"
+    if not topic.has_mailbox(to):
+        return f"there is no topic {printable(to)}, or none that this user may see"
     return ""
 
 
 def _publish(database: Database, settings: Settings) -> None:
+    from taskmaster.broker import transports
     from taskmaster.broker.outbox import publish
-    from taskmaster.broker.producer import Broker, BrokerUnavailable
+    from taskmaster.broker.transport import BrokerUnavailable
 
-    broker = Broker(settings)
+    broker = transports.broker(settings)
     try:
         publish(database, broker)
     except BrokerUnavailable as error:
@@ -163,26 +164,24 @@ def _publish(database: Database, settings: Settings) -> None:
 @contextmanager
 def _topic(settings: Settings) -> Iterator[DeadLetterTopic]:
     """The topic of dead letters, connected. What goes wrong in the block ends the command with what to do about it."""
-    from kafka.errors import KafkaError, TopicAuthorizationFailedError
+    from taskmaster.broker.transport import ReadingForbidden, Unreadable
+    from taskmaster.broker.transports import address, reading
 
     name = settings.topic(routes.DEAD_LETTERS)
     try:
-        with console.deadline(_CONNECT_SECONDS):
-            topic = DeadLetterTopic(settings, name)
-        try:
+        with ExitStack() as stack:
+            with console.deadline(_CONNECT_SECONDS):
+                topic = DeadLetterTopic(stack.enter_context(reading(settings, [name])), name)
             yield topic
-        finally:
-            topic.close()
     except NoSuchTopic:
         fail(
             f"there is no topic {name}, or this user may not DESCRIBE it: taskmaster topics makes it,"
             " and KAFKA_TOPICS names it where it is called otherwise"
         )
-    except TopicAuthorizationFailedError:
+    except ReadingForbidden:
         fail(f"this user may not read topic {name}: it needs READ and DESCRIBE on it")
-    except (KafkaError, OSError) as error:
-        servers = ", ".join(settings.kafka_bootstrap_servers)
-        fail(f"the broker at {servers} cannot be read: {console.first_line(error)}")
+    except (Unreadable, OSError) as error:
+        fail(f"the broker at {address(settings)} cannot be read: {console.first_line(error)}")
 
 
 @contextmanager

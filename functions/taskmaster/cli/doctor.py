@@ -15,6 +15,7 @@ from taskmaster.cli.console import fail, printable
 from taskmaster.diagnosis import checkup, cluster
 from taskmaster.diagnosis.finding import Finding, Severity, not_looked_at
 from taskmaster.diagnosis.groups import WATCHED_SECONDS
+from taskmaster.settings import BROKER
 
 _SECONDS = 120
 _KUBECTL_SECONDS = 20
@@ -113,12 +114,12 @@ def relay() -> None:
     beside others.
     """
     from taskmaster.broker.outbox import publish
-    from taskmaster.broker.producer import BrokerUnavailable
+    from taskmaster.broker.transport import BrokerUnavailable
     from taskmaster.database.retention import purge
     from taskmaster.database.session import Busy, Unavailable
     from taskmaster.runtime import Runtime
 
-    settings = console.configured("database_url", "system_database_url", "kafka_bootstrap_servers")
+    settings = console.configured("database_url", "system_database_url", BROKER)
     here = Runtime(settings)
     try:
         here.due_reminders.request_overdue_dispatch()

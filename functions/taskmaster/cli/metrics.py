@@ -7,6 +7,7 @@ from taskmaster.cli import console
 from taskmaster.cli.console import fail
 from taskmaster.diagnosis.gauges import collect
 from taskmaster.diagnosis.openmetrics import written
+from taskmaster.settings import TOPICS
 
 _SECONDS = 60
 
@@ -20,7 +21,7 @@ def metrics(prefix: str, push: str | None) -> None:
     What cannot be asked is left out, and taskmaster_source_up says so. Needs no process that stays awake: run it when
     somebody wants to know, and give what it prints to Prometheus.
     """
-    settings = console.configured("system_database_url", "kafka_bootstrap_servers")
+    settings = console.configured("system_database_url", TOPICS)
     try:
         with console.deadline(_SECONDS):
             text = written(collect(settings, prefix=prefix))

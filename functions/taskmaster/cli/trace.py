@@ -10,6 +10,7 @@ import click
 
 from taskmaster.cli import console
 from taskmaster.cli.console import TimeOrAge, fail, printable
+from taskmaster.settings import TOPICS
 from taskmaster.story.logs import read_logs
 from taskmaster.story.node import Node
 from taskmaster.story.telling import tell
@@ -39,18 +40,18 @@ def trace(
     Topics are read around the moments at which the ids of the story were made, if they say so, each until ten minutes
     after the last event there; else whole.
     """
-    from kafka.errors import KafkaError, TopicAuthorizationFailedError
-
+    from taskmaster.broker.transport import ReadingForbidden, Unreadable
+    from taskmaster.broker.transports import address
     from taskmaster.database.session import Busy, StatementFailed, Unavailable
 
-    settings = console.configured("kafka_bootstrap_servers")
+    settings = console.configured(TOPICS)
     try:
         with console.deadline(_SECONDS):
             story = tell(settings, identifier, since=since, until=until, logs=read_logs(chain(*logs)))
-    except TopicAuthorizationFailedError:
+    except ReadingForbidden:
         fail("this user may not read the topics: it needs READ on them, as the operator's user has it")
-    except (KafkaError, OSError) as error:
-        fail(f"the broker at {', '.join(settings.kafka_bootstrap_servers)} cannot be read: {console.first_line(error)}")
+    except (Unreadable, OSError) as error:
+        fail(f"the broker at {address(settings)} cannot be read: {console.first_line(error)}")
     except (Unavailable, Busy, StatementFailed) as error:
         fail(f"the database refused: {error}")
     if as_json:

@@ -5,18 +5,16 @@ transaction writes that row, deletes the failed attempts, and puts the event int
 """
 
 import enum
-import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from taskmaster.broker.producer import connection_settings
+from taskmaster.broker.transport import TopicReader
 from taskmaster.database.inbox_rows import InboxKey, InboxRow
 from taskmaster.database.store import Database
 from taskmaster.dead_letters.dead_letter import DeadLetter
 from taskmaster.errors import TaskmasterError
 from taskmaster.handling.idempotency import KEEP_EVENTS, digest, was_handled
-from taskmaster.settings import Settings
 
 
 class State(enum.Enum):
@@ -60,49 +58,21 @@ class Filter:
 
 
 class DeadLetterTopic:
-    """A topic of dead letters, read without a consumer group, so that no offset is committed."""
+    """A topic of dead letters."""
 
-    def __init__(self, settings: Settings, name: str) -> None:
-        """Connect. Raises kafka's errors, and NoSuchTopic."""
-        from kafka import KafkaConsumer, TopicPartition
-
-        self._patience = settings.kafka_request_timeout
-        self._consumer = KafkaConsumer(
-            **connection_settings(settings),
-            bootstrap_timeout_ms=int(self._patience * 1000),
-            group_id=None,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            allow_auto_create_topics=False,
-        )
-        self.topics: set[str] = self._consumer.topics()
-        if name not in self.topics:
-            self.close()
+    def __init__(self, topics: TopicReader, name: str) -> None:
+        """`topics` reads the topic of this name. Raises NoSuchTopic."""
+        if not topics.has(name):
             raise NoSuchTopic(name)
-        self._partitions = [TopicPartition(name, number) for number in self._consumer.partitions_for_topic(name)]
+        self._topics = topics
 
     def read(self) -> Iterator[DeadLetter]:
-        """Every dead letter that is there now, in the order of each partition.
+        """Every dead letter that is there now, in the order of each partition. Raises as TopicReader.read does."""
+        return map(DeadLetter.read, self._topics.read())
 
-        Raises kafka's errors, and TimeoutError when the broker stays silent for as long as one request may take.
-        """
-        self._consumer.assign(self._partitions)
-        ends = dict(self._consumer.end_offsets(self._partitions))
-        self._consumer.seek_to_beginning(*self._partitions)
-        unseen = set(self._partitions)
-        silent_since = time.monotonic()
-        while any(self._consumer.position(each) < end for each, end in ends.items()):
-            for partition, records in self._consumer.poll(timeout_ms=500).items():
-                silent_since = time.monotonic()
-                if partition in unseen:  # a broker may say of a batch only where it begins
-                    unseen.discard(partition)
-                    ends[partition] = max(ends[partition], self._consumer.highwater(partition) or 0)
-                yield from (DeadLetter.read(record) for record in records if record.offset < ends[partition])
-            if time.monotonic() > silent_since + self._patience:
-                raise TimeoutError(f"no record for {self._patience:g} seconds")
-
-    def close(self) -> None:
-        self._consumer.close()
+    def has_mailbox(self, name: str) -> bool:
+        """Whether an event can be put back there."""
+        return self._topics.has(name)
 
 
 def states(database: Database, letters: Iterable[DeadLetter]) -> list[State]:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from taskmaster.broker.topics import Admin, count_of_unknown_retention, differences, wanted
-from taskmaster.broker.window import read_window
+from taskmaster.broker.transport import ReadingForbidden, Unreadable
+from taskmaster.broker.transports import address, reading
 from taskmaster.dead_letters.dead_letter import DeadLetter
 from taskmaster.diagnosis.finding import Finding, Severity, not_looked_at
 from taskmaster.events import routes
@@ -27,13 +28,16 @@ def topics_of(settings: Settings) -> set[str]:
 
 
 def recent_dead_letters(settings: Settings) -> list[DeadLetter]:
-    """Those of the last 24 hours. Raises kafka's errors, and OSError."""
-    records = read_window(settings, [settings.topic(routes.DEAD_LETTERS)], since=datetime.now(UTC) - LETTERS_SINCE)
-    return [DeadLetter.read(record) for record in records]
+    """Those of the last 24 hours. Raises Unreadable and OSError."""
+    with reading(settings, [settings.topic(routes.DEAD_LETTERS)]) as topics:
+        return [DeadLetter.read(each) for each in topics.read(since=datetime.now(UTC) - LETTERS_SINCE)]
 
 
 def examine(settings: Settings) -> Iterator[Finding]:
     """What is wrong there; what cannot be asked is a finding of its own. Raises nothing of kafka's."""
+    if settings.redis_url:
+        yield from _redis(settings)
+        return
     from kafka.errors import KafkaError
 
     if not settings.kafka_bootstrap_servers:
@@ -52,6 +56,34 @@ def examine(settings: Settings) -> Iterator[Finding]:
         return
     finally:
         admin.close()
+    yield from _dead_letters(settings)
+
+
+def _redis(settings: Settings) -> Iterator[Finding]:
+    """What is wrong where Dapr keeps the topics on Redis: streams make themselves, and nobody but us trims them."""
+    from taskmaster.broker import redis_streams
+
+    try:
+        kept = redis_streams.kept_too_long(settings)
+    except Unreadable as error:
+        yield Finding(
+            code="broker-unreachable",
+            severity=Severity.CRITICAL,
+            area=AREA,
+            what=f"{address(settings)}: {error}"[:300],
+            why="calls succeed, but nothing that follows from them happens: events wait in the outbox",
+            mend="check REDIS_URL, and the Component of Dapr that names the same Redis",
+        )
+        return
+    for name, days in kept.items():
+        yield Finding(
+            code="topic-kept-too-long",
+            severity=Severity.WARNING,
+            area=AREA,
+            what=f"{name} has records of {days:.1f} days, longer than the inbox remembers them",
+            why="a bridge that starts anew from the oldest record would have commands take effect twice",
+            mend="taskmaster topics, once a day",
+        )
     yield from _dead_letters(settings)
 
 
@@ -124,16 +156,15 @@ def _rights(settings: Settings, admin: Admin) -> Iterator[Finding]:
 
 
 def _dead_letters(settings: Settings) -> Iterator[Finding]:
-    from kafka.errors import KafkaError, TopicAuthorizationFailedError
-
     name = settings.topic(routes.DEAD_LETTERS)
     try:
         letters = recent_dead_letters(settings)
-    except TopicAuthorizationFailedError:
+    except ReadingForbidden:
         yield not_looked_at(AREA, f"this user may not read {name}", "run it as the operator's user as well")
         return
-    except (KafkaError, OSError) as error:
-        yield not_looked_at(AREA, f"{name} cannot be read ({type(error).__name__})", "see the other findings here")
+    except (Unreadable, OSError) as error:
+        kind = type(error.__cause__ or error).__name__
+        yield not_looked_at(AREA, f"{name} cannot be read ({kind})", "see the other findings here")
         return
     reasons = Counter((letter.function or "a function", letter.reason[:_REASON]) for letter in letters)
     for (function, reason), count in reasons.most_common(10):

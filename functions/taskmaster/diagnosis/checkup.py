@@ -46,6 +46,7 @@ def examine(settings: Settings, asked: Asked) -> list[Finding]:
             now=clock.now(),
             alarm=work.alarm(settings) if settings.system_database_url.get_secret_value() else None,
             alarm_name=settings.reminder_alarm,
+            is_bridged=settings.transport == "dapr",
             groups=consumers,
         )
     return sorted(found, key=lambda each: -each.severity)
@@ -60,7 +61,7 @@ def _topics(settings: Settings) -> set[str] | None:
     """What the broker has, where it can be asked: for events that wait for a topic."""
     from kafka.errors import KafkaError
 
-    if not settings.kafka_bootstrap_servers:
+    if not settings.kafka_bootstrap_servers:  # Redis makes a topic with its first record
         return None
     try:
         return broker.topics_of(settings)

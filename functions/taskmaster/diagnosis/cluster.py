@@ -9,6 +9,7 @@ from taskmaster.diagnosis.finding import Finding, Severity
 from taskmaster.diagnosis.work import RELAY, Alarm
 from taskmaster.reminding.dispatcher import SOON, START_UP
 from taskmaster.reminding.wakeup import cron
+from taskmaster.settings import DAPR_JOBS
 
 AREA = "cluster"
 KINDS = "ksvc,kafkasources,pingsources"
@@ -42,18 +43,20 @@ def examine(
     now: datetime,
     alarm: Alarm | None = None,
     alarm_name: str = "reminder-alarm",
+    is_bridged: bool = False,
     groups: Sequence[Group] = (),
 ) -> Iterator[Finding]:
     """What is wrong with the objects of a namespace, which are those of KINDS. Without I/O.
 
     `now` is business time; `alarm` is None where the database could not be asked, `groups` is empty where the broker
-    could not.
+    could not. `is_bridged`: Dapr's bridge takes the place of the KafkaSources.
     """
     by_kind: dict[str, dict[str, Object]] = {}
     for each in objects:
         by_kind.setdefault(each["kind"], {})[each["metadata"]["name"]] = each
     yield from _services(by_kind.get("Service", {}), namespace)
-    yield from _sources(by_kind.get("KafkaSource", {}), namespace, {group.function: group for group in groups})
+    if not is_bridged:
+        yield from _sources(by_kind.get("KafkaSource", {}), namespace, {group.function: group for group in groups})
     yield from _pings(by_kind.get("PingSource", {}), namespace, now, alarm, alarm_name)
 
 
@@ -127,7 +130,7 @@ def _pings(
     pings: Mapping[str, Object], namespace: str, now: datetime, alarm: Alarm | None, alarm_name: str
 ) -> Iterator[Finding]:
     for name, why in ((RELAY, "nobody looks after what dead functions left"), (alarm_name, "reminders come late")):
-        if name == "off":
+        if name in ("off", DAPR_JOBS):
             continue
         if name not in pings:
             yield Finding(

@@ -37,9 +37,11 @@ def _answered(
 ) -> tuple[list[Gauge], bool]:
     from kafka.errors import KafkaError
 
+    from taskmaster.broker.transport import Unreadable
+
     try:
         return list(ask(settings, prefix)), True
-    except (psycopg.Error, KafkaError, OSError):
+    except (psycopg.Error, KafkaError, Unreadable, OSError):
         return [], False
 
 
@@ -113,6 +115,13 @@ def _groups(settings: Settings, prefix: str) -> Iterator[Gauge]:
     members = Gauge(
         name="taskmaster_consumer_group_members", help="Consumers of a group, where the broker says how many."
     )
+    if settings.redis_url:
+        from taskmaster.broker import redis_streams
+
+        for each in redis_streams.waiting(settings, prefix).values():
+            lag.set(each.count, group=each.group, topic=each.topic, partition="0")
+        yield lag
+        return
     for group in groups(settings, prefix=prefix):
         for stand in group.stands:
             place = {"topic": stand.next.topic, "partition": str(stand.next.partition)}

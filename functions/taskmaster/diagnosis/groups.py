@@ -21,6 +21,10 @@ _MUCH = 1_000  # records behind which a partition comes late, though it moves
 
 def examine(settings: Settings, *, prefix: str, seconds: float = WATCHED_SECONDS) -> tuple[list[Finding], list[Group]]:
     """Look twice at what lags, so many seconds apart. The groups are those of the second look; none where refused."""
+    if settings.redis_url:
+        from taskmaster.diagnosis import redis_groups
+
+        return [*redis_groups.examine(settings, prefix=prefix, seconds=seconds)], []
     from kafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 
     if not settings.kafka_bootstrap_servers:

@@ -1,10 +1,11 @@
 """The wake-up of the dispatcher: a PingSource of its own, whose schedule is patched to one second of one day.
 
 It calls the Kubernetes API with the pod's service account, whose Role allows this one object and nothing else. Settings
-and messages call that PingSource the alarm.
+and messages call that PingSource the alarm. Where Dapr is the transport, a job of Dapr's may be it: dapr_job.py.
 """
 
 from datetime import UTC, datetime
+from typing import Protocol
 
 from taskmaster.errors import TaskmasterError
 from taskmaster.outbound import http_session, kubernetes
@@ -17,10 +18,23 @@ TOTAL_SECONDS = 10.0  # until the schedule is patched, or WakeupNotScheduled is 
 
 
 class WakeupNotScheduled(TaskmasterError):
-    """The PingSource is not patched. Try again."""
+    """The alarm is not set. Try again."""
 
 
-class Wakeup:
+class Wakeup(Protocol):
+    """One wake-up, which a later call moves. It may come late, twice or not at all."""
+
+    @property
+    def is_enabled(self) -> bool: ...
+
+    def schedule(self, at: datetime) -> None:
+        """Have dispatch woken at that second of business time. Returns once it is stored. Raises WakeupNotScheduled."""
+
+    def cancel(self) -> None:
+        """Have dispatch not woken, since no reminder is ahead. Raises WakeupNotScheduled."""
+
+
+class PingSourceWakeup:
     """The PingSource that REMINDER_ALARM names; none where that is `off`."""
 
     def __init__(self, settings: Settings) -> None:
@@ -32,14 +46,9 @@ class Wakeup:
         return self._name != "off"
 
     def schedule(self, at: datetime) -> None:
-        """Have dispatch woken at that second of business time. Returns once the API server has stored it.
-
-        Raises WakeupNotScheduled.
-        """
         self._set(cron(at))
 
     def cancel(self) -> None:
-        """Have dispatch not woken, since no reminder is ahead. Raises WakeupNotScheduled."""
         self._set(_ONCE_A_YEAR)
 
     def _set(self, schedule: str) -> None:

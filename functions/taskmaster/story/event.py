@@ -18,7 +18,7 @@ class Place:
 
     topic: str
     partition: int
-    offset: int
+    offset: int | str
     at: datetime
 
     @classmethod

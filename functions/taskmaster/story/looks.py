@@ -12,7 +12,7 @@ NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class Reader(Protocol):
-    """What is used of broker.window.TopicReader."""
+    """What is used of broker.transport.TopicReader."""
 
     def read(self, *, since: datetime | None, is_over: Callable[[Any], bool]) -> Iterator[Any]: ...
 
@@ -51,7 +51,7 @@ class Look:
             self.until = max(self.until, min(moment, NEVER - QUIET) + QUIET)
 
     def records(self, topics: Reader) -> Iterator[Any]:
-        """Its records, as they were kept if they are. Raises kafka's errors and TimeoutError."""
+        """Its records, as they were kept if they are. Raises Unreadable and TimeoutError."""
         if self._kept is not None and self.is_whole:
             yield from self._kept
             return

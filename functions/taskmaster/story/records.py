@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from datetime import datetime
 
-from taskmaster.broker.window import reading
+from taskmaster.broker.transports import reading
 from taskmaster.dead_letters.dead_letter import DeadLetter
 from taskmaster.events import routes
 from taskmaster.settings import Settings
@@ -20,7 +20,7 @@ _TURNS = 1_000  # a task that is changed every ten minutes has as many in a week
 
 
 def every_topic(settings: Settings) -> AbstractContextManager[Reader]:
-    """A reader of all topics of ours, over a connection of its own. Raises kafka's errors."""
+    """A reader of all topics of ours, over a connection of its own. Raises Unreadable."""
     return reading(settings, map(settings.topic, routes.TOPICS), decode_late=True)
 
 
@@ -39,7 +39,7 @@ def find_events(
     from the oldest record on, where what an event follows from is not found there.
     `since` and `until` have them read from here to there at least: from when the first of it was made, or to the end,
     where one of the two is None. All moments are real time. `letters` is the topic of
-    dead letters. Raises kafka's errors, and TimeoutError when the broker stays silent.
+    dead letters. Raises Unreadable, and TimeoutError when the broker stays silent.
     """
     search = _Search(topics, names, letters=letters)
     if since or until:

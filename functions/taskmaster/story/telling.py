@@ -34,7 +34,7 @@ def tell(
     """The story of a correlation id, a task, an event or a reminder: what nothing of it caused, with what followed.
 
     `since` and `until` are real time. `topics` are read instead of the broker's, by whoever tells many stories.
-    Raises Unavailable, Busy, StatementFailed, kafka's errors and OSError.
+    Raises Unavailable, Busy, StatementFailed, Unreadable and OSError.
     """
     names = Names()
     is_task = identifier.isascii() and identifier.isdigit() and len(identifier) <= _DIGITS

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from taskmaster import log
-from taskmaster.broker.producer import BrokerUnavailable
+from taskmaster.broker.transport import BrokerUnavailable
 from taskmaster.database.session import Busy, Unavailable
 from taskmaster.domain.changes import ChangeStream
 from taskmaster.events import cloudevent
@@ -24,7 +24,7 @@ from taskmaster.handling.operation import Operation, described
 from taskmaster.identity import callers
 from taskmaster.identity.jwks import KeysUnavailable
 from taskmaster.runtime import LazyRuntime, Runtime
-from taskmaster.settings import read
+from taskmaster.settings import BROKER, read
 from taskmaster.telemetry.spans import NoSpan, Span
 from taskmaster.web.http_call import answer_call
 from taskmaster.web.request import Request
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 EVENTS = "/events"
 _LARGEST_DEAD_LETTER = 10_485_760
-_NEEDS = ("database_url", "system_database_url", "kafka_bootstrap_servers")
+_NEEDS = ("database_url", "system_database_url", BROKER)
 
 # Body, status, headers: as Flask takes them, and our own server. The body of a stream comes in pieces.
 Response = tuple[str | Iterator[bytes], int, dict[str, str]]
@@ -118,7 +118,7 @@ def dead_letter_sink(handler: Callable[[Outgoing, Runtime], None]) -> Function:
         return NO_CONTENT
 
     # An event that was too large for its function must not be too large for the dead letters.
-    return served(handler.__name__, answer, needs=("kafka_bootstrap_servers",), limit=_LARGEST_DEAD_LETTER)
+    return served(handler.__name__, answer, needs=(BROKER,), limit=_LARGEST_DEAD_LETTER)
 
 
 def served(

@@ -21,15 +21,18 @@ start. */}}
 {{- end -}}
 {{- if not ($has.Has "sources.knative.dev/v1") -}}
 {{- $faults = append $faults "Knative Eventing is not there (sources.knative.dev/v1): install it; knative/platform in this project does, or see https://knative.dev/docs/install." -}}
-{{- else if not (or ($has.Has "sources.knative.dev/v1/KafkaSource") ($has.Has "sources.knative.dev/v1beta1/KafkaSource")) -}}
+{{- else if and (not .Values.dapr.broker) (not (or ($has.Has "sources.knative.dev/v1/KafkaSource") ($has.Has "sources.knative.dev/v1beta1/KafkaSource"))) -}}
 {{- $faults = append $faults "KafkaSource is not there (sources.knative.dev/v1 KafkaSource): install eventing-kafka-controller and eventing-kafka-source, of the version of your Knative Eventing; knative/platform in this project does. For HTTP calls alone its CRD is enough." -}}
 {{- else if not ($has.Has "sources.knative.dev/v1/PingSource") -}}
 {{- $faults = append $faults "PingSource is not there (sources.knative.dev/v1 PingSource): it is part of Knative Eventing, and something else has installed its API group; install Knative Eventing." -}}
 {{- end -}}
+{{- if and .Values.dapr.broker .Values.dapr.operator (not ($has.Has "dapr.io/v1alpha1")) -}}
+{{- $faults = append $faults "dapr.operator needs Dapr's operator, which is not there (dapr.io/v1alpha1): install Dapr, or set it to false; then the bridge's daprd runs without it." -}}
+{{- end -}}
 {{- if and .Values.route.enabled (not ($has.Has "gateway.networking.k8s.io/v1")) -}}
 {{- $faults = append $faults "route.enabled needs the Gateway API, which is not there (gateway.networking.k8s.io/v1): install its CRDs and a gateway, or set it to false; then each function has a host of its own." -}}
 {{- end -}}
-{{- if eq (include "taskmaster.takesOver" .) "true" -}}
+{{- if and (not .Values.dapr.broker) (eq (include "taskmaster.takesOver" .) "true") -}}
 {{- range $name := keys .Values.functions | sortAlpha -}}
 {{- $there := lookup (include "taskmaster.kafkaSourceVersion" $) "KafkaSource" $.Release.Namespace $name -}}
 {{- if and $there (get $.Values.functions $name).topics -}}
@@ -110,6 +113,16 @@ an installation that failed. Helm adopts such an object without changing it. */}
 {{- $secrets = append $secrets (dict "name" .Values.database.secret "keys" (list "DATABASE_URL" "SYSTEM_DATABASE_URL")) -}}
 {{- if .Values.jobs.migrate -}}
 {{- $secrets = append $secrets (dict "name" .Values.database.ownerSecret "keys" (list "MIGRATION_DATABASE_URL")) -}}
+{{- end -}}
+{{- end -}}
+{{- if .Values.dapr.broker -}}
+{{- range list .Values.dapr.apiTokenSecret .Values.dapr.appTokenSecret -}}
+{{- $secrets = append $secrets (dict "name" . "keys" (list "token")) -}}
+{{- end -}}
+{{- end -}}
+{{- if eq .Values.dapr.broker "redis" -}}
+{{- with .Values.dapr.redis.secret -}}
+{{- $secrets = append $secrets (dict "name" . "keys" (list "REDIS_PASSWORD" "REDIS_URL")) -}}
 {{- end -}}
 {{- end -}}
 {{- if and (hasPrefix "SASL" .Values.kafka.securityProtocol) (ne (include "taskmaster.makesKafkaSecret" .) "true") -}}

@@ -42,13 +42,21 @@ app.kubernetes.io/component: {{ .component }}
 {{- if not (hasKey $entry "secrets") -}}
 {{- $_ := set $function "secrets" (ternary (list "database" "kafka" "identity") (list "database" "kafka") $public) -}}
 {{- end -}}
-{{- $_ := set $function "alarm" (and (eq (toString $entry.alarm) "true") .root.Values.alarm.enabled) -}}
+{{- $setsAlarm := and .root.Values.alarm.enabled (ne (include "taskmaster.usesJobs" .root) "true") -}}
+{{- $_ := set $function "alarm" (and (eq (toString $entry.alarm) "true") $setsAlarm) -}}
 {{- toYaml $function -}}
 {{- end -}}
 
-{{/* The settings of all functions: `settings`, and what follows from `kafka` and `alarm`. YAML; all values are strings. */}}
+{{/* "true" if a job of Dapr's is the alarm. */}}
+{{- define "taskmaster.usesJobs" -}}
+{{ and (not (empty .Values.dapr.broker)) .Values.dapr.jobs.enabled .Values.alarm.enabled }}
+{{- end -}}
+
+{{/* The settings of all functions: `settings`, and what follows from `kafka`, `dapr` and `alarm`. YAML; all values are strings. */}}
 {{- define "taskmaster.settings" -}}
-{{- $settings := dict "KAFKA_BOOTSTRAP_SERVERS" (join "," .Values.kafka.bootstrapServers) -}}
+{{- $settings := dict -}}
+{{- if ne .Values.dapr.broker "redis" -}}
+{{- $_ := set $settings "KAFKA_BOOTSTRAP_SERVERS" (join "," .Values.kafka.bootstrapServers) -}}
 {{- if ne .Values.kafka.securityProtocol "PLAINTEXT" -}}
 {{- $_ := set $settings "KAFKA_SECURITY_PROTOCOL" .Values.kafka.securityProtocol -}}
 {{- end -}}
@@ -59,11 +67,18 @@ app.kubernetes.io/component: {{ .component }}
 {{- $_ := set $settings "KAFKA_SSL_CERTFILE" "/etc/kafka/client/client.crt" -}}
 {{- $_ := set $settings "KAFKA_SSL_KEYFILE" "/etc/kafka/client/client.key" -}}
 {{- end -}}
+{{- end -}}
+{{- if .Values.dapr.broker -}}
+{{- $_ := set $settings "TRANSPORT" "dapr" -}}
+{{- $_ := set $settings "DAPR_URL" "http://taskmaster-bridge:3500" -}}
+{{- end -}}
 {{- if .Values.kafka.topics -}}
 {{- $_ := set $settings "KAFKA_TOPICS" (toJson .Values.kafka.topics) -}}
 {{- end -}}
 {{- if not .Values.alarm.enabled -}}
 {{- $_ := set $settings "REMINDER_ALARM" "off" -}}
+{{- else if eq (include "taskmaster.usesJobs" .) "true" -}}
+{{- $_ := set $settings "REMINDER_ALARM" "dapr-jobs" -}}
 {{- end -}}
 {{- if .Values.settings.EVENT_OIDC_ISSUER -}}
 {{- /* Knative gives each source a service account in its namespace: only tokens of this namespace are accepted. */ -}}
@@ -98,6 +113,8 @@ app.kubernetes.io/component: {{ .component }}
 {{ .root.Values.identity.secret }}
 {{- else if eq .word "mail" -}}
 {{ .root.Values.mail.secret }}
+{{- else if eq .word "dapr" -}}
+{{ .root.Values.dapr.apiTokenSecret }}
 {{- end -}}
 {{- end -}}
 

@@ -19,6 +19,24 @@
 {{- $faults = append $faults (printf "labels.%s: Helm and the network policies find the chart's objects by this label. Use another name." $label) -}}
 {{- end -}}
 {{- end -}}
+{{- with .Values.dapr -}}
+{{- if and .jobs.enabled (not .broker) -}}
+{{- $faults = append $faults "dapr.jobs.enabled is true, but dapr.broker is empty: there is no daprd that could keep a job. Set dapr.broker, or leave the alarm to its PingSource." -}}
+{{- end -}}
+{{- if and .operator (not .broker) -}}
+{{- $faults = append $faults "dapr.operator is true, but dapr.broker is empty: say kafka or redis." -}}
+{{- end -}}
+{{- if and .secretStore (not .operator) -}}
+{{- $faults = append $faults "dapr.secretStore needs dapr.operator: a daprd in standalone mode has no store but the one for its own Components." -}}
+{{- end -}}
+{{- if eq .apiTokenSecret .appTokenSecret -}}
+{{- $faults = append $faults "dapr.apiTokenSecret and dapr.appTokenSecret are the same: whoever may publish could pass for daprd, and send events to the bridge. Use two Secrets." -}}
+{{- end -}}
+{{- if and (eq .broker "redis") (or (ne $.Values.kafka.securityProtocol "PLAINTEXT") $.Values.kafka.tryOut.username) -}}
+{{- $faults = append $faults "dapr.broker is redis, but kafka has a user or TLS: nothing of it would be used. Leave out the profile of a Kafka broker." -}}
+{{- end -}}
+{{- $faults = concat $faults (include "taskmaster.faultsOfResources" (dict "at" "dapr.resources" "resources" .resources) | fromYamlArray) -}}
+{{- end -}}
 {{- $faults = concat $faults (include "taskmaster.faultsOfTopics" . | fromYamlArray) -}}
 {{- $faults = concat $faults (include "taskmaster.faultsOfDelivery" .Values.kafka.delivery | fromYamlArray) -}}
 {{- $faults = concat $faults (include "taskmaster.faultsOfResources" (dict "at" "defaults.resources" "resources" .Values.defaults.resources) | fromYamlArray) -}}

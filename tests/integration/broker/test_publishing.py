@@ -25,7 +25,8 @@ from kafka.errors import KafkaTimeoutError
 from knative.local.processes import base_environment
 from taskmaster import settings
 from taskmaster.broker.outbox import publish
-from taskmaster.broker.producer import Broker, BrokerUnavailable
+from taskmaster.broker.producer import KafkaBroker
+from taskmaster.broker.transport import BrokerUnavailable
 from taskmaster.database.store import Database
 from tests.support.brokers import Kafka
 from tests.support.function_pack import FUNCTIONS
@@ -71,7 +72,7 @@ class Outbox:
             pool_size=1,
             timeout=5,
         )
-        broker = Broker(configured)
+        broker = KafkaBroker(configured)
         try:
             return publish(database, broker)
         finally:
@@ -177,14 +178,14 @@ def test_a_key_with_many_events_leaves_the_others_their_turn(outbox: Outbox, mon
     """A busy key is followed by itself for a moment; what came meanwhile goes before its end."""
     monkeypatch.setattr("taskmaster.broker.outbox._FOLLOWED", 0.001)
     busy = [outbox.add("busy") for _ in range(20)]
-    send, meanwhile = Broker.send, list[str]()
+    send, meanwhile = KafkaBroker.send, list[str]()
 
-    def send_and_add(self: Broker, records: Any) -> Any:
+    def send_and_add(self: KafkaBroker, records: Any) -> Any:
         if not meanwhile:
             meanwhile.append(outbox.add("another"))
         return send(self, records)
 
-    monkeypatch.setattr(Broker, "send", send_and_add)
+    monkeypatch.setattr(KafkaBroker, "send", send_and_add)
     assert outbox.publish() == 21
     with outbox.reader() as topic:
         events = sorted(topic.wait_for(21), key=lambda event: event.timestamp)

@@ -12,6 +12,7 @@ import pytest
 from click.testing import Result
 
 from taskmaster import settings
+from taskmaster.broker.window import reading
 from taskmaster.database.store import Database
 from taskmaster.dead_letters.replay import DeadLetterTopic, replay
 from tests.support.brokers import Kafka
@@ -212,9 +213,9 @@ def waiting_in_the_outbox(mailboxes: Mailboxes) -> int:
 
 def test_two_who_replay_a_letter_at_once_put_it_back_once(mailboxes: Mailboxes) -> None:
     park(mailboxes)
-    topic = DeadLetterTopic(settings.read(mailboxes.operator), mailboxes.topic("dead-letters"))
-    [letter] = topic.read()
-    topic.close()
+    name = mailboxes.topic("dead-letters")
+    with reading(settings.read(mailboxes.operator), [name]) as topics:
+        [letter] = DeadLetterTopic(topics, name).read()
     with database(mailboxes.environment) as opened, ThreadPoolExecutor(8) as eight:
         found = list(eight.map(lambda _: replay(opened, letter, topic="create-task"), range(8)))
     assert sorted(state.value for state in found) == ["replayed"] * 7 + ["waiting"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from taskmaster.broker.producer import TooLarge
+from taskmaster.broker.transport import TooLarge
 from tests.support.function_pack import Pack
 
 

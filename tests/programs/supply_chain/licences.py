@@ -20,7 +20,7 @@ _CLASSIFIER = "License :: "
 
 def main() -> None:
     """Prints what is wrong, and ends with 1 if anything is."""
-    files = (lock.IMAGE, lock.WITH_TELEMETRY, lock.WITH_APPRISE)
+    files = (lock.IMAGE, lock.WITH_TELEMETRY, lock.WITH_APPRISE, lock.WITH_REDIS)
     names = list(dict.fromkeys(name for file in files for name in packages(file)))
     faults = [fault for name in names for fault in faults_of(name, licence_of(metadata_of(name)), RULES)]
     faults += [f"licences.toml excepts {name}, which is not there" for name in RULES["exceptions"] if name not in names]

@@ -7,6 +7,7 @@ ROOT = Path(__file__).parents[3]
 IMAGE = ROOT / "functions" / "requirements.txt"
 WITH_TELEMETRY = ROOT / "functions" / "requirements-telemetry.txt"
 WITH_APPRISE = ROOT / "functions" / "requirements-apprise.txt"
+WITH_REDIS = ROOT / "functions" / "requirements-redis.txt"
 _FOLDERS = (ROOT / name for name in ("functions", "knative", "tests"))
 ALL = sorted(file for folder in _FOLDERS for file in folder.rglob("requirements*.txt"))
 

@@ -84,6 +84,14 @@ def test_a_service_that_is_not_ready_is_told_with_its_reason(message: str, mend:
     assert mend in finding.mend
 
 
+def test_with_dapr_no_source_is_missed_and_with_its_jobs_no_alarm() -> None:
+    objects = [each for each in healthy() if each["kind"] != "KafkaSource"]
+    assert examine(objects, is_bridged=True) == {}
+    without_alarm = [each for each in objects if each["metadata"]["name"] != "reminder-alarm"]
+    assert examine(without_alarm, is_bridged=True, alarm_name="dapr-jobs") == {}
+    assert examine(without_alarm, is_bridged=True).keys() == {"ping-missing"}
+
+
 def test_sources_without_a_controller_or_scaled_to_zero_are_found() -> None:
     objects = healthy()
     del named(objects, "create-task", "KafkaSource")["status"]

@@ -16,7 +16,7 @@ from taskmaster.identity import jwks
 from taskmaster.outbound import deadline, kubernetes
 from taskmaster.outbound.deadline import Deadline, DeadlineExceeded, within
 from taskmaster.reminding import apprise_channel, mail, wakeup, webhook
-from taskmaster.reminding.wakeup import Wakeup, WakeupNotScheduled
+from taskmaster.reminding.wakeup import PingSourceWakeup, WakeupNotScheduled
 from taskmaster.settings import read
 from tests.support.channels import post_webhook, send_by_apprise, send_mail
 from tests.support.hostile import (
@@ -255,7 +255,7 @@ def test_an_issuer_that_ends_no_handshake_is_given_up(script: Script) -> None:
 
 
 def schedule_wakeup(api: str) -> None:
-    Wakeup(read({"KUBERNETES_API_URL": api})).schedule(datetime(2026, 11, 24, tzinfo=UTC))
+    PingSourceWakeup(read({"KUBERNETES_API_URL": api})).schedule(datetime(2026, 11, 24, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("script", HTTP.values(), ids=HTTP)

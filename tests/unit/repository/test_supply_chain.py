@@ -33,13 +33,18 @@ def test_make_lock_writes_every_lock_file() -> None:
 
 
 def test_the_versions_of_the_image_are_those_that_are_tested() -> None:
-    image, with_telemetry, with_apprise, tests = (
+    image, tests, *more = (
         {line.split()[0] for line in lock.requirements(file)}
-        for file in (lock.IMAGE, lock.WITH_TELEMETRY, lock.WITH_APPRISE, lock.ROOT / "tests" / "requirements.txt")
+        for file in (
+            lock.IMAGE,
+            lock.ROOT / "tests" / "requirements.txt",
+            lock.WITH_TELEMETRY,
+            lock.WITH_APPRISE,
+            lock.WITH_REDIS,
+        )
     )
-    assert image < with_telemetry <= tests
-    assert image < with_apprise <= tests
-    assert not any(name.startswith(("opentelemetry", "apprise")) for name in image)
+    assert all(image < each <= tests for each in more)
+    assert not any(name.startswith(("opentelemetry", "apprise", "redis")) for name in image)
 
 
 def test_every_licence_in_the_image_is_allowed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,162 @@
+"""Publishing by the HTTP API of a daprd: transport.Broker on Dapr, whatever broker its Component stands for.
+
+Each record is a request of its own, and 204 is its acknowledgement. The records of one key go one after another, since
+of a bulk request Redis keeps no order; several keys go at once. An event is sent raw, in Kafka's binary mode: its
+headers are metadata in the query, which become the headers of a record on Kafka, and fields beside the data on Redis.
+"""
+
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote, urlencode
+
+from taskmaster.broker.transport import BrokerUnavailable, ProducerRecord, TooLarge, Unsendable
+from taskmaster.events.header_values import flaw
+from taskmaster.events.outgoing import Outgoing
+from taskmaster.outbound.daprd import Answer, Daprd
+from taskmaster.settings import Settings
+
+PARTITION_KEY = "partitionKey"
+RAW_PAYLOAD = "rawPayload"
+_AT_ONCE = 4  # keys; more of them wait for the interpreter
+_ABSENT_SECONDS = 30.0
+
+# What daprd's answers say of a record that can never be sent. They are texts of its brokers' clients, in a 500.
+_TOO_LARGE = ("MaxMessageBytes", "Message was too large", "stream too large", "message size larger")
+_NO_TOPIC = ("topic or partition that does not exist", "does not exist on this broker")
+_REFUSED = ("not authorized to access this topic", "invalid topic", "name of a topic")
+
+
+class DaprBroker:
+    """A daprd, asked when first used whether it publishes, and again after it was unavailable."""
+
+    def __init__(self, settings: Settings) -> None:
+        token = settings.dapr_api_token.get_secret_value()
+        self._daprd = Daprd(settings.dapr_url, token, seconds=settings.kafka_delivery_timeout)
+        self._path = f"/v1.0/publish/{quote(settings.dapr_pubsub, safe='')}/"
+        self._is_connected = False
+        self._absent: dict[str, float] = {}  # topics that were not there, and until when they are not tried again
+
+    @property
+    def is_connected(self) -> bool:
+        return self._is_connected
+
+    def connect(self) -> None:
+        """Ask daprd whether its components are ready to publish."""
+        answer = self._ask("GET", "/v1.0/healthz/outbound")
+        if answer.status != 204:
+            raise BrokerUnavailable(f"daprd is not ready: {answer.reason}")
+        self._is_connected = True
+
+    def produce(self, event: Outgoing, *, to: str) -> None:
+        _, failed = self.send([(0, (to, event.key, event.headers, event.value))])
+        if failed:
+            raise failed[0]
+
+    def send(self, records: Iterable[tuple[int, ProducerRecord]]) -> tuple[set[int], dict[int, Exception]]:
+        """Of a number with a topic of which it is known that it is not there nothing is sent."""
+        batch = list(records)
+        sending = _Sending(self._absent_of(batch))
+        by_key: dict[str, list[tuple[int, ProducerRecord]]] = {}
+        for number, record in batch:
+            by_key.setdefault(record[1], []).append((number, record))
+        if len(by_key) == 1:
+            self._send_in_order(batch, sending)
+        else:
+            with ThreadPoolExecutor(min(_AT_ONCE, len(by_key)), "publish") as several:
+                for done in [several.submit(self._send_in_order, each, sending) for each in by_key.values()]:
+                    done.result()
+        if sending.unavailable:
+            self.close()
+        else:
+            self._is_connected = True
+        return {number for number, _ in batch} - sending.failed.keys(), sending.failed
+
+    def close(self) -> None:
+        self._is_connected = False
+        self._daprd.close()
+
+    def _absent_of(self, batch: Iterable[tuple[int, ProducerRecord]]) -> Iterator[tuple[int, Exception]]:
+        now = time.monotonic()
+        for number, (topic, *_) in batch:
+            if self._absent.get(topic, 0.0) > now:
+                yield number, _no_topic(topic)
+
+    def _send_in_order(self, records: Iterable[tuple[int, ProducerRecord]], sending: "_Sending") -> None:
+        """Send the records of one key, each when the one before it is acknowledged."""
+        for number, record in records:
+            if sending.unavailable:
+                sending.fail(number, sending.unavailable)
+            elif number not in sending.failed:
+                try:
+                    self._send(*record)
+                except (Unsendable, BrokerUnavailable) as error:
+                    sending.fail(number, error)
+
+    def _send(self, topic: str, key: str, headers: Mapping[str, str], value: bytes) -> None:
+        """Raises BrokerUnavailable or Unsendable."""
+        for name, text in headers.items():
+            if reason := flaw(text):  # Dapr would deliver it again and again, and nothing behind it
+                raise Unsendable(f"its header {name} {reason}")
+        answer = self._ask("POST", f"{self._path}{quote(topic, safe='')}?{query(key, headers)}", value)
+        if answer.status == 204:
+            return
+        error = failure(topic, answer)
+        if isinstance(error, _NoTopic):
+            self._absent[topic] = time.monotonic() + _ABSENT_SECONDS
+        raise error
+
+    def _ask(self, method: str, path: str, body: bytes = b"") -> Answer:
+        try:
+            return self._daprd.ask(method, path, body, content_type="application/octet-stream")
+        except OSError as error:
+            raise BrokerUnavailable(f"daprd does not answer: {type(error).__name__}: {error}") from error
+
+
+class _Sending:
+    """What became of one batch, told by several threads."""
+
+    def __init__(self, failed: Iterable[tuple[int, Exception]]) -> None:
+        self.failed = dict(failed)
+        self.unavailable: BrokerUnavailable | None = None
+        self._lock = threading.Lock()
+
+    def fail(self, number: int, error: Exception) -> None:
+        """One of the records of a number is not sent. That nobody can be reached says more than another failure."""
+        with self._lock:
+            if isinstance(error, BrokerUnavailable):
+                self.unavailable = self.unavailable or error
+                self.failed[number] = error
+            else:
+                self.failed.setdefault(number, error)
+
+
+class _NoTopic(Unsendable):
+    """The broker has no such topic."""
+
+
+def query(key: str, headers: Mapping[str, str]) -> str:
+    """The query of a request that publishes a record with this key and these headers, as it is."""
+    metadata = {RAW_PAYLOAD: "true", PARTITION_KEY: key, **headers}
+    return urlencode({f"metadata.{name}": text for name, text in metadata.items()}, quote_via=quote, safe="/")
+
+
+def failure(topic: str, answer: Answer) -> Unsendable | BrokerUnavailable:
+    """What an answer other than 204 says: that the record can never be sent, or that it is to be sent again."""
+    reason = answer.reason
+    if answer.status == 413 or any(said in reason for said in _TOO_LARGE):
+        return TooLarge(reason)
+    if answer.status == 431:
+        return Unsendable(f"{reason}: its headers are longer than daprd takes (--read-buffer-size)")
+    if any(said in reason for said in _NO_TOPIC):
+        return _no_topic(topic)
+    if answer.status in (400, 403, 404) or any(said in reason for said in _REFUSED):
+        return Unsendable(reason)
+    if answer.status == 401:
+        return BrokerUnavailable("daprd refuses DAPR_API_TOKEN")
+    return BrokerUnavailable(f"daprd answered {reason}")
+
+
+def _no_topic(topic: str) -> _NoTopic:
+    return _NoTopic(f"there is no topic {topic}, or none that may be written to")

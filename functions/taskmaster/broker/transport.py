@@ -1,0 +1,79 @@
+"""What the pack needs of a transport: events put on topics in order and acknowledged, and topics read by the tools.
+
+Apache Kafka's protocol is one (producer.py, window.py), Dapr another (dapr.py, with redis_streams.py to read what it
+keeps on Redis). runtime.py alone chooses; whoever publishes or reads knows these interfaces and errors, and no other.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from taskmaster.errors import TaskmasterError
+from taskmaster.events.outgoing import Outgoing
+
+ProducerRecord = tuple[str, str, Mapping[str, str], bytes]  # topic, key, headers, value
+
+
+class BrokerUnavailable(TaskmasterError):
+    """The broker did not acknowledge in time. Nothing is lost: the event stays where it was."""
+
+
+class Unsendable(TaskmasterError):
+    """This record cannot be sent as it is: too large, no such topic, not allowed."""
+
+
+class TooLarge(Unsendable):
+    """More bytes than the broker, or the client, takes in one record."""
+
+
+class Unreadable(TaskmasterError):
+    """The broker's topics cannot be read. The text has what its client said, for a person."""
+
+
+class ReadingForbidden(Unreadable):
+    """The broker has such a topic, and this user may not read it."""
+
+
+class Broker(Protocol):
+    """Publishes events. Threads may share one; it connects when first used, and again after it was unavailable."""
+
+    @property
+    def is_connected(self) -> bool: ...
+
+    def connect(self) -> None:
+        """Find out that the broker answers. Raises BrokerUnavailable."""
+
+    def produce(self, event: Outgoing, *, to: str) -> None:
+        """Send one event to a topic and wait for the acknowledgement. Raises BrokerUnavailable or Unsendable."""
+
+    def send(self, records: Iterable[tuple[int, ProducerRecord]]) -> tuple[set[int], dict[int, Exception]]:
+        """Send records, each under a number; several may share one. Waits for every acknowledgement.
+
+        Records of one key and topic are kept in the order in which they are given. Returns the numbers whose records
+        were all acknowledged, and for the others BrokerUnavailable or Unsendable for one of them.
+        """
+
+    def close(self) -> None: ...
+
+
+class TopicReader(Protocol):
+    """Reads topics from a moment on, to where each ended when asked, over one connection. Nothing of it stays there.
+
+    A record has topic, partition, offset, timestamp (milliseconds since 1970), key, headers and value, as a consumer
+    of Kafka's has them; on a transport without partitions all are on partition 0.
+    """
+
+    def has(self, topic: str) -> bool:
+        """Whether a topic is there and to be seen; always, where a topic is made by its first record."""
+
+    def size(self) -> int:
+        """How many records there are, at most. Raises Unreadable."""
+
+    def read(
+        self, *, since: datetime | None = None, is_over: Callable[[Any], bool] = lambda record: False
+    ) -> Iterator[Any]:
+        """Every record with a timestamp of `since` or later, in the order of each partition.
+
+        A partition is read no further once `is_over` says so of a record. Raises Unreadable, and TimeoutError when
+        the broker stays silent for as long as one request may take.
+        """

@@ -1,0 +1,198 @@
+"""daprd, its scheduler and a Redis as real processes on loopback, for as long as a test needs them."""
+
+import contextlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+
+from knative.local.processes import base_environment, free_port, listening, spawn, stop
+from tests.support.function_process import eventually
+
+APP_ID = "bridge"
+HEADER_BYTES = "512Ki"  # a dead letter's headers stand in the query, percent-encoded
+
+
+def program(name: str) -> str:
+    """Where a program is. Skips the test where it is not."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not on the PATH: docs/dapr.md says where it comes from")
+    return found
+
+
+@contextlib.contextmanager
+def redis_server() -> Iterator[str]:
+    """An empty Redis that keeps everything in memory; its redis:// address."""
+    port = free_port()
+    command = [program("redis-server"), "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no"]
+    with tempfile.TemporaryDirectory(prefix="taskmaster-test-") as directory:
+        process = spawn(command, env=base_environment(), cwd=Path(directory))
+        try:
+            eventually(lambda: listening(port), "Redis")
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            stop(process, grace=2)
+
+
+def component(name: str, kind: str, **metadata: str) -> dict[str, Any]:
+    """A Component of Dapr's."""
+    values = [{"name": each, "value": value} for each, value in metadata.items()]
+    return {
+        "apiVersion": "dapr.io/v1alpha1",
+        "kind": "Component",
+        "metadata": {"name": name},
+        "spec": {"type": kind, "version": "v1", "metadata": values},
+    }
+
+
+def redis_pubsub(url: str, name: str = "pubsub") -> dict[str, Any]:
+    """Publishing to a Redis of `redis_server`."""
+    host = url.removeprefix("redis://").removesuffix("/0")
+    return component(name, "pubsub.redis", redisHost=host, redisPassword="", consumerID=APP_ID, poolSize="100")
+
+
+def kafka_pubsub(environment: Mapping[str, str], name: str = "pubsub") -> dict[str, Any]:
+    """Publishing to a broker, as a role's KAFKA_* say."""
+    metadata = {"brokers": environment["KAFKA_BOOTSTRAP_SERVERS"], "initialOffset": "oldest", "consumerGroup": APP_ID}
+    metadata["excludeHeaderMetaRegex"] = "^(rawPayload|partitionKey)$"
+    if environment.get("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT") == "PLAINTEXT":
+        return component(name, "pubsub.kafka", authType="none", disableTls="true", **metadata)
+    return component(
+        name,
+        "pubsub.kafka",
+        authType="password",
+        saslMechanism=environment["KAFKA_SASL_MECHANISM"].removeprefix("SCRAM-"),
+        saslUsername=environment["KAFKA_SASL_USERNAME"],
+        saslPassword=environment["KAFKA_SASL_PASSWORD"],
+        caCert=Path(environment["KAFKA_SSL_CAFILE"]).read_text(),
+        **metadata,
+    )
+
+
+@dataclass(kw_only=True)
+class Daprd:
+    """A daprd that can be stopped and started again on its port. `app_port` is where its application listens."""
+
+    directory: Path
+    components: Sequence[Mapping[str, Any]]
+    token: str = ""
+    app_port: int = 0
+    scheduler: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    more: Mapping[str, str] = field(default_factory=dict)  # of daprd's options, by their names
+    files: Mapping[str, str] = field(default_factory=dict)  # beside those of the components, by their names
+    port: int = field(default_factory=free_port)
+    process: "subprocess.Popen[bytes] | None" = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        for number, each in enumerate(self.components):
+            (self.directory / f"{number}.yaml").write_text(yaml.safe_dump(each))
+        for name, text in self.files.items():
+            (self.directory / name).write_text(text)
+        options = {
+            "mode": "standalone",
+            "app-id": APP_ID,
+            "dapr-http-port": self.port,
+            "dapr-grpc-port": free_port(),
+            "dapr-internal-grpc-port": free_port(),
+            "dapr-internal-grpc-listen-address": "127.0.0.1",
+            "dapr-listen-addresses": "127.0.0.1",
+            "read-buffer-size": HEADER_BYTES,
+            "enable-metrics": "false",
+            "resources-path": self.directory,
+        }
+        if self.app_port:
+            options |= {"app-port": self.app_port, "app-channel-address": "127.0.0.1", "app-protocol": "http"}
+        if self.scheduler:
+            options["scheduler-host-address"] = self.scheduler
+        options |= self.more
+        tokens = {"DAPR_API_TOKEN": self.token, "APP_API_TOKEN": self.token} if self.token else {}
+        with open(self.directory / "log", "ab") as log:
+            self.process = spawn(
+                [program("daprd"), *(f"--{name}={value}" for name, value in options.items())],
+                env={**base_environment(), **tokens, **self.environment},
+                cwd=self.directory,
+                output=log,
+            )
+        eventually(self._is_ready, "a daprd that publishes")
+
+    def stop(self, *, grace: float = 5) -> None:
+        if self.process is not None:
+            stop(self.process, grace=grace)
+            self.process = None
+
+    def log(self) -> str:
+        """What it wrote so far."""
+        return (self.directory / "log").read_text(errors="replace")
+
+    def _is_ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log()[-2000:]
+        with contextlib.suppress(requests.RequestException):
+            found = requests.get(f"{self.url}/v1.0/healthz/outbound", headers={"dapr-api-token": self.token}, timeout=5)
+            return found.status_code == 204
+        return False
+
+
+@contextlib.contextmanager
+def daprd(*components: Mapping[str, Any], **how: Any) -> Iterator[Daprd]:
+    """A daprd with these components, ready to publish; `how` is as Daprd has it."""
+    with tempfile.TemporaryDirectory(prefix="taskmaster-test-") as directory:
+        running = Daprd(directory=Path(directory), components=components, **how)
+        try:
+            running.start()
+            yield running
+        finally:
+            running.stop(grace=1)
+
+
+@contextlib.contextmanager
+def scheduler() -> Iterator[str]:
+    """Dapr's scheduler, which keeps jobs; the address that a daprd is told."""
+    port, health, client, peer = free_port(), free_port(), free_port(), free_port()
+    with tempfile.TemporaryDirectory(prefix="taskmaster-test-") as directory:
+        options = {
+            "mode": "standalone",
+            "port": port,
+            "listen-address": "127.0.0.1",
+            "healthz-port": health,
+            "healthz-listen-address": "127.0.0.1",
+            "override-broadcast-host-port": f"127.0.0.1:{port}",
+            "id": "dapr-scheduler-server-0",
+            "etcd-data-dir": f"{directory}/etcd",
+            "etcd-client-port": client,
+            "etcd-initial-cluster": f"dapr-scheduler-server-0=http://127.0.0.1:{peer}",
+            "identity-directory-write": f"{directory}/identity",
+            "enable-metrics": "false",
+        }
+        command = [program("scheduler"), *(f"--{name}={value}" for name, value in options.items())]
+        process = spawn(command, env={**base_environment(), "HOME": directory}, cwd=Path(directory))
+        try:
+            eventually(lambda: _is_healthy(health), "a scheduler")
+            yield f"127.0.0.1:{port}"
+        finally:
+            stop(process, grace=2)
+
+
+def _is_healthy(port: int) -> bool:
+    with contextlib.suppress(requests.RequestException):
+        return requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5).ok
+    return False
+
+
+def settings_of(running: Daprd, **more: str) -> dict[str, str]:
+    """The settings of functions that publish by this daprd."""
+    token = {"DAPR_API_TOKEN": running.token} if running.token else {}
+    return {"TRANSPORT": "dapr", "DAPR_URL": running.url, **token, **more}
