@@ -18,6 +18,8 @@ from tests.programs.chaos.victims import Database, Kafka, StandIn, alive, childr
 
 _BETWEEN = (0.3, 2.5)  # seconds from one fault's end to the next
 _STAND_IN = "kafka-source-"  # what the client ids of its consumers begin with
+_DAPRD = ""  # everybody but the generator goes by the link there
+_PARTS = ("daprd", "bridge", "scheduler", "redis")
 _FUNCTIONS = "taskmaster"  # and those of the functions' producers
 _ORPHANS_GO_WITHIN = 10.0  # seconds
 
@@ -32,17 +34,17 @@ class Adversary:
         stand_in: StandIn,
         database: Database,
         to_database: Link,
-        kafka: Kafka,
-        to_kafka: Link,
+        kafka: Kafka | None,
+        to_kafka: Link | None,
+        has_dapr: bool,
         log: Log,
     ) -> None:
+        """Without a Kafka the broker is the Redis of the stand-in. With Dapr its parts are among the victims."""
         self.counts: Counter[str] = Counter()
         self._chance = random.Random(f"{seed} adversary")
         self._stand_in = stand_in
         self._database = database
         self._to_database = to_database
-        self._kafka = kafka
-        self._to_kafka = to_kafka
         self._log = log
         self._shares: dict[Callable[[], None], int] = {
             self.kill_a_function: 8,
@@ -51,8 +53,6 @@ class Adversary:
             self.pause_a_function: 3,
             self.kill_the_stand_in: 1,
             self.pause_the_stand_in: 1,
-            self.kill_the_broker: 1,
-            self.pause_the_broker: 1,
             self.kill_the_database: 2,
             self.kill_a_backend: 2,
             self.pause_the_database: 1,
@@ -60,14 +60,26 @@ class Adversary:
             self.refuse_functions_at_the_database: 1,
             self.slow_the_database: 1,
             self.hold_the_database: 1,
-            self.cut_functions_from_the_broker: 2,
-            self.refuse_functions_at_the_broker: 1,
-            self.hold_functions_at_the_broker: 1,
-            self.cut_the_stand_in_from_the_broker: 2,
-            self.refuse_the_stand_in_at_the_broker: 1,
-            self.hold_the_stand_in_at_the_broker: 1,
-            self.slow_the_broker: 1,
         }
+        if kafka is not None and to_kafka is not None:
+            self._kafka, self._to_kafka = kafka, to_kafka
+            self._shares |= {
+                self.kill_the_broker: 1,
+                self.pause_the_broker: 1,
+                self.cut_the_stand_in_from_the_broker: 2,
+                self.refuse_the_stand_in_at_the_broker: 1,
+                self.hold_the_stand_in_at_the_broker: 1,
+                self.slow_the_broker: 1,
+            }
+        self._deliverer = _DAPRD if has_dapr else _STAND_IN
+        if has_dapr:
+            self._shares |= {self.kill_a_part_of_dapr: 6, self.pause_a_part_of_dapr: 2}
+        else:
+            self._shares |= {
+                self.cut_functions_from_the_broker: 2,
+                self.refuse_functions_at_the_broker: 1,
+                self.hold_functions_at_the_broker: 1,
+            }
 
     def run(self, over: threading.Event) -> None:
         for fault in self._sequence():
@@ -124,6 +136,28 @@ class Adversary:
         with self._paused("stand-in", self._stand_in.pause, self._stand_in.resume):
             time.sleep(self._chance.uniform(1, 7))
 
+    # Dapr -------------------------------------------------------------------------------------------------------
+
+    def kill_a_part_of_dapr(self) -> None:
+        """It is started again, as by Kubernetes."""
+        if part := self._part_of_dapr():
+            self._note("kill", part[0])
+            _kill(part[1])
+
+    def pause_a_part_of_dapr(self) -> None:
+        if part := self._part_of_dapr():
+            seconds = self._chance.uniform(1, 7)
+            self._note("pause", part[0], seconds=seconds)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(part[1], signal.SIGSTOP)
+                time.sleep(seconds)
+                os.kill(part[1], signal.SIGCONT)
+
+    def _part_of_dapr(self) -> tuple[str, int] | None:
+        name = self._chance.choice(_PARTS)
+        pid = self._stand_in.beside(name)
+        return (name, pid) if pid else None
+
     # The broker -------------------------------------------------------------------------------------------------
 
     def kill_the_broker(self) -> None:
@@ -163,7 +197,7 @@ class Adversary:
         self._note("cut", "functions - broker", connections=self._to_kafka.cut(_FUNCTIONS))
 
     def cut_the_stand_in_from_the_broker(self) -> None:
-        self._note("cut", "stand-in - broker", connections=self._to_kafka.cut(_STAND_IN))
+        self._note("cut", "stand-in - broker", connections=self._to_kafka.cut(self._deliverer))
 
     def refuse_functions_at_the_database(self) -> None:
         self._refuse("functions - database", self._to_database, "")
@@ -172,7 +206,7 @@ class Adversary:
         self._refuse("functions - broker", self._to_kafka, _FUNCTIONS)
 
     def refuse_the_stand_in_at_the_broker(self) -> None:
-        self._refuse("stand-in - broker", self._to_kafka, _STAND_IN)
+        self._refuse("stand-in - broker", self._to_kafka, self._deliverer)
 
     def hold_the_database(self) -> None:
         self._hold("functions - database", self._to_database, "")
@@ -181,7 +215,7 @@ class Adversary:
         self._hold("functions - broker", self._to_kafka, _FUNCTIONS)
 
     def hold_the_stand_in_at_the_broker(self) -> None:
-        self._hold("stand-in - broker", self._to_kafka, _STAND_IN)
+        self._hold("stand-in - broker", self._to_kafka, self._deliverer)
 
     def slow_the_database(self) -> None:
         self._slow("functions - database", self._to_database)
