@@ -79,7 +79,7 @@ test-kafka: .dev ## Run the tests that use a broker on an Apache Kafka with SASL
 	@$(RUN) pytest -n 2 --dist worksteal -q --broker=kafka --timeout 300 tests/contract tests/integration tests/platform tests/programs/apache_kafka $(ARGS)
 
 test-dapr: .dev ## Run the tests on a real daprd, scheduler and Redis: those that are not on the PATH are skipped (docs/dapr.md)
-	@$(RUN) pytest -q -m dapr tests/dapr $(ARGS)
+	@$(RUN) pytest -n 2 --dist worksteal -q -m dapr tests/dapr $(ARGS)
 
 test-compose: .dev ## Run the same tests on a Redpanda in Docker (tests/compose.yaml)
 	@docker compose version >/dev/null 2>&1 || { echo "make test-compose: needs Docker with its compose plugin; make test and make test-kafka do without" >&2; exit 1; }
