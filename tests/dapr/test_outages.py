@@ -71,6 +71,30 @@ def test_a_redis_that_is_killed_loses_nothing_and_keeps_the_order(stage: Stage) 
     assert first_deliveries(stage) == sent
 
 
+@pytest.mark.timeout(400)
+def test_an_outage_of_more_than_a_minute_keeps_the_order(stage: Stage) -> None:
+    away, handled = threading.Event(), list[str]()
+
+    def answered(asked: Asked) -> Answer:
+        if away.is_set():
+            return 503
+        handled.append(asked.id)
+        return 204
+
+    stage.functions.answer = answered
+    stage.publish("update-task", "first")
+    eventually(lambda: handled)
+    away.set()
+    sent = {key: [stage.publish("update-task", f"{key}/{n:03}", key=key) for n in range(10)] for key in KEYS}
+    began = eventually(lambda: found[1] if len(found := stage.functions.asked("update-task")) > 1 else None).at
+    eventually(lambda: stage.functions.asked("update-task")[-1].at > began + 75, within=150)
+    away.clear()
+    everything = {event_id for ids in sent.values() for event_id in ids}
+    eventually(lambda: everything <= set(handled), within=240)
+    got = list(dict.fromkeys(handled))
+    assert {key: [event_id for event_id in got if event_id.startswith(key)] for key in KEYS} == sent
+
+
 @pytest.fixture
 def held(stage: Stage) -> Iterator[threading.Event]:
     """Functions answer nothing until it is set."""

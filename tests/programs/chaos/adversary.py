@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from tests.programs.chaos.history import Log
 from tests.programs.chaos.link import Fault, Link
@@ -19,7 +20,6 @@ from tests.programs.chaos.victims import Database, Kafka, StandIn, alive, childr
 _BETWEEN = (0.3, 2.5)  # seconds from one fault's end to the next
 _STAND_IN = "kafka-source-"  # what the client ids of its consumers begin with
 _DAPRD = ""  # everybody but the generator goes by the link there
-_PARTS = ("daprd", "bridge", "scheduler", "redis")
 _FUNCTIONS = "taskmaster"  # and those of the functions' producers
 _ORPHANS_GO_WITHIN = 10.0  # seconds
 
@@ -73,7 +73,9 @@ class Adversary:
             }
         self._deliverer = _DAPRD if has_dapr else _STAND_IN
         if has_dapr:
-            self._shares |= {self.kill_a_part_of_dapr: 6, self.pause_a_part_of_dapr: 2}
+            parts = ("daprd", "bridge", "scheduler", *(("redis",) if kafka is None else ()))
+            self._shares |= {partial(self.kill_beside, part): 2 for part in parts}
+            self._shares |= {partial(self.pause_beside, part): 1 for part in parts}
         else:
             self._shares |= {
                 self.cut_functions_from_the_broker: 2,
@@ -138,25 +140,20 @@ class Adversary:
 
     # Dapr -------------------------------------------------------------------------------------------------------
 
-    def kill_a_part_of_dapr(self) -> None:
-        """It is started again, as by Kubernetes."""
-        if part := self._part_of_dapr():
-            self._note("kill", part[0])
-            _kill(part[1])
+    def kill_beside(self, part: str) -> None:
+        """The stand-in starts it again, as Kubernetes would."""
+        if pid := self._stand_in.beside(part):
+            self._note("kill", part)
+            _kill(pid)
 
-    def pause_a_part_of_dapr(self) -> None:
-        if part := self._part_of_dapr():
+    def pause_beside(self, part: str) -> None:
+        if pid := self._stand_in.beside(part):
             seconds = self._chance.uniform(1, 7)
-            self._note("pause", part[0], seconds=seconds)
+            self._note("pause", part, seconds=seconds)
             with contextlib.suppress(ProcessLookupError):
-                os.kill(part[1], signal.SIGSTOP)
+                os.kill(pid, signal.SIGSTOP)
                 time.sleep(seconds)
-                os.kill(part[1], signal.SIGCONT)
-
-    def _part_of_dapr(self) -> tuple[str, int] | None:
-        name = self._chance.choice(_PARTS)
-        pid = self._stand_in.beside(name)
-        return (name, pid) if pid else None
+                os.kill(pid, signal.SIGCONT)
 
     # The broker -------------------------------------------------------------------------------------------------
 
