@@ -11,6 +11,8 @@ BY ?= 1d
 # More than there are processors: tests often wait, for a process to start or for a time to pass.
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2 + 1)))
 PORT ?= 8080
+# What carries the events: kafka (KafkaSources), dapr-kafka or dapr-redis (docs/dapr.md).
+BROKER ?= kafka
 SBOM ?= .local/sbom.cdx.json
 
 # The version of an image or a chart that is built here. A release sets its own; the manifests name this one.
@@ -36,9 +38,11 @@ SECONDS ?= 90
 COMMANDS ?= 0
 SEED ?=
 ONLY ?=
+# What carries the events in make chaos, as BROKER has it for make up.
+TRANSPORT ?= kafka
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up venv travel token link check test test-thorough test-kafka test-compose test-browser test-assistants test-jaeger jaeger promtool screenshots chromium chaos attack bench image push sign attest verify chart deploy manifests helm \
+.PHONY: help demo up venv travel token link check test test-thorough test-kafka test-dapr test-compose test-browser test-assistants test-jaeger jaeger promtool screenshots chromium chaos attack bench image push sign attest verify chart deploy manifests helm \
 	notify pgbouncer kind test-cluster demo-cluster idle-cluster backing documents asyncapi types fuzz fuzz-http workflows lint format lock sbom licences \
 	audit secrets clean
 
@@ -46,10 +50,10 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .demo ## Show the whole system at work on this machine, from zero and back, with each claim checked
-	@$(RUN) knative.demo
+	@$(RUN) knative.demo --broker $(BROKER)
 
-up: .demo ## Run everything on http://localhost:8080 until Ctrl-C
-	@$(RUN) knative.local up --port $(PORT)
+up: .demo ## Run everything on http://localhost:8080 until Ctrl-C: make up BROKER=dapr-redis (kafka, dapr-kafka)
+	@$(RUN) knative.local up --port $(PORT) --broker $(BROKER)
 
 venv: .demo ## Make the virtual environment .venv, with the command line .venv/bin/taskmaster
 
@@ -73,6 +77,9 @@ test-thorough: .dev ## Run the tests that do less in `make test`, at their full 
 
 test-kafka: .dev ## Run the tests that use a broker on an Apache Kafka with SASL, TLS and ACLs (needs Java, Maven)
 	@$(RUN) pytest -n 2 --dist worksteal -q --broker=kafka --timeout 300 tests/contract tests/integration tests/platform tests/programs/apache_kafka $(ARGS)
+
+test-dapr: .dev ## Run the tests on a real daprd, scheduler and Redis: those that are not on the PATH are skipped (docs/dapr.md)
+	@$(RUN) pytest -n 2 --dist worksteal -q -m dapr tests/dapr $(ARGS)
 
 test-compose: .dev ## Run the same tests on a Redpanda in Docker (tests/compose.yaml)
 	@docker compose version >/dev/null 2>&1 || { echo "make test-compose: needs Docker with its compose plugin; make test and make test-kafka do without" >&2; exit 1; }
@@ -100,7 +107,7 @@ chromium: ## Install Chromium, for its tests: a browser comes in no wheel (Debia
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
 
 chaos: .dev ## Kill every part at random, then check every promise: make chaos SECONDS=600 COMMANDS=10000 SEED=7 (needs Java, Maven)
-	@$(RUN) tests.programs.chaos run --seconds $(SECONDS) --commands $(COMMANDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+	@$(RUN) tests.programs.chaos run --seconds $(SECONDS) --commands $(COMMANDS) --transport $(TRANSPORT) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 attack: .dev ## Measure what a hostile user, receiver or client costs another user: make attack SECONDS=60 ONLY=full-speed SEED=7
 	@$(RUN) tests.programs.attack --seconds $(SECONDS) $(foreach name,$(ONLY),--only $(name)) $(if $(SEED),--seed $(SEED)) $(ARGS)

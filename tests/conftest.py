@@ -36,6 +36,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out what is about another broker than this one (the markers in pyproject.toml), or about none."""
     kind = config.getoption("--broker")
     others = {"embedded": ("kafka",), "kafka": ("embedded_broker",), "given": ("kafka", "embedded_broker")}[kind]
+    if "dapr" not in str(config.getoption("-m")):
+        others = (*others, "dapr")
     left_out = [
         item
         for item in items

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from knative.cluster.kubectl import ClusterError, Kubectl
-from knative.local.sink import Answer, HttpSink
+from knative_delivery.sink import Answer, HttpSink
 
 # Where Kourier is installed, and the Service behind which it listens for hosts of the outside and of the inside.
 _KOURIER, _OUTSIDE, _INSIDE = "kourier-system", "kourier", "kourier-internal"
@@ -50,7 +50,7 @@ class Ingress:
         return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, response.data)
 
     def sink(self, url: str, headers: Mapping[str, bytes], body: bytes, timeout: float) -> Answer:
-        """A sink for the stand-in's sources (knative.local.sink.Sink): what is for the cluster's inside goes there."""
+        """A sink for the stand-in's sources (knative_delivery.sink): what is for the cluster's inside goes there."""
         address = urlsplit(url)
         if not re.fullmatch(r"[a-z0-9.-]+[.]svc([.]cluster[.]local)?", address.netloc):
             return self._network(url, headers, body, timeout)

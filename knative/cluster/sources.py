@@ -17,7 +17,7 @@ from knative.local.fields import Field, ManifestError
 from knative.local.kafka_source import KafkaSourceAdapter
 from knative.local.manifests import kafka_source
 from knative.local.resources import KafkaSource
-from knative.local.sink import Sink
+from knative_delivery.sink import Sink
 
 _logger = logging.getLogger(__name__)
 

@@ -16,10 +16,13 @@ from pathlib import Path
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
+import click
 from rich.console import Console
 from rich.table import Table
 
 from knative.demo.story import ROOT, USER, NotTrue, Story
+from knative.local.dapr.side import BROKERS
+from knative.local.embedded import EmbeddedError
 from knative.local.up import Platform
 
 
@@ -29,7 +32,7 @@ def everything_at_zero(story: Story) -> None:
     # The alarm, not set yet, rings at the first full minute: where that is now, it is over in a moment.
     story.must(story.platform.wait_for_zero(30), "a function runs before anybody called it")
     story.tell(f"{len(functions)} functions, 0 pods: {', '.join(functions)}")
-    story.tell("What does run stands for the cluster: PostgreSQL, a Kafka broker, Knative.")
+    story.tell(f"What does run stands for the cluster: PostgreSQL, {RUNS[story.platform.broker]}, Knative.")
 
 
 def created_over_rest(story: Story) -> None:
@@ -43,10 +46,12 @@ def created_over_rest(story: Story) -> None:
 
 
 def created_by_record(story: Story) -> None:
-    story.chapter("A plain Kafka producer creates one too")
+    who = "A program that publishes by Dapr" if story.platform.redis_url else "A plain Kafka producer"
+    story.chapter(f"{who} creates one too")
     story.create_by_record("water the plants")
     [task], took = story.eventually("the task of the record", lambda: story.titled("water the plants"))
-    story.tell(f"record on topic create-task -> KafkaSource -> create-task: task {task['task_id']} after {took:.0f} ms")
+    carrier = "daprd -> bridge" if story.platform.daprd[0] else "KafkaSource"
+    story.tell(f"record on topic create-task -> {carrier} -> create-task: task {task['task_id']} after {took:.0f} ms")
 
 
 def created_by_envelope(story: Story) -> None:
@@ -147,6 +152,11 @@ def back_to_zero(story: Story) -> None:
     story.tell(f"0 pods {time.perf_counter() - begun:.0f} s after the last event.")
 
 
+RUNS = {
+    "kafka": "a Kafka broker",
+    "dapr-kafka": "a Kafka broker, daprd with its bridge",
+    "dapr-redis": "Redis, daprd with its bridge",
+}
 STORY = (
     everything_at_zero,
     created_over_rest,
@@ -161,19 +171,23 @@ STORY = (
 )
 
 
-def main() -> None:
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--broker", default=BROKERS[0], show_default=True, type=click.Choice(BROKERS))
+def main(broker: str) -> None:
     """Tell the story. Exit code 1 with a sentence if anything in it is not true."""
     console = Console(highlight=False)
     begun = time.perf_counter()
     logging.disable(logging.CRITICAL)
     console.print("[bold]taskmaster functions[/bold]: a to-do back end that sleeps at zero and loses nothing")
     try:
-        with _platform(console) as platform:
+        with _platform(console, broker) as platform:
             story = Story(platform, console)
             for chapter in STORY:
                 chapter(story)
             console.print()
             console.print(_table(platform))
+    except EmbeddedError as error:
+        raise click.ClickException(str(error)) from None
     except NotTrue as error:
         console.print(f"\n[bold red]Not true:[/bold red] {error}")
         sys.exit(1)
@@ -181,12 +195,12 @@ def main() -> None:
 
 
 @contextmanager
-def _platform(console: Console) -> Iterator[Platform]:
+def _platform(console: Console, broker: str) -> Iterator[Platform]:
     """A platform of its own, that leaves nothing behind."""
     with tempfile.TemporaryDirectory(prefix="taskmaster-demo-") as state:
         Path(state).chmod(0o711)  # as root, PostgreSQL runs as another user and must get there
-        platform = Platform(ROOT, state=Path(state), environ={}, watch=False)
-        with console.status("starting PostgreSQL, a Kafka broker and the stand-in for Knative"):
+        platform = Platform(ROOT, state=Path(state), environ={}, broker=broker, watch=False)
+        with console.status(f"starting PostgreSQL, {RUNS[broker]} and the stand-in for Knative"):
             begun = time.perf_counter()
             platform.start()
             try:
@@ -224,4 +238,4 @@ def _table(platform: Platform) -> Table:
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="python -m knative.demo")

@@ -7,7 +7,10 @@ import threading
 from dataclasses import dataclass
 from typing import Any
 
+import requests
 from kafka import KafkaConsumer, KafkaProducer
+
+TOPICS = ("task-events", "task-updates", "dead-letters")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +26,7 @@ class Seen:
 class Records:
     """Watches topics from their beginning, in a thread, and produces to any."""
 
-    def __init__(
-        self, bootstrap_servers: str, topics: tuple[str, ...] = ("task-events", "task-updates", "dead-letters")
-    ) -> None:
-        self._producer = KafkaProducer(bootstrap_servers=bootstrap_servers, enable_idempotence=False, batch_size=0)
-        self._consumer = KafkaConsumer(*topics, bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest")
+    def __init__(self) -> None:
         self._seen: list[Seen] = []
         self._leaving = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="records", daemon=True)
@@ -35,12 +34,7 @@ class Records:
 
     def produce(self, topic: str, data: Any, *, headers: dict[str, str] | None = None, key: str | None = None) -> None:
         """Put one record with a JSON value on a topic and wait until the broker has it."""
-        self._producer.send(
-            topic,
-            value=json.dumps(data).encode(),
-            key=key.encode() if key else None,
-            headers=[(name, value.encode()) for name, value in (headers or {}).items()],
-        ).get(timeout=10)
+        raise NotImplementedError
 
     def seen(self, topic: str) -> list[Seen]:
         return [record for record in list(self._seen) if record.topic == topic]
@@ -59,6 +53,30 @@ class Records:
     def close(self) -> None:
         self._leaving.set()
         self._thread.join(5)
+
+    def _watch(self) -> None:
+        """Add to what was seen until it leaves."""
+        raise NotImplementedError
+
+
+class KafkaRecords(Records):
+    """As a plain Kafka client sees and sends them."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self._producer = KafkaProducer(bootstrap_servers=bootstrap_servers, enable_idempotence=False, batch_size=0)
+        self._consumer = KafkaConsumer(*TOPICS, bootstrap_servers=bootstrap_servers, auto_offset_reset="earliest")
+        super().__init__()
+
+    def produce(self, topic: str, data: Any, *, headers: dict[str, str] | None = None, key: str | None = None) -> None:
+        self._producer.send(
+            topic,
+            value=json.dumps(data).encode(),
+            key=key.encode() if key else None,
+            headers=[(name, value.encode()) for name, value in (headers or {}).items()],
+        ).get(timeout=10)
+
+    def close(self) -> None:
+        super().close()
         self._producer.close(timeout=1)
 
     def _watch(self) -> None:
@@ -69,3 +87,43 @@ class Records:
                     key = record.key.decode() if record.key else None
                     self._seen.append(Seen(topic=record.topic, key=key, headers=headers, value=record.value))
         self._consumer.close()
+
+
+class RedisRecords(Records):
+    """Seen on Redis' streams, and sent as any program sends one by Dapr: to the HTTP API of daprd, raw."""
+
+    def __init__(self, redis_url: str, daprd: str, token: str) -> None:
+        import redis
+
+        self._redis = redis.Redis.from_url(redis_url, socket_timeout=10)
+        self._publish = f"{daprd}/v1.0/publish/pubsub/"
+        self._token = {"dapr-api-token": token}
+        super().__init__()
+
+    def produce(self, topic: str, data: Any, *, headers: dict[str, str] | None = None, key: str | None = None) -> None:
+        metadata = {"rawPayload": "true", **({"partitionKey": key} if key else {}), **(headers or {})}
+        query = {f"metadata.{name}": value for name, value in metadata.items()}
+        body = json.dumps(data).encode()
+        answer = requests.post(self._publish + topic, data=body, params=query, headers=self._token, timeout=10)
+        answer.raise_for_status()
+
+    def close(self) -> None:
+        super().close()
+        self._redis.close()
+
+    def _watch(self) -> None:
+        import redis
+
+        last: dict[Any, Any] = dict.fromkeys(TOPICS, "0")
+        while not self._leaving.is_set():
+            try:
+                found: Any = self._redis.xread(last, block=200)
+            except redis.RedisError:  # it is away for a moment, or for good
+                self._leaving.wait(0.2)
+                continue
+            for stream, entries in found:
+                for entry, fields in entries:
+                    metadata = json.loads(fields.get(b"metadata") or b"{}")
+                    topic, key = stream.decode(), metadata.pop("partitionKey", None)
+                    self._seen.append(Seen(topic=topic, key=key, headers=metadata, value=fields[b"data"]))
+                    last[topic] = entry

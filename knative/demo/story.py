@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.padding import Padding
 
 from knative.demo.receiver import Receiver
-from knative.demo.records import Records
+from knative.demo.records import KafkaRecords, RedisRecords
 from knative.local.up import Platform
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +35,11 @@ class Story:
     def __init__(self, platform: Platform, console: Console) -> None:
         self.platform = platform
         self.console = console
-        self.records = Records(platform.bootstrap_servers)
+        self.records = (
+            RedisRecords(platform.redis_url, *platform.daprd)
+            if platform.redis_url
+            else KafkaRecords(platform.bootstrap_servers)
+        )
         self._session = requests.Session()
         self._session.headers["Authorization"] = f"Bearer {platform.token(USER)}"
         self._chapter = 0

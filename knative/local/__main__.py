@@ -17,6 +17,7 @@ import click
 import requests
 
 from knative.local import taskmaster_setup
+from knative.local.dapr.side import BROKERS
 from knative.local.embedded import EmbeddedError
 from knative.local.fields import ManifestError
 from knative.local.identity_provider import IdentityProvider, WrongKeyError
@@ -53,7 +54,14 @@ def main() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Write the logs as JSON lines.")
 @click.option("--user", default="ada", show_default=True, help="Whom the link of the page signs in.")
 @click.option("--host", default=LOOPBACK, show_default=True, help="The address to listen on: 0.0.0.0 in a container.")
-def up(*, port: int, root: Path, state: Path | None, as_json: bool, user: str, host: str) -> None:
+@click.option(
+    "--broker",
+    default=BROKERS[0],
+    show_default=True,
+    type=click.Choice(BROKERS),
+    help="What carries the events: Kafka by KafkaSources, or Dapr, by Kafka or by Redis.",
+)
+def up(*, port: int, root: Path, state: Path | None, as_json: bool, user: str, host: str, broker: str) -> None:
     """Start everything and serve until Ctrl-C."""
     stream = LogStream(sys.stdout, as_json=as_json)
     logging.basicConfig(level=logging.INFO, handlers=[StreamHandler(stream)])
@@ -62,12 +70,15 @@ def up(*, port: int, root: Path, state: Path | None, as_json: bool, user: str, h
     # A second Ctrl-C ends the drain too; the watcher of the processes then ends what is left of them.
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job is started with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
-    platform = Platform(root, port=port, host=host, state=state, logs=stream)
+    platform = Platform(root, port=port, host=host, state=state, logs=stream, broker=broker)
     try:
         with platform:
             stream.line("knative", f"REST at {platform.url}, each function at http://NAME.localhost:{port or '...'}")
             _show_link(platform, user, stream)
-            stream.line("knative", f"Kafka at {platform.bootstrap_servers}; Ctrl-C drains and ends everything")
+            events = f"Kafka at {platform.bootstrap_servers}" if platform.bootstrap_servers else "Events are on Redis"
+            if platform.daprd[0]:
+                events += f", carried by Dapr: daprd at {platform.daprd[0]}"
+            stream.line("knative", f"{events}; Ctrl-C drains and ends everything")
             threading.Event().wait()
     except KeyboardInterrupt:
         stream.line("knative", "stopped: nothing is left running")

@@ -1,8 +1,7 @@
 """Deliver one event as a Knative source does: retry, back off, and hand what fails to the dead letter sink.
 
-The rules are those of Knative's data plane specification as KafkaSource has them: a status below 300 is
-success; 404, 408, 409, 429, every 5xx and no answer at all are retried; everything else goes to the dead
-letter sink at once. That sink is called by the same rules, and an event it does not take either is lost.
+Which answers are retried, knative_delivery/answers.py says. The dead letter sink is called by the same rules, and an
+event that it does not take either is lost.
 
 An event with a header that HTTP cannot carry has no answer either, each time: no request is made, yet it is tried as
 often as any other, first for the sink and then, with the same header, for the dead letter sink.
@@ -10,20 +9,17 @@ often as any other, first for the sink and then, with the same header, for the d
 
 from __future__ import annotations
 
-import base64
 import enum
 import logging
 import threading
 from collections import Counter
 
-from knative.local.cloud_event import CloudEvent
 from knative.local.resources import Delivery
-from knative.local.sink import Answer, NoAnswerError, Sink
+from knative_delivery.answers import error_attributes, is_retried, is_success
+from knative_delivery.cloud_event import CloudEvent
+from knative_delivery.sink import Answer, NoAnswerError, Sink
 
 _logger = logging.getLogger(__name__)
-
-_ERROR_DATA_BYTES = 1024
-_ERROR_HEADER_PREFIX = "kne-"
 
 
 class Outcome(enum.Enum):
@@ -62,14 +58,14 @@ class Dispatcher:
 
     def _dispatch(self, event: CloudEvent, stopping: threading.Event) -> Outcome:
         answer = self._send(self._destination, event, stopping)
-        if _succeeded(answer):
+        if is_success(answer):
             return Outcome.DELIVERED
         dead_letter_sink = self._delivery.dead_letter_sink
         if dead_letter_sink is None:
             return self._drop(event, f"{_described(answer)}, and there is no dead letter sink")
-        dead_letter = event.extended(_error_attributes(self._destination, answer))
+        dead_letter = event.extended(error_attributes(self._destination, answer))
         last = self._send(dead_letter_sink, dead_letter, stopping)
-        if _succeeded(last):
+        if is_success(last):
             _logger.warning(
                 "%s: event %s went to the dead letter sink: %s",
                 self._name,
@@ -102,7 +98,7 @@ class Dispatcher:
             except NoAnswerError as error:
                 answer = None
                 _logger.debug("%s: attempt %d of %s: %s", self._name, attempt, event.attributes["id"], error)
-            if answer is not None and not _retryable(answer.status):
+            if not is_retried(answer):
                 break
         return answer
 
@@ -121,27 +117,6 @@ def backoff(delivery: Delivery, retry: int) -> float:
     """Seconds before the given retry, counted from 1: delay times n, or times 2^n."""
     factor = retry if delivery.backoff_policy == "linear" else 2**retry
     return delivery.backoff_delay.total_seconds() * factor
-
-
-def _succeeded(answer: Answer | None) -> bool:
-    return answer is not None and answer.status < 300
-
-
-def _retryable(status: int) -> bool:
-    return status in {404, 408, 409, 429} or status >= 500
-
-
-def _error_attributes(destination: str, answer: Answer | None) -> dict[str, str]:
-    attributes = {"knativeerrordest": destination}
-    if answer is None:
-        return attributes
-    attributes["knativeerrorcode"] = str(answer.status)
-    for name, value in answer.headers.items():
-        if name.startswith(_ERROR_HEADER_PREFIX):
-            attributes[name.removeprefix(_ERROR_HEADER_PREFIX)] = value
-    if answer.body:
-        attributes["knativeerrordata"] = base64.b64encode(answer.body[:_ERROR_DATA_BYTES]).decode()
-    return attributes
 
 
 def _described(answer: Answer | None) -> str:

@@ -67,19 +67,19 @@ class Gateway:
         # As the client wrote it: %2F is no slash to a route.
         method, path = environ["REQUEST_METHOD"], _target(environ).partition("?")[0]
         if _CLUSTER_HOST.search(host):
-            return _problem(start_response, 404, "This host is reached from inside the cluster alone.")
+            return problem(start_response, 404, "This host is reached from inside the cluster alone.")
         if path.startswith("/-/"):
             return self._administer(environ, name, start_response)
         if self._provider and name in _LOOPBACK and self._provider.serves(path):
             return self._provider(environ, start_response)
         service = self._service_of(name) or route(self._routes, method, path)
         if service is None or self._serving.service(service).cluster_local:
-            return _problem(start_response, 404, f"Nothing is served at {method} {path} of {host}.")
+            return problem(start_response, 404, f"Nothing is served at {method} {path} of {host}.")
         try:
-            response = self._serving.handle(service, _forwarded(environ, service))
+            response = self._serving.handle(service, forwarded(environ, _hosts(environ, service)))
         except UnavailableError as error:
-            return _problem(start_response, error.status, str(error))
-        return _answer(response, start_response)
+            return problem(start_response, error.status, str(error))
+        return answered(response, start_response)
 
     def _service_of(self, name: str) -> str | None:
         label, dot, _ = name.partition(".")
@@ -89,13 +89,13 @@ class Gateway:
         method = "GET" if environ["REQUEST_METHOD"] == "HEAD" else environ["REQUEST_METHOD"]
         # A web page elsewhere could make a browser send a plain POST here; JSON it could not.
         if method != "GET" and environ.get("CONTENT_TYPE", "").partition(";")[0] != "application/json":
-            return _problem(start_response, 415, "Send application/json.")
+            return problem(start_response, 415, "Send application/json.")
         if name not in _LOOPBACK or self._admin is None:
-            return _problem(start_response, 404, "This is served on localhost alone.")
+            return problem(start_response, 404, "This is served on localhost alone.")
         length = min(int(environ.get("CONTENT_LENGTH") or 0), 10_000)
         answer = self._admin(method, environ["PATH_INFO"], environ["wsgi.input"].read(length))
         if answer is None:
-            return _problem(start_response, 404, "There are GET /-/status and POST /-/travel.")
+            return problem(start_response, 404, "There are GET /-/status and POST /-/travel.")
         status, content = answer
         return _json(start_response, status, content, "application/json")
 
@@ -125,7 +125,8 @@ def _matches(route: Route, method: str, path: str) -> bool:
     return path == prefix or path.startswith(prefix + "/")
 
 
-def _forwarded(environ: Environ, service: str) -> Request:
+def forwarded(environ: Environ, hosts: list[tuple[str, str]]) -> Request:
+    """The request for a function, with these headers for the host and none that belongs to the connection."""
     headers = [
         (name[5:].replace("_", "-").lower(), value)
         for name, value in environ.items()
@@ -133,13 +134,7 @@ def _forwarded(environ: Environ, service: str) -> Request:
     ]
     named = {token.strip().lower() for token in environ.get("HTTP_CONNECTION", "").split(",")}
     headers = [(name, value) for name, value in headers if name not in _HOP_BY_HOP | named]
-    # The host is rewritten as the HTTPRoute does it on a cluster; no host that a client made up gets through.
-    headers += [
-        ("host", f"{service}.localhost:{environ['SERVER_PORT']}"),
-        ("x-forwarded-host", environ.get("HTTP_HOST", "")),
-        ("x-forwarded-for", environ.get("REMOTE_ADDR", "")),
-        ("x-forwarded-proto", environ["wsgi.url_scheme"]),
-    ]
+    headers += hosts
     if content_type := environ.get("CONTENT_TYPE"):
         headers.append(("content-type", content_type))
     length = environ.get("CONTENT_LENGTH")
@@ -149,6 +144,16 @@ def _forwarded(environ: Environ, service: str) -> Request:
     return Request(environ["REQUEST_METHOD"], _target(environ), headers, body)
 
 
+def _hosts(environ: Environ, service: str) -> list[tuple[str, str]]:
+    """The host is rewritten as the HTTPRoute does it on a cluster; no host that a client made up gets through."""
+    return [
+        ("host", f"{service}.localhost:{environ['SERVER_PORT']}"),
+        ("x-forwarded-host", environ.get("HTTP_HOST", "")),
+        ("x-forwarded-for", environ.get("REMOTE_ADDR", "")),
+        ("x-forwarded-proto", environ["wsgi.url_scheme"]),
+    ]
+
+
 def _target(environ: Environ) -> str:
     """The path and query as the client wrote them, without the scheme and host of a request to a proxy."""
     uri: str = environ["REQUEST_URI"]
@@ -156,7 +161,7 @@ def _target(environ: Environ) -> str:
     return target if target.startswith("/") else "/" + target
 
 
-def _answer(response: Response, start_response: StartResponse) -> Iterable[bytes]:
+def answered(response: Response, start_response: StartResponse) -> Iterable[bytes]:
     headers = [(name, value) for name, value in response.headers if name.lower() not in _HOP_BY_HOP]
     start_response(f"{response.status} {_phrase(response.status)}", headers)
     return _Body(response)
@@ -178,7 +183,7 @@ class _Body:
         self._response.close()
 
 
-def _problem(start_response: StartResponse, status: int, detail: str) -> Iterable[bytes]:
+def problem(start_response: StartResponse, status: int, detail: str) -> Iterable[bytes]:
     """RFC 9457."""
     content = {"title": _phrase(status), "status": status, "detail": detail}
     return _json(start_response, status, content, "application/problem+json")

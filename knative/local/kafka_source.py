@@ -18,11 +18,11 @@ from typing import Any
 from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from knative.local.cloud_event import Record, from_record
 from knative.local.delivery import Dispatcher, Outcome
 from knative.local.offsets import OffsetTracker
 from knative.local.resources import KafkaSource
-from knative.local.sink import Sink
+from knative_delivery.cloud_event import Record, from_record
+from knative_delivery.sink import Sink
 
 _logger = logging.getLogger(__name__)
 

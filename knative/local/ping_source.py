@@ -9,10 +9,10 @@ from datetime import timedelta
 
 from knative.local import cron
 from knative.local.clock import Clock
-from knative.local.cloud_event import CloudEvent, rfc3339
 from knative.local.delivery import Dispatcher
 from knative.local.resources import Delivery, PingSource
-from knative.local.sink import Sink
+from knative_delivery.cloud_event import CloudEvent, rfc3339
+from knative_delivery.sink import Sink
 
 _logger = logging.getLogger(__name__)
 

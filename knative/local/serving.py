@@ -23,7 +23,7 @@ from knative.local.processes import base_environment
 from knative.local.report import FunctionReport
 from knative.local.resources import Container, Service, service_of
 from knative.local.revision import Launcher, Revision
-from knative.local.sink import Answer, HttpSink, NoAnswerError
+from knative_delivery.sink import Answer, HttpSink, NoAnswerError
 
 _SWEEP_SECONDS = 0.25
 

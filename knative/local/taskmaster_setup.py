@@ -25,6 +25,10 @@ from knative.local.secrets import Passwords, Secrets
 FUNCTIONS = "functions"  # the folder that the image's working directory is
 # Variables by which whoever starts the stand-in names a database (its owner's URL) and a broker that run already.
 RUNNING_DATABASE, RUNNING_BROKER = "DATABASE_URL", "KAFKA_BOOTSTRAP_SERVERS"
+RUNNING_REDIS = "REDIS_URL"  # and a Redis, for the broker dapr-redis
+ALARM, DAPR_JOBS = "REMINDER_ALARM", "dapr-jobs"
+ALARMS_SOURCE = "reminder-alarm"  # the PingSource that a job of Dapr's stands for
+BRIDGE = ("python", "-m", "taskmaster.bridge")
 
 _AUDIENCE = _DATABASE = "taskmaster"
 _SCOPE = "tasks:read tasks:write"  # an assistant's token has to name them
@@ -63,6 +67,36 @@ def kafka_secrets(kafka: Mapping[str, str]) -> Secrets:
     if authority := functions.get("KAFKA_SSL_CAFILE"):
         source["ca.crt"] = Path(authority).read_text(encoding="utf-8")
     return {_KAFKA: functions, _KAFKA_SOURCE: source, _KAFKA_ADMIN: _prefixed(kafka, _ADMIN_PREFIX)}
+
+
+def dapr_secrets(*, url: str, token: str, kafka: str, redis_url: str, alarm: str) -> Secrets:
+    """The same where Dapr carries the events: daprd for the functions, and Kafka or Redis for the tools alone."""
+    dapr = {"TRANSPORT": "dapr", "DAPR_URL": url, "DAPR_API_TOKEN": token, "REDIS_URL": redis_url}
+    settings = {RUNNING_BROKER: kafka, **dapr, **({"REMINDER_ALARM": alarm} if alarm else {})}
+    return {_KAFKA: settings, _KAFKA_SOURCE: {}, _KAFKA_ADMIN: {}}
+
+
+def daprd_tokens(*, api: str, app: str) -> dict[str, str]:
+    """daprd's environment: the token that it asks of the functions, and the one that it shows to the bridge."""
+    return {"DAPR_API_TOKEN": api, "APP_API_TOKEN": app}
+
+
+def bridge_settings(*, port: int, app_token: str, pubsub: str, gateway: str, token_file: Path) -> dict[str, str]:
+    """The bridge's environment: where it listens for daprd, and how it reaches the functions."""
+    return {
+        "HOST": "127.0.0.1",
+        "PORT": str(port),
+        "APP_API_TOKEN": app_token,
+        "NAMESPACE": "default",
+        "DAPR_PUBSUB": pubsub,
+        "FUNCTION_GATEWAY": gateway,
+        "EVENT_TOKEN_FILE": str(token_file),
+    }
+
+
+def has_jobs(environ: Mapping[str, str]) -> bool:
+    """Whether the environment has the alarm be a job of Dapr's."""
+    return environ.get(ALARM) == DAPR_JOBS
 
 
 def identity_provider(key_file: Path, *, issuer: str) -> IdentityProvider:
@@ -105,7 +139,19 @@ def issuer_of(environment: Mapping[str, str]) -> str:
 
 
 def bootstrap_servers(made_up: Secrets) -> str:
+    """'' where the events are on Redis."""
     return made_up[_KAFKA][RUNNING_BROKER]
+
+
+def redis_url(made_up: Secrets) -> str:
+    """'' where the events are on Kafka."""
+    return made_up[_KAFKA].get(RUNNING_REDIS, "")
+
+
+def daprd_settings(made_up: Secrets) -> tuple[str, str]:
+    """The address and the token of daprd's HTTP API; two empty texts where there is none."""
+    settings = made_up[_KAFKA]
+    return settings.get("DAPR_URL", ""), settings.get("DAPR_API_TOKEN", "")
 
 
 def database_urls(made_up: Secrets) -> dict[str, str]:

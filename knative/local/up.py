@@ -23,6 +23,8 @@ from typing import Any
 
 from knative.local import embedded, jobs, manifests, taskmaster_setup
 from knative.local.clock import Clock, duration
+from knative.local.dapr.carrier import DaprCarrier
+from knative.local.dapr.side import KNATIVE, REDIS
 from knative.local.gateway import Gateway
 from knative.local.identity_provider import IdentityProvider
 from knative.local.kafka_source import KafkaSourceAdapter
@@ -54,8 +56,8 @@ class Platform:
     """Runs from `start` (or entering the context) to `stop`.
 
     `port` 0 takes a free port. `host` is the address that it listens on. `state` is where the database, the passwords
-    and the clock's file lie: `.local` in the project unless given. `session_timeout` (seconds) is that of the consumer
-    groups, as short as the broker allows unless given: joining takes half of it.
+    and the clock's file lie: `.local` in the project unless given. `broker` is one of BROKERS. `session_timeout`
+    (seconds) is that of the consumer groups, as short as the broker allows unless given: joining takes half of it.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Platform:
         state: Path | None = None,
         logs: LogStream | None = None,
         environ: Mapping[str, str] = os.environ,
+        broker: str = KNATIVE,
         watch: bool = True,
         commit_interval: float = 5.0,
         session_timeout: float | None = None,
@@ -76,6 +79,7 @@ class Platform:
         self._state = (state or self._root / ".local").resolve()
         self._on_line = logs.line if logs else lambda name, line: None
         self._environ = environ
+        self.broker = broker
         self._watch = watch
         self._commit_interval = commit_interval
         self._session_timeout = session_timeout
@@ -85,6 +89,7 @@ class Platform:
         self._serving: Serving
         self._sources: list[KafkaSourceAdapter] = []
         self._pings: list[PingSourceAdapter] = []
+        self._dapr: DaprCarrier | None = None
         self.clock: Clock
 
     def __enter__(self) -> Platform:
@@ -115,7 +120,18 @@ class Platform:
 
     @property
     def bootstrap_servers(self) -> str:
+        """Of Kafka; '' on Redis."""
         return taskmaster_setup.bootstrap_servers(self._secrets)
+
+    @property
+    def redis_url(self) -> str:
+        """'' on Kafka."""
+        return taskmaster_setup.redis_url(self._secrets)
+
+    @property
+    def daprd(self) -> tuple[str, str]:
+        """The address and the token of daprd; two empty texts where there is none."""
+        return taskmaster_setup.daprd_settings(self._secrets)
 
     @property
     def database_urls(self) -> dict[str, str]:
@@ -159,7 +175,9 @@ class Platform:
         """What /-/status answers: no secrets in it."""
         return {
             "url": self.url,
+            "broker": self.broker,
             "bootstrap_servers": self.bootstrap_servers,
+            "dapr": self._dapr.side.status() if self._dapr else {},
             "business_time": self.clock.now().isoformat(),
             "clock_offset_seconds": self.clock.offset.total_seconds(),
             "functions": {
@@ -188,6 +206,7 @@ class Platform:
         self._state.mkdir(parents=True, exist_ok=True)
         self.clock = Clock(self._state / "clock-offset")
         self.clock.reset()
+        self._passwords = Passwords(self._state / "passwords.json")
         self._provider = taskmaster_setup.identity_provider(self._state / IDENTITY_KEY, issuer=self.url)
         self._secrets = self._made_up_secrets()
         everything = {**found.config_maps, **self._secrets}
@@ -201,12 +220,17 @@ class Platform:
             found.services.values(), cwd=functions, sources=everything, env=env, on_line=self._on_line
         )
         self._running.callback(self._serving.stop)
+        if self._dapr:
+            self._dapr.start(found.kafka_sources, self._serving, cwd=functions, running=self._running)
         gate.open(Gateway(self._serving, found.routes, admin=self._administer, provider=self._provider))
 
         sink = ClusterSink(self._serving)
         is_embedded = not self._environ.get(taskmaster_setup.RUNNING_BROKER)
         shortest = _EMBEDDED_SESSION_SECONDS if is_embedded else _SESSION_SECONDS
-        self._pings = [PingSourceAdapter(ping, sink=sink, clock=self.clock) for ping in found.ping_sources]
+        job = self._dapr.replaced_ping_source if self._dapr else ""
+        self._pings = [
+            PingSourceAdapter(ping, sink=sink, clock=self.clock) for ping in found.ping_sources if ping.name != job
+        ]
         self._sources = [
             KafkaSourceAdapter(
                 source,
@@ -215,7 +239,7 @@ class Platform:
                 commit_interval=self._commit_interval,
                 session_timeout=self._session_timeout or shortest,
             )
-            for source in found.kafka_sources
+            for source in (() if self._dapr else found.kafka_sources)
         ]
         self._running.callback(WebServer(KubernetesApi(self._pings), port=api_port).stop)
         self._running.callback(self._stop_sources)
@@ -227,19 +251,34 @@ class Platform:
             self._running.enter_context(watching(functions, self._serving.renew))
 
     def _made_up_secrets(self) -> Secrets:
-        passwords = Passwords(self._state / "passwords.json")
         owner_url = self._environ.get(taskmaster_setup.RUNNING_DATABASE)
         if not owner_url:
             server = self._running.enter_context(embedded.postgres(self._state))
-            owner_url = taskmaster_setup.create_database(server.url, passwords)
-        kafka = taskmaster_setup.broker_of(self._environ)
-        if taskmaster_setup.RUNNING_BROKER not in kafka:
-            kafka[taskmaster_setup.RUNNING_BROKER] = self._running.enter_context(embedded.broker())
+            owner_url = taskmaster_setup.create_database(server.url, self._passwords)
         return {
-            **taskmaster_setup.database_secrets(owner_url, passwords),
-            **taskmaster_setup.kafka_secrets(kafka),
+            **taskmaster_setup.database_secrets(owner_url, self._passwords),
+            **self._broker_secrets(),
             **taskmaster_setup.identity_secret(self._provider),
         }
+
+    def _broker_secrets(self) -> Secrets:
+        """Start the broker, unless one is given, and say how it is reached."""
+        kafka = taskmaster_setup.broker_of(self._environ)
+        if self.broker != REDIS and taskmaster_setup.RUNNING_BROKER not in kafka:
+            kafka[taskmaster_setup.RUNNING_BROKER] = self._running.enter_context(embedded.broker())
+        if self.broker == KNATIVE:
+            return taskmaster_setup.kafka_secrets(kafka)
+        self._dapr = DaprCarrier(
+            self.broker,
+            state=self._state,
+            passwords=self._passwords,
+            environ=self._environ,
+            bootstrap_servers=kafka.get(taskmaster_setup.RUNNING_BROKER, ""),
+            on_line=self._on_line,
+        )
+        self._running.callback(self._dapr.side.stop)
+        self._dapr.side.start_redis()
+        return self._dapr.secrets()
 
     def _write_environment(self) -> None:
         """For commands that somebody runs beside the functions, with their settings."""

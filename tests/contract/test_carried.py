@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from knative.local.cloud_event import from_record
+from knative_delivery.cloud_event import from_record
 from taskmaster.database.inbox_rows import outbox_row
 from taskmaster.events import cloudevent
 from taskmaster.events.header_values import CannotTravel

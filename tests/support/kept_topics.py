@@ -5,7 +5,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
-from taskmaster.broker.window import reading
+from taskmaster.broker.transports import reading
 from taskmaster.events import routes
 from taskmaster.settings import Settings
 
@@ -15,7 +15,7 @@ class KeptTopics:
 
     def __init__(self, settings: Settings) -> None:
         with reading(settings, map(settings.topic, routes.TOPICS), decode_late=True) as topics:
-            records = sorted(topics.read(), key=lambda each: (each.topic, each.partition, each.offset))
+            records = sorted(topics.read(), key=lambda each: (each.topic, each.partition))  # each partition is in order
         grouped = groupby(records, key=lambda each: (each.topic, each.partition))
         self._partitions = [list(partition) for _, partition in grouped]
 

@@ -202,6 +202,10 @@ def _unwrap(attrs: dict[str, str], envelope: Any) -> tuple[dict[str, str], Any]:
     if not known["type"]:
         raise Malformed("the envelope has no event_type")
     unwrapped = {name: value for name, value in known.items() if value}
+    if (
+        not known["id"] and "time" not in attrs
+    ):  # the bridge, for a record on Redis: events alike would be taken for one
+        raise Malformed("the envelope has no event_id, and this transport gives records no position: add one")
     # A record without an event_id is identified by its position; its time distinguishes a topic that was created anew.
     unwrapped.setdefault("id", record_position(attrs))
     unwrapped.setdefault("source", attrs.get("source", ""))

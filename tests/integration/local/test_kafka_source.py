@@ -13,7 +13,7 @@ from kafka import KafkaProducer
 
 from knative.local.kafka_source import KafkaSourceAdapter
 from knative.local.resources import Delivery, KafkaSource
-from knative.local.sink import Answer
+from knative_delivery.sink import Answer
 from tests.support.brokers import Kafka
 
 DEAD = "http://dead/events"

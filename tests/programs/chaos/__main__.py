@@ -13,6 +13,8 @@ from pathlib import Path
 
 import click
 
+from knative.local.dapr.side import BROKERS, KNATIVE, REDIS, missing
+
 _ROOT = Path(__file__).parents[3]
 
 
@@ -27,20 +29,25 @@ def main() -> None:
 @click.option("--seed", type=int, help="What to ask and what to break; a random one unless given.")
 @click.option("--settling", default=0.0, help="Seconds to come to rest; 0: five minutes and half the chaos' time.")
 @click.option("--stories", default=1_000, show_default=True, type=click.IntRange(0), help="Told by `taskmaster trace`.")
-def run(seconds: float, commands: int, seed: int | None, settling: float, stories: int) -> None:
+@click.option("--transport", default=BROKERS[0], show_default=True, type=click.Choice(BROKERS))
+def run(*, seconds: float, commands: int, seed: int | None, settling: float, stories: int, transport: str) -> None:
     """Make a history and check it."""
     from tests.programs.apache_kafka import NoApacheKafka, class_path
     from tests.programs.chaos.run import Plan
     from tests.programs.chaos.run import run as run_plan
 
     try:
-        class_path()
+        if transport != REDIS:
+            class_path()
     except NoApacheKafka as error:
         raise click.ClickException(str(error)) from None
+    if transport != KNATIVE and (said := missing(with_redis=transport == REDIS, has_jobs=True)):
+        raise click.ClickException(said)
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # told to stop, it ends what it started
     seed = seed if seed is not None else random.SystemRandom().randrange(1_000_000)
     plan = Plan(
+        transport=transport,
         seed=seed,
         seconds=seconds,
         commands=commands or int(seconds * 10),
@@ -48,7 +55,7 @@ def run(seconds: float, commands: int, seed: int | None, settling: float, storie
         stories=stories,
     )
     directory = _ROOT / ".local" / "chaos" / f"{seed}-{time.strftime('%Y%m%dT%H%M%S')}"
-    again = f"make chaos SEED={seed} SECONDS={seconds:g} COMMANDS={plan.commands}"
+    again = f"make chaos SEED={seed} SECONDS={seconds:g} COMMANDS={plan.commands} TRANSPORT={transport}"
     click.echo(f"chaos: seed {seed}; the history: {directory}")
     begun = time.monotonic()
     try:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from tests.programs.chaos.history import Log
 from tests.programs.chaos.link import Fault, Link
@@ -18,6 +19,7 @@ from tests.programs.chaos.victims import Database, Kafka, StandIn, alive, childr
 
 _BETWEEN = (0.3, 2.5)  # seconds from one fault's end to the next
 _STAND_IN = "kafka-source-"  # what the client ids of its consumers begin with
+_DAPRD = ""  # everybody but the generator goes by the link there
 _FUNCTIONS = "taskmaster"  # and those of the functions' producers
 _ORPHANS_GO_WITHIN = 10.0  # seconds
 
@@ -32,17 +34,17 @@ class Adversary:
         stand_in: StandIn,
         database: Database,
         to_database: Link,
-        kafka: Kafka,
-        to_kafka: Link,
+        kafka: Kafka | None,
+        to_kafka: Link | None,
+        has_dapr: bool,
         log: Log,
     ) -> None:
+        """Without a Kafka the broker is the Redis of the stand-in. With Dapr its parts are among the victims."""
         self.counts: Counter[str] = Counter()
         self._chance = random.Random(f"{seed} adversary")
         self._stand_in = stand_in
         self._database = database
         self._to_database = to_database
-        self._kafka = kafka
-        self._to_kafka = to_kafka
         self._log = log
         self._shares: dict[Callable[[], None], int] = {
             self.kill_a_function: 8,
@@ -51,8 +53,6 @@ class Adversary:
             self.pause_a_function: 3,
             self.kill_the_stand_in: 1,
             self.pause_the_stand_in: 1,
-            self.kill_the_broker: 1,
-            self.pause_the_broker: 1,
             self.kill_the_database: 2,
             self.kill_a_backend: 2,
             self.pause_the_database: 1,
@@ -60,14 +60,28 @@ class Adversary:
             self.refuse_functions_at_the_database: 1,
             self.slow_the_database: 1,
             self.hold_the_database: 1,
-            self.cut_functions_from_the_broker: 2,
-            self.refuse_functions_at_the_broker: 1,
-            self.hold_functions_at_the_broker: 1,
-            self.cut_the_stand_in_from_the_broker: 2,
-            self.refuse_the_stand_in_at_the_broker: 1,
-            self.hold_the_stand_in_at_the_broker: 1,
-            self.slow_the_broker: 1,
         }
+        if kafka is not None and to_kafka is not None:
+            self._kafka, self._to_kafka = kafka, to_kafka
+            self._shares |= {
+                self.kill_the_broker: 1,
+                self.pause_the_broker: 1,
+                self.cut_the_stand_in_from_the_broker: 2,
+                self.refuse_the_stand_in_at_the_broker: 1,
+                self.hold_the_stand_in_at_the_broker: 1,
+                self.slow_the_broker: 1,
+            }
+        self._deliverer = _DAPRD if has_dapr else _STAND_IN
+        if has_dapr:
+            parts = ("daprd", "bridge", "scheduler", *(("redis",) if kafka is None else ()))
+            self._shares |= {partial(self.kill_beside, part): 2 for part in parts}
+            self._shares |= {partial(self.pause_beside, part): 1 for part in parts}
+        else:
+            self._shares |= {
+                self.cut_functions_from_the_broker: 2,
+                self.refuse_functions_at_the_broker: 1,
+                self.hold_functions_at_the_broker: 1,
+            }
 
     def run(self, over: threading.Event) -> None:
         for fault in self._sequence():
@@ -124,6 +138,23 @@ class Adversary:
         with self._paused("stand-in", self._stand_in.pause, self._stand_in.resume):
             time.sleep(self._chance.uniform(1, 7))
 
+    # Dapr -------------------------------------------------------------------------------------------------------
+
+    def kill_beside(self, part: str) -> None:
+        """The stand-in starts it again, as Kubernetes would."""
+        if pid := self._stand_in.beside(part):
+            self._note("kill", part)
+            _kill(pid)
+
+    def pause_beside(self, part: str) -> None:
+        if pid := self._stand_in.beside(part):
+            seconds = self._chance.uniform(1, 7)
+            self._note("pause", part, seconds=seconds)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+                time.sleep(seconds)
+                os.kill(pid, signal.SIGCONT)
+
     # The broker -------------------------------------------------------------------------------------------------
 
     def kill_the_broker(self) -> None:
@@ -163,7 +194,7 @@ class Adversary:
         self._note("cut", "functions - broker", connections=self._to_kafka.cut(_FUNCTIONS))
 
     def cut_the_stand_in_from_the_broker(self) -> None:
-        self._note("cut", "stand-in - broker", connections=self._to_kafka.cut(_STAND_IN))
+        self._note("cut", "stand-in - broker", connections=self._to_kafka.cut(self._deliverer))
 
     def refuse_functions_at_the_database(self) -> None:
         self._refuse("functions - database", self._to_database, "")
@@ -172,7 +203,7 @@ class Adversary:
         self._refuse("functions - broker", self._to_kafka, _FUNCTIONS)
 
     def refuse_the_stand_in_at_the_broker(self) -> None:
-        self._refuse("stand-in - broker", self._to_kafka, _STAND_IN)
+        self._refuse("stand-in - broker", self._to_kafka, self._deliverer)
 
     def hold_the_database(self) -> None:
         self._hold("functions - database", self._to_database, "")
@@ -181,7 +212,7 @@ class Adversary:
         self._hold("functions - broker", self._to_kafka, _FUNCTIONS)
 
     def hold_the_stand_in_at_the_broker(self) -> None:
-        self._hold("stand-in - broker", self._to_kafka, _STAND_IN)
+        self._hold("stand-in - broker", self._to_kafka, self._deliverer)
 
     def slow_the_database(self) -> None:
         self._slow("functions - database", self._to_database)

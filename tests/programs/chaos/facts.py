@@ -65,7 +65,7 @@ class Event:
     key: str | None
     attributes: dict[str, str]
     value: bytes
-    place: tuple[str, int, int]  # topic, partition, offset; of a row: "", 0 and its id
+    place: tuple[str, int, Any]  # topic, partition, offset (on Redis the entry's id); of a row: "", 0 and its id
 
     @cached_property
     def data(self) -> Json:
@@ -218,7 +218,7 @@ def _delivery(entry: Json) -> Delivery:
     )
 
 
-def _event(headers: Json, key: str | None, value: bytes, place: tuple[str, int, int]) -> Event | None:
+def _event(headers: Json, key: str | None, value: bytes, place: tuple[str, int, Any]) -> Event | None:
     attributes = {name[3:]: text for name, text in headers.items() if name.startswith("ce_")}
     if not all(attributes.get(name) for name in ("specversion", "id", "source", "type")):
         return None

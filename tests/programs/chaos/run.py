@@ -15,8 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from kafka import KafkaProducer
-
+from knative.local.dapr.side import KNATIVE, REDIS
 from tests.programs.chaos.adversary import Adversary
 from tests.programs.chaos.generator import DEVICES, WAYS, Device, Known
 from tests.programs.chaos.history import Log, read
@@ -26,6 +25,7 @@ from tests.programs.chaos.receiver import SECRET, Receiver
 from tests.programs.chaos.senders import Senders
 from tests.programs.chaos.settle import come_to_rest, export, keep_a_ledger
 from tests.programs.chaos.storyteller import tell_stories
+from tests.programs.chaos.transports import OnKafka, OnRedis, Transport
 from tests.programs.chaos.victims import Database, Kafka, StandIn
 
 USERS = ("ada", "grace", "edsger", "barbara", "tony", "frances", "leslie", "donald")
@@ -37,9 +37,11 @@ _PROGRESS_SECONDS = 10.0
 class Plan:
     """What a run is to be: so many commands over so many seconds, and what follows from the seed.
 
-    `settling` is how many seconds everything has to come to rest afterwards, `stories` how many are told then.
+    `settling` is how many seconds everything has to come to rest afterwards, `stories` how many are told then, and
+    `transport` a broker of the stand-in's.
     """
 
+    transport: str
     seed: int
     seconds: float
     commands: int
@@ -50,32 +52,35 @@ class Plan:
 class _Stage:
     """Everything that runs, in the order of its start."""
 
-    def __init__(self, directory: Path, home: Path) -> None:
+    def __init__(self, plan: Plan, directory: Path, home: Path) -> None:
+        self.kind = plan.transport
         self.database = Database(home / "database")
-        self.kafka = Kafka(home / "kafka")
+        self.kafka = None if plan.transport == REDIS else Kafka(home / "kafka")
         self.receiver = Receiver(Log(directory / "deliveries.jsonl"))
         self.commands = Log(directory / "commands.jsonl")
         self.faults = Log(directory / "faults.jsonl")
         self._directory = directory
         self._home = home
         self.to_database: Link
-        self.to_kafka: Link
+        self.to_kafka: Link | None = None
         self.stand_in: StandIn
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
         with contextlib.ExitStack() as stack:
             with ThreadPoolExecutor(2) as both:
-                # The link's port is in what Kafka is started with.
-                self.to_kafka = Link(self.kafka.behind, whose=kafka_client)
-                self.kafka.link_port = self.to_kafka.port
-                starting = [both.submit(self.database.start), both.submit(self.kafka.start)]
+                starting = [both.submit(self.database.start)]
                 stack.callback(self.database.stop)
-                stack.callback(self.kafka.stop)
+                if self.kafka is not None:
+                    # The link's port is in what Kafka is started with.
+                    self.to_kafka = Link(self.kafka.behind, whose=kafka_client)
+                    self.kafka.link_port = self.to_kafka.port
+                    starting.append(both.submit(self.kafka.start))
+                    stack.callback(self.kafka.stop)
             for each in starting:
                 each.result()
             self.to_database = Link(self.database.server.port)
-            for link in (self.to_database, self.to_kafka):
+            for link in (self.to_database, *([self.to_kafka] if self.to_kafka else [])):
                 link.start()
                 stack.callback(link.stop)
             self.receiver.start()
@@ -83,9 +88,11 @@ class _Stage:
             self.stand_in = StandIn(
                 state=self._home / "stand-in",
                 database_url=self.database.url(self.to_database.port),
-                bootstrap_servers=self.kafka.linked,
+                broker=self.kind,
+                bootstrap_servers=self.kafka.linked if self.kafka else "",
                 log=self._directory / "stand-in.log",
             )
+            self.transport: Transport = OnKafka(self.kafka) if self.kafka else OnRedis(self.stand_in)
             stack.callback(self.stand_in.stop)
             self.stand_in.start()
             yield
@@ -108,13 +115,13 @@ def run(plan: Plan, directory: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="taskmaster-chaos-") as name:
         home = Path(name)
         home.chmod(0o711)  # as root, PostgreSQL runs as another user and must get there
-        stage = _Stage(directory, home)
+        stage = _Stage(plan, directory, home)
         try:
             with stage.running():
                 keep_a_ledger(stage.database_url)
                 _act(stage, plan, directory)
         finally:  # what the parts said goes with the history
-            for log in (stage.kafka.log, home / "database" / "postgres" / "postgres.log"):
+            for log in (*([stage.kafka.log] if stage.kafka else []), home / "database" / "postgres" / "postgres.log"):
                 with contextlib.suppress(FileNotFoundError):
                     shutil.copy(log, directory)
 
@@ -123,7 +130,7 @@ def _act(stage: _Stage, plan: Plan, directory: Path) -> None:
     done: Counter[str] = Counter()
     senders = Senders(
         url=stage.stand_in.url,
-        producer=lambda: _producer(stage),
+        producer=stage.transport.producer,
         tokens=stage.tokens(),
         log=stage.commands,
         over=(over := threading.Event()),
@@ -135,6 +142,7 @@ def _act(stage: _Stage, plan: Plan, directory: Path) -> None:
         to_database=stage.to_database,
         kafka=stage.kafka,
         to_kafka=stage.to_kafka,
+        has_dapr=stage.kind != KNATIVE,
         log=stage.faults,
     )
     peace = threading.Event()
@@ -167,13 +175,13 @@ def _act(stage: _Stage, plan: Plan, directory: Path) -> None:
     _say(f"peace after {peaceful - begun:.0f} s and {sum(adversary.counts.values())} faults; coming to rest")
     settled = come_to_rest(
         database_url=stage.database_url,
-        kafka=stage.kafka,
+        transport=stage.transport,
         stand_in=stage.stand_in,
         wake=lambda: senders.read(USERS[0], "/tasks?limit=1"),
         seconds=plan.settling,
     )
     _say("at rest; reading everything" if settled else "NOT AT REST in time; reading everything nevertheless")
-    export(directory, database_url=stage.database_url, kafka=stage.kafka)
+    export(directory, database_url=stage.database_url, transport=stage.transport)
     _say("making the tasks anew from their events, telling stories")
     write_both(directory, environment=stage.stand_in.environment(), database_url=stage.database_url)
     sent = dict.fromkeys(entry["command"] for entry in read(directory / "commands.jsonl"))
@@ -236,21 +244,6 @@ def _watch(
             faults = sum(adversary.counts.values())
             _say(f"{time.time() - begun:4.0f} s: {done['commands']} of {plan.commands} commands, {faults} faults")
         time.sleep(0.2)
-
-
-def _producer(stage: _Stage) -> KafkaProducer:
-    """A client's own way to Kafka. It may send twice what it was not told about; the event id stays the same."""
-    return KafkaProducer(
-        **stage.kafka.client(),
-        client_id="chaos-generator",
-        acks="all",
-        enable_idempotence=False,
-        max_in_flight_requests_per_connection=1,
-        request_timeout_ms=4_000,
-        delivery_timeout_ms=6_000,
-        max_block_ms=3_000,
-        bootstrap_timeout_ms=4_000,
-    )
 
 
 def _say(text: str) -> None:

@@ -4,32 +4,18 @@ The pack's safety nets come by the hour, so business time travels past one of ea
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import psycopg
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from psycopg import sql
 from psycopg.rows import dict_row
 
 from tests.programs.chaos.history import Log, text_or_base64
-from tests.programs.chaos.victims import Kafka, StandIn
+from tests.programs.chaos.transports import Transport
+from tests.programs.chaos.victims import StandIn
 
-# Who reads which topic: what is produced and not committed by its group is on its way.
-READERS = {
-    "create-task": "taskmaster-create-task",
-    "update-task": "taskmaster-update-task",
-    "complete-task": "taskmaster-complete-task",
-    "reopen-task": "taskmaster-reopen-task",
-    "delete-task": "taskmaster-delete-task",
-    "set-preferences": "taskmaster-set-preferences",
-    "snooze-reminder": "taskmaster-snooze-reminder",
-    "schedule-next-recurrence": "taskmaster-schedule-next-recurrence",
-    "dispatch-due-reminders": "taskmaster-dispatch-due-reminders",
-    "reminders": "taskmaster-send-reminder",
-}
-TOPICS = (*READERS, "task-events", "task-updates", "dead-letters")
 _TABLES = ("task", "series", "reminder", "inbox", "outbox", "alarm")
 
 _JOURNEY = "61m"
@@ -62,7 +48,7 @@ def keep_a_ledger(database_url: str) -> None:
 
 
 def come_to_rest(
-    *, database_url: str, kafka: Kafka, stand_in: StandIn, wake: Callable[[], object], seconds: float
+    *, database_url: str, transport: Transport, stand_in: StandIn, wake: Callable[[], object], seconds: float
 ) -> bool:
     """Wait until nothing is on its way, or so many seconds; says every few seconds what still is.
 
@@ -72,7 +58,7 @@ def come_to_rest(
     travelled = still_since = None
     said = 0.0
     while (now := time.monotonic()) - begun < seconds:
-        left = {name: count for name, count in on_its_way(database_url, kafka).items() if count}
+        left = {name: count for name, count in on_its_way(database_url, transport).items() if count}
         if left:
             still_since = None
         elif still_since is None:
@@ -91,40 +77,20 @@ def come_to_rest(
     return False
 
 
-def on_its_way(database_url: str, kafka: Kafka) -> dict[str, int]:
+def on_its_way(database_url: str, transport: Transport) -> dict[str, int]:
     """How much of what is not done yet, by a name for people."""
     with psycopg.connect(database_url, autocommit=True, row_factory=dict_row) as connection:
         found = connection.execute(_ON_ITS_WAY).fetchone() or {}
-    return {**_lags(kafka), **found}
-
-
-def _lags(kafka: Kafka) -> dict[str, int]:
-    lags = {}
-    consumer = KafkaConsumer(**kafka.client(), client_id="chaos-lag")
-    admin = KafkaAdminClient(**kafka.client(), client_id="chaos-lag")
-    try:
-        offsets = admin.list_group_offsets(dict.fromkeys(READERS.values()))
-        for topic, group in READERS.items():
-            ends = consumer.end_offsets(_partitions(consumer, topic))
-            read = {partition: max(found.offset, 0) for partition, found in offsets[group].items()}
-            lags[f"on {topic}"] = sum(end - read.get(partition, 0) for partition, end in ends.items())
-    finally:
-        admin.close()
-        consumer.close()
-    return lags
-
-
-def _partitions(consumer: KafkaConsumer, topic: str) -> list[TopicPartition]:
-    return [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
+    return {**transport.lags(), **found}
 
 
 # For the history --------------------------------------------------------------------------------------------------
 
 
-def export(directory: Path, *, database_url: str, kafka: Kafka) -> None:
+def export(directory: Path, *, database_url: str, transport: Transport) -> None:
     """Write topics.jsonl, committed.jsonl and tables.jsonl."""
     topics = Log(directory / "topics.jsonl")
-    for record in _records(kafka):
+    for record in transport.records():
         headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
         key = record.key.decode("utf-8", "replace") if record.key is not None else None
         place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
@@ -147,17 +113,3 @@ def _written(value: Any) -> Any:
     if isinstance(value, bytes):
         return value.hex()
     return value.isoformat() if hasattr(value, "isoformat") else value
-
-
-def _records(kafka: Kafka) -> Iterable[Any]:
-    consumer = KafkaConsumer(**kafka.client(), client_id="chaos-reader", enable_auto_commit=False)
-    try:
-        partitions = [partition for topic in TOPICS for partition in _partitions(consumer, topic)]
-        ends = consumer.end_offsets(partitions)
-        consumer.assign(partitions)
-        consumer.seek_to_beginning(*partitions)
-        while any(consumer.position(partition) < ends[partition] for partition in partitions):
-            for records in consumer.poll(timeout_ms=500).values():
-                yield from records
-    finally:
-        consumer.close()

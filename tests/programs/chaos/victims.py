@@ -109,13 +109,18 @@ class Database:
 class StandIn:
     """`python -m knative.local up` as its users start it, and started again whenever it ends."""
 
-    def __init__(self, *, state: Path, database_url: str, bootstrap_servers: str, log: Path) -> None:
+    def __init__(
+        self, *, state: Path, database_url: str, log: Path, broker: str = "kafka", bootstrap_servers: str = ""
+    ) -> None:
+        """`broker` is one of knative.local's; with Dapr the alarm is a job, so that its scheduler is a part too."""
         self.port = free_port()
         self._state = state
+        self._broker = broker
         self._environment = {
             **base_environment(),
             "DATABASE_URL": database_url,
-            "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
+            **({"KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers} if bootstrap_servers else {}),
+            **({} if broker == "kafka" else {"REMINDER_ALARM": "dapr-jobs"}),
         }
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
@@ -211,6 +216,12 @@ class StandIn:
         assert self._process is not None
         return pod if pod[1] in children(self._process.pid) else None
 
+    def beside(self, name: str) -> int | None:
+        """The id of a process of Dapr's: daprd, bridge, scheduler or redis; None where there is none this moment."""
+        found = ((self.status() or {}).get("dapr") or {}).get(name) or {}
+        pid = found.get("pid")
+        return pid if self._process is not None and pid in children(self._process.pid) else None
+
     def pods(self) -> list[int]:
         status = self.status()
         return [pod["pid"] for function in status["functions"].values() for pod in function["pods"]] if status else []
@@ -224,6 +235,7 @@ class StandIn:
     def _spawn(self) -> None:
         self.starts += 1
         command = [sys.executable, "-m", "knative.local", "up", "--port", str(self.port), "--state", str(self._state)]
+        command += ["--broker", self._broker]
         with self._log.open("ab") as log:
             # Its own watcher ends what it started, so it gets SIGTERM alone should this program die.
             self._process = spawn(command, env=self._environment, cwd=_ROOT, output=log, last_signal=signal.SIGTERM)

@@ -4,7 +4,7 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["taskmaster", "knative.local.cloud_event"]):
+with atheris.instrument_imports(include=["taskmaster", "knative_delivery.cloud_event"]):
     from tests.programs.fuzz.targets import TARGETS
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from unittest.mock import patch
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
-from knative.local import cloud_event
+from knative_delivery import cloud_event
 from query_tasks import list_tasks
 from taskmaster.domain import changes, paging, recurrence, reminders, rrule
 from taskmaster.domain.paging import ListTasks

@@ -14,7 +14,7 @@ from knative.cluster.kubectl import ClusterError, Kubectl
 from knative.cluster.sources import KafkaSources, has_controller
 from knative.local.fields import Field
 from knative.local.manifests import kafka_source
-from knative.local.sink import HttpSink
+from knative_delivery.sink import HttpSink
 
 SINK = {"ref": {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "name": "create-task"}, "uri": "/events"}
 SECRET = {"KAFKA_SASL_USERNAME": "ada", "KAFKA_SASL_PASSWORD": "secret", "KAFKA_SASL_MECHANISM": "SCRAM-SHA-256"}

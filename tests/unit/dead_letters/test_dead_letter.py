@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knative.local import manifests
-from knative.local.cloud_event import from_record
+from knative_delivery.cloud_event import from_record
 from taskmaster.dead_letters.dead_letter import DeadLetter
 from taskmaster.events import cloudevent, header_values
 from taskmaster.events.cloudevent import Malformed, Received

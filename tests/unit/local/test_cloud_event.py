@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from knative.local.cloud_event import from_record, rfc3339
+from knative_delivery.cloud_event import from_record, rfc3339
 
 OBSERVED = json.loads(Path(__file__).with_name("kafkasource-observed.json").read_text("utf-8"))
 

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from pytest_httpserver import HTTPServer
 
-from knative.local.cloud_event import CloudEvent
 from knative.local.delivery import Dispatcher, Outcome, backoff
 from knative.local.kafka_source import _OrderedLane
 from knative.local.resources import Delivery, KafkaSource
-from knative.local.sink import Answer, HttpSink, NoAnswerError
+from knative_delivery.cloud_event import CloudEvent
+from knative_delivery.sink import Answer, HttpSink, NoAnswerError
 
 OBSERVED = json.loads(Path(__file__).with_name("kafkasource-observed.json").read_text("utf-8"))
 EVENT = CloudEvent({"specversion": "1.0", "id": "1", "source": "/s", "type": "t"}, "text/plain", b"data")

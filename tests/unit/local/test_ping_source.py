@@ -16,8 +16,8 @@ from knative.local.fields import Field
 from knative.local.kubernetes_api import KubernetesApi, merge_patch
 from knative.local.manifests import ping_source
 from knative.local.ping_source import PingSourceAdapter
-from knative.local.sink import Answer
 from knative.local.web import WebServer
+from knative_delivery.sink import Answer
 
 MANIFEST: dict[str, Any] = {
     "apiVersion": "sources.knative.dev/v1",

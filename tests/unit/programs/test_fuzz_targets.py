@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from knative.local import cloud_event
+from knative_delivery import cloud_event
 from taskmaster.domain import paging
 from taskmaster.domain.paging import ListTasks
 from taskmaster.domain.task import Task

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from statistics import median
+from typing import Any
 
 from tests.programs.chaos.facts import Event, History
 from tests.programs.chaos.history import Json
@@ -109,5 +110,5 @@ def _walk(nodes: list[Json], above: str | None) -> Iterator[tuple[Json, str | No
         yield from _walk(node["children"], node["id"] if node["kind"] == "event" else above)
 
 
-def _written(place: tuple[str, int, int]) -> str:
+def _written(place: tuple[str, int, Any]) -> str:
     return "/".join(map(str, place))
