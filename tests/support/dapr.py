@@ -13,11 +13,11 @@ import pytest
 import requests
 import yaml
 
+from knative.local.dapr import commands
 from knative.local.processes import base_environment, free_port, listening, spawn, stop
 from tests.support.function_process import eventually
 
 APP_ID = "bridge"
-HEADER_BYTES = "512Ki"  # a dead letter's headers stand in the query, percent-encoded
 
 
 def program(name: str) -> str:
@@ -101,27 +101,24 @@ class Daprd:
             (self.directory / f"{number}.yaml").write_text(yaml.safe_dump(each))
         for name, text in self.files.items():
             (self.directory / name).write_text(text)
-        options = {
-            "mode": "standalone",
-            "app-id": APP_ID,
-            "dapr-http-port": self.port,
-            "dapr-grpc-port": free_port(),
-            "dapr-internal-grpc-port": free_port(),
-            "dapr-internal-grpc-listen-address": "127.0.0.1",
-            "dapr-listen-addresses": "127.0.0.1",
-            "read-buffer-size": HEADER_BYTES,
-            "enable-metrics": "false",
-            "resources-path": self.directory,
-        }
+        more: dict[str, str | int | Path] = dict(self.more)
         if self.app_port:
-            options |= {"app-port": self.app_port, "app-channel-address": "127.0.0.1", "app-protocol": "http"}
+            more |= commands.of_application(self.app_port)
         if self.scheduler:
-            options["scheduler-host-address"] = self.scheduler
-        options |= self.more
+            more["scheduler-host-address"] = self.scheduler
+        command = commands.daprd(
+            program("daprd"),
+            app=APP_ID,
+            http=self.port,
+            grpc=free_port(),
+            internal=free_port(),
+            resources=self.directory,
+            more=more,
+        )
         tokens = {"DAPR_API_TOKEN": self.token, "APP_API_TOKEN": self.token} if self.token else {}
         with open(self.directory / "log", "ab") as log:
             self.process = spawn(
-                [program("daprd"), *(f"--{name}={value}" for name, value in options.items())],
+                command,
                 env={**base_environment(), **tokens, **self.environment},
                 cwd=self.directory,
                 output=log,
@@ -161,23 +158,11 @@ def daprd(*components: Mapping[str, Any], **how: Any) -> Iterator[Daprd]:
 @contextlib.contextmanager
 def scheduler() -> Iterator[str]:
     """Dapr's scheduler, which keeps jobs; the address that a daprd is told."""
-    port, health, client, peer = free_port(), free_port(), free_port(), free_port()
+    port, health, etcd, peer = free_port(), free_port(), free_port(), free_port()
     with tempfile.TemporaryDirectory(prefix="taskmaster-test-") as directory:
-        options = {
-            "mode": "standalone",
-            "port": port,
-            "listen-address": "127.0.0.1",
-            "healthz-port": health,
-            "healthz-listen-address": "127.0.0.1",
-            "override-broadcast-host-port": f"127.0.0.1:{port}",
-            "id": "dapr-scheduler-server-0",
-            "etcd-data-dir": f"{directory}/etcd",
-            "etcd-client-port": client,
-            "etcd-initial-cluster": f"dapr-scheduler-server-0=http://127.0.0.1:{peer}",
-            "identity-directory-write": f"{directory}/identity",
-            "enable-metrics": "false",
-        }
-        command = [program("scheduler"), *(f"--{name}={value}" for name, value in options.items())]
+        command = commands.scheduler(
+            program("scheduler"), port=port, health=health, etcd=etcd, peer=peer, state=Path(directory)
+        )
         process = spawn(command, env={**base_environment(), "HOME": directory}, cwd=Path(directory))
         try:
             eventually(lambda: _is_healthy(health), "a scheduler")

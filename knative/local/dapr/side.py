@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from knative.local import taskmaster_setup
-from knative.local.dapr import components
+from knative.local.dapr import commands, components
 from knative.local.dapr.kept import Kept
 from knative.local.processes import base_environment, free_port, listening
 from knative.local.resources import KafkaSource
@@ -28,7 +28,6 @@ BROKERS = (KNATIVE, KAFKA, REDIS) = ("kafka", "dapr-kafka", "dapr-redis")
 _START_SECONDS = 60.0
 _STOP_SECONDS = 8.0
 _MAX_BODY = "16Mi"
-_MAX_HEADERS = "512Ki"  # of a dead letter, in the query by which it is published
 
 
 class DaprSide:
@@ -138,18 +137,16 @@ class DaprSide:
         self._wait("bridge", lambda: _status(f"http://127.0.0.1:{self._ports['bridge']}/healthz") == 204)
 
     def _start_scheduler(self) -> None:
-        port, health = self._ports["scheduler"], self._ports["scheduler-health"]
-        directory, name = self._state / "scheduler", "dapr-scheduler-server-0"
-        # fmt: off
-        self._run("scheduler", [
-            _path("scheduler"), "--mode", "standalone", "--port", str(port), "--listen-address", "127.0.0.1",
-            "--healthz-port", str(health), "--healthz-listen-address", "127.0.0.1",
-            "--override-broadcast-host-port", f"127.0.0.1:{port}", "--id", name,
-            "--etcd-data-dir", directory / "etcd", "--etcd-client-port", str(self._ports["etcd"]),
-            "--etcd-initial-cluster", f"{name}=http://127.0.0.1:{self._ports['etcd-peer']}",
-            "--identity-directory-write", directory / "identity", "--enable-metrics=false", "--log-level", "warn",
-        ], {})
-        # fmt: on
+        port = self._ports["scheduler"]
+        command = commands.scheduler(
+            _path("scheduler"),
+            port=port,
+            health=self._ports["scheduler-health"],
+            etcd=self._ports["etcd"],
+            peer=self._ports["etcd-peer"],
+            state=self._state / "scheduler",
+        )
+        self._run("scheduler", command, {})
         self._wait("scheduler", lambda: listening(port))
 
     def _start_daprd(self, sources: Sequence[KafkaSource]) -> None:
@@ -163,20 +160,24 @@ class DaprSide:
             found = components.redis(address, sources, has_password=bool(parts.password))
             secrets[components.REDIS_PASSWORD] = parts.password or ""
         config = components.write(resources, found, has_jobs=self._has_jobs)
-        # fmt: off
-        command: list[str | Path] = [
-            _path("daprd"), "--mode", "standalone", "--app-id", components.APP,
-            "--dapr-http-port", str(self._ports["daprd"]), "--dapr-grpc-port", str(self._ports["grpc"]),
-            "--dapr-internal-grpc-port", str(self._ports["internal"]),
-            "--dapr-internal-grpc-listen-address", "127.0.0.1", "--dapr-listen-addresses", "127.0.0.1",
-            "--enable-metrics=false", "--resources-path", resources, "--config", config,
-            "--app-port", str(self._ports["bridge"]), "--app-channel-address", "127.0.0.1", "--app-protocol", "http",
-            "--max-body-size", _MAX_BODY,
-            "--read-buffer-size", _MAX_HEADERS, "--dapr-graceful-shutdown-seconds", "5", "--log-level", "warn",
-        ]
-        # fmt: on
+        more: dict[str, str | int | Path] = {
+            "config": config,
+            **commands.of_application(self._ports["bridge"]),
+            "max-body-size": _MAX_BODY,
+            "dapr-graceful-shutdown-seconds": 5,
+            "log-level": "warn",
+        }
         if self._has_jobs:
-            command += ["--scheduler-host-address", f"127.0.0.1:{self._ports['scheduler']}"]
+            more["scheduler-host-address"] = f"127.0.0.1:{self._ports['scheduler']}"
+        command = commands.daprd(
+            _path("daprd"),
+            app=components.APP,
+            http=self._ports["daprd"],
+            grpc=self._ports["grpc"],
+            internal=self._ports["internal"],
+            resources=resources,
+            more=more,
+        )
         self._run("daprd", command, secrets)
         self._wait("daprd", lambda: _status(f"{self.url}/v1.0/healthz") == 204)
 
