@@ -67,7 +67,7 @@ def postgres(
         password = _initialise(home, binaries, user, durable=durable)
         if host != "127.0.0.1":
             _let_in(home / "data" / "pg_hba.conf")
-        server = Server(host=host, port=port or free_port(), password=password, directory=home)
+        server = Server(host=host, port=port or free_port(host), password=password, directory=home)
         process = _start_postgres(server, binaries, user, durable=durable)
         # SIGINT is PostgreSQL's fast shutdown: it ends the sessions itself and writes a checkpoint.
         stack.callback(stop, process, grace=20, first=signal.SIGINT)

@@ -80,13 +80,13 @@ def stop(process: subprocess.Popen[bytes], *, grace: float, first: signal.Signal
     _tell_watcher(process.pid, 0)
 
 
-def free_port() -> int:
-    """A port on 127.0.0.1 that nothing listens on."""
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that nothing listens on at an address of this machine; of 0.0.0.0: at any address."""
     while True:
         port = random.choice(_PORTS)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
             return port
 
 

@@ -75,7 +75,7 @@ class ApacheKafka:
         self._listen = listen
         self._advertised = advertised
         self._settings = settings or {}
-        self._ports = {name: free_port() for name in (*LISTENERS, "CONTROLLER")}
+        self._ports = {name: free_port(listen) for name in (*LISTENERS, "CONTROLLER")}
         self._class_path = class_path()
         self._passwords: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
