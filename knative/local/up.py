@@ -57,8 +57,8 @@ class Platform:
 
     `port` 0 takes a free port. `host` is the address that it listens on. `state` is where the database, the passwords
     and the clock's file lie: `.local` in the project unless given. `broker` is one of BROKERS. `session_timeout`
-    (seconds) is that of the consumer groups, as short as the broker allows unless given: joining takes half of it. `viewer` is
-    the user who sees the pack at work.
+    (seconds) is that of the consumer groups, as short as the broker allows unless given: joining takes half of it.
+    `viewer` is the user who sees the pack at work.
     """
 
     def __init__(

@@ -100,7 +100,7 @@ def test_who_may_get_may_ask_for_the_head_alone(default: Rendered) -> None:
         for match in rule["matches"]:
             by_method.setdefault(match["method"], []).append(match["path"])
         assert by_method.get("GET") == by_method.get("HEAD")
-    assert sum(len(rule["matches"]) == 2 for rule in rules) == 12
+    assert sum(len(rule["matches"]) == 2 for rule in rules) == 13
 
 
 def is_at_its_own_host(route: str, rules: set[str]) -> bool:

@@ -44,7 +44,9 @@ class KafkaTopicReader:
     ) -> Iterator[Any]:
         if self._partitions:
             with _explained():
-                yield from _read(self._consumer, self._partitions, since, newest, is_over, self._patience)
+                yield from _read(
+                    self._consumer, self._partitions, since, newest=newest, is_over=is_over, patience=self._patience
+                )
 
 
 @contextmanager
@@ -88,6 +90,7 @@ def _read(
     consumer: "KafkaConsumer",
     partitions: "list[TopicPartition]",
     since: datetime | None,
+    *,
     newest: int | None,
     is_over: Callable[[Any], bool],
     patience: float,

@@ -184,5 +184,5 @@ def test_a_dead_letter_is_put_back_once(connected: dict[str, str], kafka: Kafka)
         assert [each["state"] for each in letters()] == ["replayed"]
         missing = served.call("POST", "/pack/dead-letters/0/999/replay", user=mailboxes.user)
         assert missing.status_code == 404
-    with mailboxes.reader("create-task") as topic:
-        eventually(lambda: len(topic.read()) == 2, "the event in its mailbox again")
+        with mailboxes.reader("create-task") as topic:
+            eventually(lambda: len(topic.read()) == 2, "the event in its mailbox again")
