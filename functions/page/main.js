@@ -3,6 +3,7 @@
 import { Actions } from "./actions.js";
 import { Changes } from "./api/changes.js";
 import { Client } from "./api/client.js";
+import { Pack } from "./api/pack.js";
 import { Session } from "./session/session.js";
 import { Database } from "./store/database.js";
 import { Queue } from "./store/queue.js";
@@ -12,6 +13,7 @@ import { h } from "./views/dom.js";
 import { filtersView } from "./views/filters.js";
 import { landingView } from "./views/landing.js";
 import { listView } from "./views/list.js";
+import { packView } from "./views/pack.js";
 import { notifyOfRings } from "./views/rings.js";
 import { toast } from "./views/toasts.js";
 import { topView } from "./views/top.js";
@@ -26,13 +28,13 @@ async function start() {
   const session = new Session(JSON.parse(meta("settings")), database);
   const said = await session.resume();
   if (said && !session.user) {
-    topView(session, null);
+    topView(session, null, null);
     return main?.replaceChildren(landingView(session, said));
   }
   const client = new Client(session);
   const queue = new Queue(client, database);
   const tasks = new Tasks(client, queue, database);
-  show(session, new Actions(client, tasks, queue));
+  show(session, new Actions(client, tasks, queue), session.settings.hasPack ? new Pack(client) : null);
   await tasks.open();
   await queue.open();
   await tasks.load();
@@ -40,12 +42,15 @@ async function start() {
   follow(client, tasks, queue);
 }
 
-/** @param {Session} session @param {Actions} actions */
-function show(session, actions) {
+/** @param {Session} session @param {Actions} actions @param {Pack | null} pack */
+function show(session, actions, pack) {
   const filters = filtersView(actions);
   const list = listView(actions);
-  const renders = [topView(session, actions), filters.render, list.render];
-  main?.replaceChildren(h("div.column", {}, addView(actions), filters.element, list.element));
+  const beside = pack && packView(pack);
+  const renders = [topView(session, actions, beside?.toggle), filters.render, list.render];
+  main?.replaceChildren(...(beside ? [beside.element] : []), h("div.column", {}, addView(actions), filters.element, list.element));
+  if (beside) pack.on("change", beside.render);
+  beside?.render();
   let isPending = false;
   const render = () => {
     if (!isPending) queueMicrotask(() => ((isPending = false), renders.forEach((each) => each())));

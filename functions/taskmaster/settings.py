@@ -124,6 +124,11 @@ class Settings(BaseModel):
         "tokens beside OIDC_AUDIENCE; empty: call-tools' own host",
     )
 
+    pack_viewers: Words = Field(
+        (),
+        description="the users who see the pack at work on the page, and may put dead letters back; empty: nobody",
+    )
+
     event_hosts: Words = Field(
         (),
         description="hosts that /events believes beside *.svc and *.svc.cluster.local; localhost, for a plain run",

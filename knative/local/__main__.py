@@ -52,7 +52,12 @@ def main() -> None:
 @_root_option
 @_state_option
 @click.option("--json", "as_json", is_flag=True, help="Write the logs as JSON lines.")
-@click.option("--user", default="ada", show_default=True, help="Whom the link of the page signs in.")
+@click.option(
+    "--user",
+    default="ada",
+    show_default=True,
+    help="Whom the link of the page signs in, and who sees the pack at work there.",
+)
 @click.option("--host", default=LOOPBACK, show_default=True, help="The address to listen on: 0.0.0.0 in a container.")
 @click.option(
     "--broker",
@@ -70,7 +75,7 @@ def up(*, port: int, root: Path, state: Path | None, as_json: bool, user: str, h
     # A second Ctrl-C ends the drain too; the watcher of the processes then ends what is left of them.
     for number in (signal.SIGINT, signal.SIGTERM):  # a shell's background job is started with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
-    platform = Platform(root, port=port, host=host, state=state, logs=stream, broker=broker)
+    platform = Platform(root, port=port, host=host, state=state, logs=stream, broker=broker, viewer=user)
     try:
         with platform:
             stream.line("knative", f"REST at {platform.url}, each function at http://NAME.localhost:{port or '...'}")

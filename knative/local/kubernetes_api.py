@@ -1,5 +1,6 @@
-"""The corner of the Kubernetes API that a function uses: read a PingSource, and patch it to set it to another time.
+"""The corner of the Kubernetes API that functions use: the pods, and a PingSource that is set to another time.
 
+    GET   /api/v1/namespaces/NAMESPACE/pods?labelSelector=LABEL=VALUE,...
     GET   /apis/sources.knative.dev/v1/namespaces/NAMESPACE/pingsources/NAME
     PATCH the same, as application/merge-patch+json (RFC 7396)
 
@@ -12,10 +13,11 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from knative.local.fields import Field, ManifestError
 from knative.local.manifests import ping_source
@@ -23,6 +25,7 @@ from knative.local.ping_source import PingSourceAdapter
 from knative.local.web import Environ, StartResponse
 
 _PATH = re.compile(r"/apis/sources\.knative\.dev/v1/namespaces/([^/]+)/pingsources/([^/]+)")
+_PODS = re.compile(r"/api/v1/namespaces/([^/]+)/pods")
 _MERGE_PATCH = "application/merge-patch+json"
 _BODY_LIMIT = 1_000_000
 
@@ -35,9 +38,12 @@ class _RefusedError(Exception):
 
 
 class KubernetesApi:
-    """A WSGI application over the running PingSources."""
+    """A WSGI application over the running PingSources, and the pods that there are when it is asked."""
 
-    def __init__(self, ping_sources: Iterable[PingSourceAdapter]) -> None:
+    def __init__(
+        self, ping_sources: Iterable[PingSourceAdapter], pods: Callable[[], list[dict[str, Any]]] = list
+    ) -> None:
+        self._pods = pods
         self._sources = {(ping.source.namespace, ping.source.name): ping for ping in ping_sources}
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -59,6 +65,13 @@ class KubernetesApi:
         return [body]
 
     def _answer(self, environ: Environ) -> dict[str, Any]:
+        if match := _PODS.fullmatch(environ["PATH_INFO"]):
+            if environ["REQUEST_METHOD"] != "GET":
+                raise _RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", "pods are only listed")
+            wanted = _selected(parse_qs(environ.get("QUERY_STRING", "")).get("labelSelector", [""])[0])
+            items = [pod for pod in self._pods() if pod["metadata"]["namespace"] == match[1]]
+            items = [pod for pod in items if wanted.items() <= pod["metadata"]["labels"].items()]
+            return {"apiVersion": "v1", "kind": "PodList", "metadata": {}, "items": items}
         match = _PATH.fullmatch(environ["PATH_INFO"])
         ping = self._sources.get((match[1], match[2])) if match else None
         if ping is None:
@@ -68,6 +81,14 @@ class KubernetesApi:
         elif environ["REQUEST_METHOD"] != "GET":
             raise _RefusedError(HTTPStatus.METHOD_NOT_ALLOWED, "MethodNotAllowed", "only GET and PATCH are served")
         return _manifest(ping)
+
+
+def _selected(selector: str) -> dict[str, str]:
+    """The labels of a selector, of which equality alone is known here."""
+    pairs = [each.partition("=") for each in selector.split(",") if each]
+    if any(not equals or "!" in name or " " in name for name, equals, _ in pairs):
+        raise _RefusedError(HTTPStatus.BAD_REQUEST, "BadRequest", f"only LABEL=VALUE is known here, not {selector!r}")
+    return {name: value.removeprefix("=") for name, _, value in pairs}
 
 
 def merge_patch(target: Any, patch: Any) -> Any:

@@ -99,6 +99,7 @@ def _service(document: Field) -> Service:
         name=document["metadata"]["name"].text(),
         namespace=document["metadata"]["namespace"].text("default"),
         container=_container(template["spec"]),
+        labels=template["metadata"]["labels"].mapping(),
         container_concurrency=template["spec"]["containerConcurrency"].integer(0),
         timeout=timedelta(seconds=template["spec"]["timeoutSeconds"].integer(300)),
         window=annotations["autoscaling.knative.dev/window"].go_duration("60s"),

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -67,7 +68,10 @@ class Pod:
     ) -> None:
         self.name = name
         self.port = free_port()
-        self.ready = False
+        # Real time: since when it is there, answers, and is told to end.
+        self.created_at = datetime.now(UTC)
+        self.ready_at: datetime | None = None
+        self.deleted_at: datetime | None = None
         self.in_flight = 0
         self.last_used = time.monotonic()
         self._on_line = on_line
@@ -81,6 +85,10 @@ class Pod:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def ready(self) -> bool:
+        return self.ready_at is not None
 
     def wait_until_ready(self, seconds: float) -> None:
         """Wait for the port to accept connections. UnavailableError carries the end of what the process said."""

@@ -29,6 +29,8 @@ class Service:
     name: str
     namespace: str = "default"
     container: Container
+    # Those of its pods.
+    labels: dict[str, str] = field(default_factory=dict)
     # Requests one pod handles at a time; 0 is no limit.
     container_concurrency: int = 0
     # How long a request may take to its first byte.

@@ -11,6 +11,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from knative.local.pod import Pod, Request, Response, UnavailableError
 from knative.local.report import Statistics
@@ -157,7 +158,7 @@ class Revision:
             _logger.error("%s", str(error).splitlines()[0])
             return
         with self._changed:
-            pod.ready = True
+            pod.ready_at = datetime.now(UTC)
             pod.last_used = time.monotonic()
             self._broken = False
             self._changed.notify_all()
@@ -182,6 +183,7 @@ class Revision:
 
     def _drain(self, pod: Pod, grace: float | None = None) -> None:
         self._pods.remove(pod)
+        pod.deleted_at = datetime.now(UTC)
         self._draining.append(pod)
         self._changed.notify_all()
         threading.Thread(target=self._end, args=(pod, grace), name=f"{pod.name}-drain", daemon=True).start()

@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 from urllib.parse import urlsplit
 
 import urllib3
 
 from knative.local.pod import Pod, Request, Response, UnavailableError
+from knative.local.pod_manifest import pod_manifest, revision_of
 from knative.local.processes import base_environment
 from knative.local.report import FunctionReport
 from knative.local.resources import Container, Service, service_of
@@ -95,6 +97,10 @@ class Serving:
     def pods(self, name: str) -> list[Pod]:
         return self._revisions[name].pods()
 
+    def pod_manifests(self) -> list[dict[str, Any]]:
+        """Every pod there is, as the Kubernetes API shows it."""
+        return [pod_manifest(each.service, pod) for each in self._revisions.values() for pod in each.pods()]
+
     def report(self) -> dict[str, FunctionReport]:
         return {name: revision.statistics.report() for name, revision in self._revisions.items()}
 
@@ -120,7 +126,7 @@ class Serving:
             own = {
                 "K_SERVICE": service.name,
                 "K_CONFIGURATION": service.name,
-                "K_REVISION": f"{service.name}-00001",
+                "K_REVISION": revision_of(service),
                 "HOST": "127.0.0.1",
             }
             return Pod(

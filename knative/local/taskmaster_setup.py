@@ -119,11 +119,15 @@ def identity_settings(provider: IdentityProvider) -> dict[str, str]:
     }
 
 
-def settings(*, clock_file: Path, kubernetes_api: str) -> dict[str, str]:
-    """What every function and Job gets beside what its manifest names: the stand-in's clock, API and loopback."""
+def settings(*, clock_file: Path, kubernetes_api: str, viewer: str = "") -> dict[str, str]:
+    """What every function and Job gets beside what its manifest names: the stand-in's clock, API and loopback.
+
+    `viewer` is the user who sees the pack at work; without one nobody does.
+    """
     return {
         "CLOCK_OFFSET_FILE": str(clock_file),
         "KUBERNETES_API_URL": kubernetes_api,
+        "PACK_VIEWERS": viewer,
         "WEBHOOK_ALLOW": "127.0.0.0/8,::1/128",  # receivers that people try out on a laptop listen there
     }
 

@@ -58,6 +58,7 @@ class Platform:
     `port` 0 takes a free port. `host` is the address that it listens on. `state` is where the database, the passwords
     and the clock's file lie: `.local` in the project unless given. `broker` is one of BROKERS. `session_timeout`
     (seconds) is that of the consumer groups, as short as the broker allows unless given: joining takes half of it.
+    `viewer` is the user who sees the pack at work.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Platform:
         watch: bool = True,
         commit_interval: float = 5.0,
         session_timeout: float | None = None,
+        viewer: str = "",
     ) -> None:
         self._root = root.resolve()
         self._port, self._host = port, host
@@ -83,6 +85,7 @@ class Platform:
         self._watch = watch
         self._commit_interval = commit_interval
         self._session_timeout = session_timeout
+        self._viewer = viewer
         self._running = contextlib.ExitStack()
         self._secrets: Secrets = {}
         self._provider: IdentityProvider
@@ -212,7 +215,9 @@ class Platform:
         everything = {**found.config_maps, **self._secrets}
         functions = self._root / taskmaster_setup.FUNCTIONS
         api_port = free_port()
-        env = taskmaster_setup.settings(clock_file=self.clock.file, kubernetes_api=f"http://127.0.0.1:{api_port}")
+        env = taskmaster_setup.settings(
+            clock_file=self.clock.file, kubernetes_api=f"http://127.0.0.1:{api_port}", viewer=self._viewer
+        )
         self._write_environment()
         jobs.run(found.jobs, cwd=functions, sources=everything, env=env, on_line=self._on_line)
 
@@ -241,7 +246,7 @@ class Platform:
             )
             for source in (() if self._dapr else found.kafka_sources)
         ]
-        self._running.callback(WebServer(KubernetesApi(self._pings), port=api_port).stop)
+        self._running.callback(WebServer(KubernetesApi(self._pings, self._serving.pod_manifests), port=api_port).stop)
         self._running.callback(self._stop_sources)
         for ping in self._pings:
             ping.start()

@@ -12,6 +12,7 @@ import pytest
 from knative.local.up import Platform
 
 ROOT = Path(__file__).parents[2]
+VIEWER = "ada"  # who sees the pack at work
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 WITHOUT = "no browser here: `make test-browser` installs Playwright, and Chromium comes from the distribution"
 
@@ -46,7 +47,7 @@ def chromium() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def platform(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    with Platform(ROOT, state=tmp_path_factory.mktemp("state"), watch=False) as running:
+    with Platform(ROOT, state=tmp_path_factory.mktemp("state"), watch=False, viewer=VIEWER) as running:
         yield running
 
 
@@ -118,9 +119,10 @@ class Visitor:
 
 
 @contextmanager
-def visiting(platform: Platform, browser: Any, **options: Any) -> Iterator[Visitor]:
+def visiting(platform: Platform, browser: Any, *, user: str = "", **options: Any) -> Iterator[Visitor]:
+    """Somebody new, unless it is said who."""
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "locale": "en-GB", **options})
-    visitor = Visitor(platform, context, f"user-{uuid4().hex[:8]}")
+    visitor = Visitor(platform, context, user or f"user-{uuid4().hex[:8]}")
     try:
         yield visitor
         assert visitor.troubles == []

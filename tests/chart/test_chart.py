@@ -80,7 +80,7 @@ def test_the_routes_are_those_of_the_code(tmp_path: Path) -> None:
         named = set(
             re.findall(
                 r'"((?:GET|POST|PUT|PATCH|DELETE) /'
-                r"(?:tasks|preferences|occurrences|reminders|calendar|page|docs|openapi|mcp|[.]well-known)"
+                r"(?:tasks|preferences|occurrences|reminders|calendar|pack|page|docs|openapi|mcp|[.]well-known)"
                 r'[^"]*|GET /)"',
                 code,
             )
@@ -100,7 +100,7 @@ def test_who_may_get_may_ask_for_the_head_alone(default: Rendered) -> None:
         for match in rule["matches"]:
             by_method.setdefault(match["method"], []).append(match["path"])
         assert by_method.get("GET") == by_method.get("HEAD")
-    assert sum(len(rule["matches"]) == 2 for rule in rules) == 12
+    assert sum(len(rule["matches"]) == 2 for rule in rules) == 13
 
 
 def is_at_its_own_host(route: str, rules: set[str]) -> bool:
@@ -201,6 +201,30 @@ def test_one_function_has_a_token_and_it_may_patch_one_object(default: Rendered)
         "apiGroups": ["sources.knative.dev"], "resources": ["pingsources"],
         "resourceNames": ["reminder-alarm"], "verbs": ["get", "patch"],
     }  # fmt: skip
+
+
+def test_one_function_may_list_pods_if_somebody_may_see_them() -> None:
+    rendered = render("--set", "settings.PACK_VIEWERS=ada")
+    with_token = [where for where, pod in rendered.pods() if pod.get("automountServiceAccountToken") is not False]
+    assert with_token == ["Service/dispatch-due-reminders", "Service/show-pack"]
+    assert template(rendered.of("Service")["show-pack"])["spec"]["serviceAccountName"] == "show-pack"
+    assert rendered.of("ServiceAccount").keys() == {"dispatch-due-reminders", "show-pack"}
+    assert rendered.of("Role")["list-pods"]["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}]
+    binding = rendered.of("RoleBinding")["list-pods"]
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "show-pack"}]
+    assert binding["roleRef"]["name"] == "list-pods"
+    policy = rendered.of("NetworkPolicy")["taskmaster-to-pods"]["spec"]
+    assert policy["podSelector"]["matchExpressions"][0]["values"] == ["show-pack"]
+    assert [port["port"] for port in policy["egress"][0]["ports"]] == [443, 6443]
+
+
+def test_who_reads_dead_letters_may_be_a_user_of_his_own() -> None:
+    """It stands behind that of the functions, whose place it takes; no other function gets it."""
+    rendered = render("--set", "kafka.operatorSecret=pack-kafka")
+    given = {name: env_from(template(each)["spec"]) for name, each in rendered.of("Service").items()}
+    assert [name for name, found in given.items() if "pack-kafka" in found] == ["show-pack"]
+    found = given["show-pack"]
+    assert found.index("pack-kafka") > found.index("taskmaster-kafka")
 
 
 def test_nobody_but_the_migration_sees_the_owners_login(default: Rendered) -> None:

@@ -45,11 +45,11 @@ class Side:
     def settings(self, **more: str) -> Settings:
         return read({**self.functions, **more})
 
-    def records(self, *topics: str, since: datetime | None = None) -> list[Any]:
+    def records(self, *topics: str, since: datetime | None = None, newest: int | None = None) -> list[Any]:
         """All that is there now, as the tools read it."""
         with transports.reading(read(self.tools), topics) as reader:
             assert reader.size() >= 0
-            return list(reader.read(since=since))
+            return list(reader.read(since=since, newest=newest))
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -203,8 +203,17 @@ def test_only_records_of_the_time_are_read_and_as_far_as_wanted(side: Side, brok
         assert reader.has(topic)
 
 
+@pytest.mark.parametrize(("newest", "values"), [(2, [b"1", b"2"]), (9, [b"0", b"1", b"2"])])
+def test_the_newest_records_alone_are_read(side: Side, broker: Broker, newest: int, values: list[bytes]) -> None:
+    topic = side.topic()
+    for value in (b"0", b"1", b"2"):
+        broker.produce(event(topic, value), to=topic)
+    assert [each.value for each in side.records(topic, newest=newest)] == values
+
+
 def test_a_topic_without_records_is_read_as_empty(side: Side) -> None:
     assert side.records(side.topic()) == []
+    assert side.records(side.topic(), newest=2) == []
 
 
 def test_nobody_there_is_unavailable_and_not_the_fault_of_a_record(side: Side) -> None:

@@ -1,35 +1,22 @@
 // Changes as they happen: a stream of server-sent events while the page is seen.
 
-import { Emitter } from "../events.js";
+import { Emitter, whileSeen } from "../events.js";
 import { pause, Problem, SignedOut } from "./client.js";
 
 const RETRY_SECONDS = [1, 2, 5, 10, 30];
 
-/**
- * Emits "task" and "deleted" with what changed, and "look" when the list has to be read again. It runs while the page is
- * visible and the browser online; otherwise nothing is asked, so that every function can sleep.
- */
+/** Emits "task" and "deleted" with what changed, and "look" when the list has to be read again. */
 export class Changes extends Emitter {
   #cursor = "";
   #failures = 0;
-  /** @type {AbortController | null} */
-  #running = null;
 
   /** @param {Client} client */
   constructor(client) {
     super();
     this.client = client;
-    document.addEventListener("visibilitychange", () => this.follow());
-    for (const event of ["online", "offline"]) window.addEventListener(event, () => this.follow());
-  }
-
-  /** Begin or end, as the page is seen or not. */
-  follow() {
-    const wanted = document.visibilityState === "visible" && navigator.onLine && this.client.session.isSignedIn;
-    if (wanted === Boolean(this.#running)) return;
-    this.#running?.abort();
-    this.#running = wanted ? new AbortController() : null;
-    if (this.#running) void this.#follow(this.#running.signal);
+    /** Begin or end, as the page is seen or not. */
+    this.follow = whileSeen(() => navigator.onLine && client.session.isSignedIn, (signal) => this.#follow(signal));
+    for (const event of ["online", "offline"]) window.addEventListener(event, this.follow);
   }
 
   /** @param {AbortSignal} signal */
@@ -39,14 +26,13 @@ export class Changes extends Emitter {
         await this.#stream(signal);
       } catch (error) {
         if (signal.aborted) return;
-        if (error instanceof SignedOut) break;
+        if (error instanceof SignedOut) return;
         // A cursor that is too old (410) is none. Without one, whatever was missed is in the list.
         if (error instanceof Problem && error.status === 410 && this.#cursor) this.#cursor = "";
         else await pause(RETRY_SECONDS[Math.min(this.#failures++, RETRY_SECONDS.length - 1)], signal);
         if (!this.#cursor && !signal.aborted) this.emit("look");
       }
     }
-    if (!signal.aborted) this.#running = null;
   }
 
   /** @param {AbortSignal} signal */

@@ -78,22 +78,25 @@ class RedisTopicReader:
             return sum(int(self._client.xlen(topic)) for topic in self._topics)
 
     def read(
-        self, *, since: datetime | None = None, is_over: Callable[[Any], bool] = lambda record: False
+        self,
+        *,
+        since: datetime | None = None,
+        newest: int | None = None,
+        is_over: Callable[[Any], bool] = lambda record: False,
     ) -> Iterator[Any]:
-        with _explained():
-            ends = {topic: self._last(topic) for topic in self._topics}
-            for topic, end in ends.items():
-                yield from self._read(topic, since, end, is_over) if end else ()
-
-    def _last(self, topic: str) -> str:
-        """The id of the newest entry; '' where there is none."""
-        newest: Any = self._client.xrevrange(topic, count=1)
-        return newest[0][0].decode() if newest else ""
-
-    def _read(
-        self, topic: str, since: datetime | None, end: str, is_over: Callable[[Any], bool]
-    ) -> Iterator[StreamRecord]:
         begin = str(max(int(since.timestamp() * 1000), 0)) if since else "-"
+        with _explained():
+            ends = {topic: self._last(topic, 1) for topic in self._topics}
+            for topic, end in ends.items():
+                first = self._last(topic, newest) if newest else begin
+                yield from self._read(topic, first, end, is_over) if end else ()
+
+    def _last(self, topic: str, count: int) -> str:
+        """The id of the first of the newest so many entries; '' where there is none."""
+        newest: Any = self._client.xrevrange(topic, count=count)
+        return newest[-1][0].decode() if newest else ""
+
+    def _read(self, topic: str, begin: str, end: str, is_over: Callable[[Any], bool]) -> Iterator[StreamRecord]:
         while True:
             entries: Any = self._client.xrange(topic, min=begin, max=end, count=_POLL)
             for name, fields in entries:

@@ -70,10 +70,15 @@ class TopicReader(Protocol):
         """How many records there are, at most. Raises Unreadable."""
 
     def read(
-        self, *, since: datetime | None = None, is_over: Callable[[Any], bool] = lambda record: False
+        self,
+        *,
+        since: datetime | None = None,
+        newest: int | None = None,
+        is_over: Callable[[Any], bool] = lambda record: False,
     ) -> Iterator[Any]:
         """Every record with a timestamp of `since` or later, in the order of each partition.
 
+        Or, with `newest`, the last so many of each partition, whatever their time.
         A partition is read no further once `is_over` says so of a record. Raises Unreadable, and TimeoutError when
         the broker stays silent for as long as one request may take.
         """

@@ -36,11 +36,17 @@ class KafkaTopicReader:
         return sum(ends[each] - starts[each] for each in self._partitions)
 
     def read(
-        self, *, since: datetime | None = None, is_over: Callable[[Any], bool] = lambda record: False
+        self,
+        *,
+        since: datetime | None = None,
+        newest: int | None = None,
+        is_over: Callable[[Any], bool] = lambda record: False,
     ) -> Iterator[Any]:
         if self._partitions:
             with _explained():
-                yield from _read(self._consumer, self._partitions, since, is_over, self._patience)
+                yield from _read(
+                    self._consumer, self._partitions, since, newest=newest, is_over=is_over, patience=self._patience
+                )
 
 
 @contextmanager
@@ -84,6 +90,8 @@ def _read(
     consumer: "KafkaConsumer",
     partitions: "list[TopicPartition]",
     since: datetime | None,
+    *,
+    newest: int | None,
     is_over: Callable[[Any], bool],
     patience: float,
 ) -> Iterator[Any]:
@@ -99,6 +107,8 @@ def _read(
         starts = {
             each: at.offset if (at := found.get(each)) and at.timestamp >= 0 else ends[each] for each in partitions
         }
+    if newest is not None:
+        starts = {each: max(start, ends[each] - newest) for each, start in starts.items()}
     for partition in partitions:
         consumer.seek(partition, starts[partition])
     open_ones, unseen = set(partitions), set(partitions)

@@ -14,7 +14,7 @@ from taskmaster.cli.console import TimeOrAge, fail, printable
 from taskmaster.cli.dead_letter_text import everything, name_of, page, summary, table
 from taskmaster.database.store import Database
 from taskmaster.dead_letters.dead_letter import DeadLetter
-from taskmaster.dead_letters.replay import DeadLetterTopic, Filter, NoSuchTopic, State, replay, states
+from taskmaster.dead_letters.replay import DeadLetterTopic, Filter, NoSuchTopic, State, obstacle, replay, states
 from taskmaster.events import routes
 from taskmaster.settings import BROKER, TOPICS, Settings
 
@@ -112,8 +112,8 @@ def replay_letters(names: tuple[str, ...], all_of_them: bool, again: bool, dry_r
     with _database(settings) as database:
         for number, (letter, state) in enumerate(zip(letters, states(database, letters), strict=True), 1):
             to = settings.topic(letter.mailbox)
-            if obstacle := letter.obstacle or _obstacle(letter, state, to, topic):
-                click.echo(f"{name_of(letter)}: cannot be replayed: {obstacle}", err=True)
+            if reason := obstacle(letter, state, to, topic):
+                click.echo(f"{name_of(letter)}: cannot be replayed: {printable(reason)}", err=True)
                 stuck += 1
                 continue
             if dry_run:
@@ -132,16 +132,6 @@ def replay_letters(names: tuple[str, ...], all_of_them: bool, again: bool, dry_r
     events = f"{len(gone)} event{'' if len(gone) == 1 else 's'}"
     click.echo(f"{'would replay' if dry_run else 'replayed'} {events}, of {len(letters)} dead letters")
     sys.exit(1 if stuck else 2 if dry_run and gone else 0)
-
-
-def _obstacle(letter: DeadLetter, state: State, to: str, topic: DeadLetterTopic) -> str:
-    if state is State.TAKEN:
-        return "another command was handled under its id; produce it anew under an id of its own"
-    if letter.mailbox in (routes.TASK_EVENTS, routes.TASK_UPDATES, routes.DEAD_LETTERS):
-        return f"{letter.mailbox} is no function's mailbox"
-    if not topic.has_mailbox(to):
-        return f"there is no topic {printable(to)}, or none that this user may see"
-    return ""
 
 
 def _publish(database: Database, settings: Settings) -> None:

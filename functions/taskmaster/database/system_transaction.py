@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from psycopg.rows import dict_row, tuple_row
 
@@ -42,6 +42,17 @@ class Fired(NamedTuple):
     trace: TraceContext | None  # that armed it
 
 
+class NewestCommand(NamedTuple):
+    """One row of the inbox, without whose it is and what it says."""
+
+    function: str
+    source: str
+    attempts: int
+    status: int | None
+    has_reason: bool
+    received_at: datetime
+
+
 class DueReminder(NamedTuple):
     """One reminder that is due, its user and its task."""
 
@@ -73,6 +84,11 @@ class SystemTransaction(InboxTransaction):
         parameters = dict(zip(("functions", "user_ids", "sources", "ids"), columns, strict=True))
         rows = self._session.fetch_and_commit(_INBOX["read_inbox"], parameters, tuple_row)
         return {InboxKey._make(row[:4]): InboxRow._make(row[4:]) for row in rows}
+
+    def newest_commands(self, limit: int, **times: Any) -> list[NewestCommand]:
+        """The newest commands of all users, as `newest_commands` in inbox.sql takes them. Ends the transaction."""
+        rows = self._session.fetch_and_commit(_INBOX["newest_commands"], {"limit": limit, **times}, tuple_row)
+        return [NewestCommand._make(row) for row in rows]
 
     def purge_inbox(self, batch: int) -> int:
         """Delete up to `batch` expired rows. Returns how many."""

@@ -14,6 +14,7 @@ from taskmaster.database.inbox_rows import InboxKey, InboxRow
 from taskmaster.database.store import Database
 from taskmaster.dead_letters.dead_letter import DeadLetter
 from taskmaster.errors import TaskmasterError
+from taskmaster.events import routes
 from taskmaster.handling.idempotency import KEEP_EVENTS, digest, was_handled
 
 
@@ -66,9 +67,12 @@ class DeadLetterTopic:
             raise NoSuchTopic(name)
         self._topics = topics
 
-    def read(self) -> Iterator[DeadLetter]:
-        """Every dead letter that is there now, in the order of each partition. Raises as TopicReader.read does."""
-        return map(DeadLetter.read, self._topics.read())
+    def read(self, *, newest: int | None = None) -> Iterator[DeadLetter]:
+        """Every dead letter that is there now, in the order of each partition, or the newest so many of each.
+
+        Raises as TopicReader.read does.
+        """
+        return map(DeadLetter.read, self._topics.read(newest=newest))
 
     def has_mailbox(self, name: str) -> bool:
         """Whether an event can be put back there."""
@@ -81,6 +85,22 @@ def states(database: Database, letters: Iterable[DeadLetter]) -> list[State]:
     with database.as_system() as transaction:
         rows = transaction.read_inbox([key for letter in asked for key in (letter.marker, letter.event) if key])
     return [_state(letter, rows) for letter in asked]
+
+
+def obstacle(letter: DeadLetter, state: State | None, to: str, topic: DeadLetterTopic) -> str:
+    """Why a dead letter of this topic cannot be replayed to the mailbox `to`; '' where it can.
+
+    The name of a mailbox may be anything that the record says, control characters among it.
+    """
+    if letter.obstacle:
+        return letter.obstacle
+    if state is State.TAKEN:
+        return "another command was handled under its id; produce it anew under an id of its own"
+    if letter.mailbox in (routes.TASK_EVENTS, routes.TASK_UPDATES, routes.DEAD_LETTERS):
+        return f"{letter.mailbox} is no function's mailbox"
+    if not topic.has_mailbox(to):
+        return f"there is no topic {to}, or none that this user may see"
+    return ""
 
 
 def replay(database: Database, letter: DeadLetter, *, topic: str, again: bool = False, send: bool = True) -> State:

@@ -7,22 +7,13 @@ from typing import Any
 from taskmaster.broker.groups import Group, functions
 from taskmaster.diagnosis.finding import Finding, Severity
 from taskmaster.diagnosis.work import RELAY, Alarm
+from taskmaster.overview.functions import FUNCTIONS
 from taskmaster.reminding.dispatcher import SOON, START_UP
 from taskmaster.reminding.wakeup import cron
 from taskmaster.settings import DAPR_JOBS
 
 AREA = "cluster"
 KINDS = "ksvc,kafkasources,pingsources"
-SERVICES = (
-    *functions(),
-    "query-tasks",
-    "watch-tasks",
-    "show-calendar",
-    "show-page",
-    "call-tools",
-    RELAY,
-    "park-dead-letter",
-)
 _EVERY_MINUTE = "* * * * *"
 _SHOWN = 300  # characters of a message
 _CAUSES = (  # what a condition says of a Service, and what to do
@@ -61,7 +52,7 @@ def examine(
 
 
 def _services(services: Mapping[str, Object], namespace: str) -> Iterator[Finding]:
-    if missing := [name for name in SERVICES if name not in services]:
+    if missing := [name for name in FUNCTIONS if name not in services]:
         yield Finding(
             code="service-missing",
             severity=Severity.WARNING,
@@ -75,7 +66,7 @@ def _services(services: Mapping[str, Object], namespace: str) -> Iterator[Findin
             mend = next((do for causes, do in _CAUSES if any(cause in said for cause in causes)), "")
             yield Finding(
                 code="service-not-ready",
-                severity=Severity.CRITICAL if name in SERVICES else Severity.WARNING,
+                severity=Severity.CRITICAL if name in FUNCTIONS else Severity.WARNING,
                 area=AREA,
                 what=f"Service {name} is not ready: {said}",
                 why="it answers nothing, or its former revision answers",

@@ -19,7 +19,7 @@ from taskmaster.telemetry import spans
 
 KEEP_EVENTS = timedelta(days=8)  # a day longer than the topics keep their records
 KEEP_CALLS = timedelta(hours=24)
-_CALLS = "idempotency-key"  # the source of calls, which no event may have
+CALLS = "idempotency-key"  # the source of calls, which no event may have
 _BYTES = 32  # of one digest; a row has that of the delivery and, once it is decoded, behind it that of the command
 
 
@@ -77,8 +77,8 @@ def _plain(value: object) -> Any:
 
 def inbox_key(function: str, user_id: str, source: str, identifier: str) -> InboxKey:
     """The inbox key. Raises Malformed where a part is missing, or too long for an index of PostgreSQL (2,704 bytes)."""
-    if source == _CALLS:
-        raise Malformed(f"source {_CALLS} stands for people's calls: use another")
+    if source == CALLS:
+        raise Malformed(f"source {CALLS} stands for people's calls: use another")
     if not source or not identifier or "\x00" in source + identifier or len((source + identifier).encode()) > 2_000:
         raise Malformed("source and id must be there, with at most 2000 bytes together")
     return InboxKey(function, user_id, source, identifier)

@@ -191,6 +191,7 @@ def _filled(template: str, base: str, names: Sequence[str], configured: Settings
         "clientId": configured.oidc_client_id,
         "scopes": configured.oidc_scopes,
         "userClaim": configured.oidc_user_claim,
+        "hasPack": bool(configured.pack_viewers),  # whether anybody sees the pack at work, not who
     }
     modules = [name for name in names if name.endswith(".js") and not name.endswith("service-worker.js")]
     preloads = "\n".join(f'    <link rel="modulepreload" href="{base}{name}">' for name in modules)

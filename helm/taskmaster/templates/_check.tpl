@@ -128,7 +128,7 @@ an installation that failed. Helm adopts such an object without changing it. */}
 {{- if and (hasPrefix "SASL" .Values.kafka.securityProtocol) (ne (include "taskmaster.makesKafkaSecret" .) "true") -}}
 {{- $secrets = append $secrets (dict "name" .Values.kafka.secret "keys" (list "KAFKA_SASL_USERNAME" "KAFKA_SASL_PASSWORD" "KAFKA_SASL_MECHANISM")) -}}
 {{- end -}}
-{{- with .Values.kafka.sourceSecret -}}
+{{- range compact (list .Values.kafka.sourceSecret .Values.kafka.operatorSecret) -}}
 {{- $secrets = append $secrets (dict "name" . "keys" (list "KAFKA_SASL_USERNAME" "KAFKA_SASL_PASSWORD" "KAFKA_SASL_MECHANISM")) -}}
 {{- end -}}
 {{- with .Values.kafka.ca -}}

@@ -44,6 +44,7 @@ app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 {{- $setsAlarm := and .root.Values.alarm.enabled (ne (include "taskmaster.usesJobs" .root) "true") -}}
 {{- $_ := set $function "alarm" (and (eq (toString $entry.alarm) "true") $setsAlarm) -}}
+{{- $_ := set $function "pods" (and (eq (toString $entry.pods) "true") (not (empty .root.Values.settings.PACK_VIEWERS))) -}}
 {{- toYaml $function -}}
 {{- end -}}
 
@@ -115,6 +116,8 @@ app.kubernetes.io/component: {{ .component }}
 {{ .root.Values.mail.secret }}
 {{- else if eq .word "dapr" -}}
 {{ .root.Values.dapr.apiTokenSecret }}
+{{- else if eq .word "operator" -}}
+{{ .root.Values.kafka.operatorSecret }}
 {{- end -}}
 {{- end -}}
 

@@ -3,6 +3,7 @@
 type Actions = import("../../../functions/page/actions.js").Actions;
 type Client = import("../../../functions/page/api/client.js").Client;
 type Database = import("../../../functions/page/store/database.js").Database;
+type Pack = import("../../../functions/page/api/pack.js").Pack;
 type Problem = import("../../../functions/page/api/client.js").Problem;
 type Queue = import("../../../functions/page/store/queue.js").Queue;
 type Session = import("../../../functions/page/session/session.js").Session;
@@ -50,7 +51,7 @@ interface Write {
   notBefore: number;
 }
 
-type Settings = { issuer: string; clientId: string; scopes: string; userClaim: string };
+type Settings = { issuer: string; clientId: string; scopes: string; userClaim: string; hasPack: boolean };
 type Provider = { authorization_endpoint: string; token_endpoint: string; end_session_endpoint?: string };
 type Attempt = { state: string; verifier: string; hash: string };
 type Granted = { access_token: string; refresh_token?: string; expires_in?: number };
@@ -73,3 +74,32 @@ interface Reminder {
   due_at: string | null;
   channels: Record<string, { outcome: string; detail: string }>;
 }
+
+/** A pod as it is now. `start_ms` is null until it is ready. */
+type PodShown = { name: string; state: string; created_at: string; start_ms: number | null };
+
+/** A pod as this page saw it last; moments in ms. */
+type SeenPod = { function: string; made: number; seen: number; start: number | null };
+
+/** What a function took up: an event, or a call. */
+type CommandShown = { at: string; sender: string; function: string; type: string | null; attempts: number; outcome: string };
+
+interface PackShown {
+  at: string;
+  functions: { function: string; state: string; pods: PodShown[] }[];
+  functions_missing: string | null;
+  commands: CommandShown[];
+  commands_missing: string | null;
+}
+
+interface DeadLetter {
+  position: string;
+  parked_at: string;
+  function: string;
+  type: string;
+  reason: string;
+  state: string;
+  obstacle: string;
+}
+
+type LettersShown = { dead_letters: DeadLetter[]; missing: string | null };

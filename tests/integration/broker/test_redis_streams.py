@@ -88,6 +88,14 @@ def test_of_a_moment_only_what_was_added_since_is_read(client: redis.Redis, sett
         assert [each.value for each in topics.read(since=datetime.fromtimestamp(2, UTC))] == [b"2", b"3"]
 
 
+def test_only_the_newest_are_read(client: redis.Redis, settings: Settings) -> None:
+    for second in (1, 2, 3):
+        add(client, "t", b"%d" % second, f"{second * 1000}-0")
+    with transports.reading(settings, ["t", "none"]) as topics:
+        assert [each.value for each in topics.read(newest=2)] == [b"2", b"3"]
+        assert [each.value for each in topics.read(newest=9)] == [b"1", b"2", b"3"]
+
+
 def test_topics_deletes_what_is_older_than_a_week(client: redis.Redis, environ: dict[str, str]) -> None:
     now = int(time.time() * 1000)
     for days in (9, 8, 6):

@@ -128,10 +128,18 @@ REFUSALS = {
         "Send the header 'Authorization: Bearer TOKEN'.",
         header="WWW-Authenticate",
     ),
-    404: Refusal("NotFound", "The caller has no such task.", "No such task", "There is no task 999999999 among yours."),
+    403: Refusal(
+        "NotAllowed",
+        "The caller may not see this, or the token lacks a scope.",
+        "Not for you",
+        "Nobody sees the pack at work here: the operator may name who does, by PACK_VIEWERS.",
+    ),
+    404: Refusal(
+        "NotFound", "There is none, or none of the caller's.", "No such task", "There is no task 999999999 among yours."
+    ),
     409: Refusal(
         "Conflict",
-        "The task is in no state for it, or the same call is being handled right now.",
+        "What it is about is in no state for it, or the same call is being handled right now.",
         "Completed",
         "A completed task does not remind. Reopen it first.",
     ),
@@ -167,7 +175,7 @@ REFUSALS = {
     ),
     503: Refusal(
         "TryLater",
-        "The database is away or busy. Nothing happened.",
+        "The database is away or busy, or the broker where it is needed. Nothing happened.",
         "Try again later",
         "The back end is away or busy.",
         header="Retry-After",

@@ -136,6 +136,7 @@ REQUESTS: dict[str, Json] = {
     "snoozeTask": SNOOZE,
     "changePreferences": PREFERENCES,
     "makeCalendar": {},
+    "replayDeadLetter": {},
 }
 SECRET = "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"
 # By operation: its answer where that is no JSON.
@@ -180,6 +181,45 @@ DOCUMENTS: dict[str, str] = {
         ]
     )
 }
+PACK: Json = {
+    "at": "2026-11-24T09:00:02.5Z",
+    "functions": [
+        {
+            "function": "create-task",
+            "state": "awake",
+            "pods": [
+                {
+                    "name": "create-task-00001-deployment-7c9d",
+                    "state": "awake",
+                    "created_at": "2026-11-24T09:00:00Z",
+                    "start_ms": 1000,
+                }
+            ],
+        },
+        {"function": "delete-task", "state": "asleep", "pods": []},
+    ],
+    "functions_missing": None,
+    "commands": [
+        {
+            "at": "2026-11-24T09:00:01.25Z",
+            "sender": "call",
+            "function": "create-task",
+            "type": "task.create",
+            "attempts": 1,
+            "outcome": "handled",
+        }
+    ],
+    "commands_missing": None,
+}
+LETTER: Json = {
+    "position": "0/17",
+    "parked_at": "2026-11-24T09:00:00Z",
+    "function": "create-task",
+    "type": "task.create",
+    "reason": "title: Input should be a valid string",
+    "state": "waiting",
+    "obstacle": "",
+}
 RESPONSES: dict[str, Json] = {
     "createTask": TASK,
     "updateTask": UPDATED,
@@ -223,4 +263,7 @@ RESPONSES: dict[str, Json] = {
     "showPreferences": PREFERENCES,
     "changePreferences": PREFERENCES,
     "makeCalendar": {"address": f"/calendar/{SECRET}.ics", "made_at": "2026-11-24T09:00:00Z"},
+    "showPackAtWork": PACK,
+    "showDeadLetters": {"dead_letters": [LETTER], "missing": None},
+    "replayDeadLetter": {"topic": "create-task"},
 }

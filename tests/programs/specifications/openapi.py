@@ -22,6 +22,7 @@ _TAGS = {
     "recurrence": "The dates of a recurring task.",
     "reminders": "Silence, and what a user prefers.",
     "calendar": "Open tasks as a calendar feed, at a secret address.",
+    "pack": "The pack at work: functions, events and dead letters, for those whom PACK_VIEWERS names.",
 }
 _SECRET = {
     "name": "secret",
@@ -32,7 +33,7 @@ _SECRET = {
 }
 _TAG_OF = {"occurrences": "recurrence", "skip": "recurrence", "snooze": "reminders", "dismiss": "reminders",
            "preferences": "reminders", "reminders": "reminders", "calendar": "calendar",
-           "{secret}.ics": "calendar"}  # fmt: skip
+           "{secret}.ics": "calendar", "pack": "pack", "dead-letters": "pack", "replay": "pack"}  # fmt: skip
 
 
 def document() -> dict[str, Any]:
@@ -264,8 +265,10 @@ def _refusals(each: Served, route: Route, *, has_body: bool) -> list[int]:
         found |= {413, 415}
     if each.operation.types:
         found.add(409)
-    if "{task_id}" in route.path or each.operation.by_address:
+    if "{" in route.path:
         found.add(404)
+    if _tag(route) == "pack":
+        found |= {403, 409} if has_body else {403}
     if each.operation.by_address:
         found.remove(401)
     if "If-Match" in _common_parameters(each, route):

@@ -13,8 +13,8 @@ import yaml
 from taskmaster.broker.groups import Group, Stand
 from taskmaster.broker.records import RecordPosition
 from taskmaster.diagnosis import cluster
-from taskmaster.diagnosis.cluster import SERVICES
 from taskmaster.diagnosis.work import Alarm
+from taskmaster.overview.functions import FUNCTIONS
 from tests.support.findings import doctor
 
 ROOT = Path(__file__).parents[3]
@@ -54,7 +54,7 @@ def examine(objects: list[Object], **given: Any) -> dict[str, Any]:
 
 
 def test_a_cluster_as_the_manifests_have_it_is_no_finding() -> None:
-    assert {each["metadata"]["name"] for each in healthy() if each["kind"] == "Service"} == set(SERVICES)
+    assert {each["metadata"]["name"] for each in healthy() if each["kind"] == "Service"} == set(FUNCTIONS)
     assert examine(healthy(), alarm=Alarm(next_at=None, due_next=None)) == {}
 
 

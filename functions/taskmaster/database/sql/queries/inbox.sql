@@ -41,3 +41,14 @@ DELETE FROM inbox WHERE {inbox_key:matches}
 
 -- name: purge_inbox
 DELETE FROM inbox WHERE ctid = ANY (ARRAY(SELECT ctid FROM inbox WHERE expires_at < now() LIMIT %(batch)s FOR UPDATE SKIP LOCKED))
+
+-- name: newest_commands
+-- By the index of expiry, which is a fixed time behind the reception: one for events, one for calls. An event that was
+-- received a week ago expires with the calls of today.
+(SELECT function, source, attempts, status, coalesce(answer ->> 'reason', '') <> '' AS has_reason, received_at FROM inbox
+  WHERE expires_at > now() + %(keep_events)s - %(within)s ORDER BY expires_at DESC LIMIT %(limit)s)
+UNION ALL
+(SELECT function, source, attempts, status, coalesce(answer ->> 'reason', '') <> '', received_at FROM inbox
+  WHERE expires_at BETWEEN now() + %(keep_calls)s - %(within)s AND now() + %(keep_calls)s AND source = %(calls)s
+  ORDER BY expires_at DESC LIMIT %(limit)s)
+ORDER BY received_at DESC LIMIT %(limit)s
