@@ -222,7 +222,7 @@ def test_each_story_of_a_run_is_told_as_the_topics_and_the_inbox_have_it(
     for task_id in first:
         user.produce("complete-task", "task.complete", {"task_id": task_id}, event_id=f"complete-{user.name}-{task_id}")
     user.flush()
-    eventually(lambda: len(user.tasks()) == 2 * COMMANDS)
+    eventually(lambda: len(user.tasks()) == 2 * COMMANDS, within=180)
     eventually(lambda: len(user.facts()) == 2 * COMMANDS)
     lie = places(broker_of_platform, user.name)
     assert len(lie) == 6 * COMMANDS

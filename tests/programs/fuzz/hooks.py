@@ -34,6 +34,7 @@ for name, written in {
     "date": st.dates(date(1970, 1, 1), date(9000, 12, 31)).map(date.isoformat),
     "date-time": MOMENTS,
     "uri": st.sampled_from(["https://example.com/reminders", "http://example.com:8080/a?b=c"]),
+    "apprise-url": st.sampled_from(["ntfys://ntfy.sh/my-topic", "ntfy://ada:secret@example.com/a", "slack://T0/B0/x"]),
 }.items():
     schemathesis.openapi.format(name, written)
 
