@@ -4,9 +4,10 @@ import shutil
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from knative.local.up import Platform
-from tests.browser.conftest import NAMES, ROOT, visiting
+from tests.browser.conftest import NAMES, ROOT, VIEWER, visiting
 
 FOLDER = ROOT / "docs" / "images"
 
@@ -29,19 +30,31 @@ def main() -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as state,
-        Platform(ROOT, state=Path(state), watch=False) as platform,
+        Platform(ROOT, state=Path(state), watch=False, viewer=VIEWER) as platform,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        for name, width, height, colours in (("page", 1000, 760, "light"), ("page-narrow-dark", 390, 760, "dark")):
-            size = {"width": width, "height": height}
-            with visiting(platform, browser, viewport=size, color_scheme=colours, device_scale_factor=1.5) as visitor:
-                for task in tasks:
-                    visitor.call("POST", "/tasks", task)
-                visitor.page.reload()
-                visitor.row("Buy oat milk").wait_for()
-                visitor.page.screenshot(path=str(FOLDER / f"{name}.png"))
-                print(f"wrote docs/images/{name}.png")
+        sharp: dict[str, Any] = {"device_scale_factor": 1.5}
+        narrow = {**sharp, "viewport": {"width": 390, "height": 760}, "color_scheme": "dark"}
+        with visiting(platform, browser, **narrow) as visitor:
+            for task in tasks:
+                visitor.call("POST", "/tasks", task)
+            visitor.page.reload()
+            visitor.row("Buy oat milk").wait_for()
+            visitor.page.screenshot(path=str(FOLDER / "page-narrow-dark.png"))
+            print("wrote docs/images/page-narrow-dark.png")
+        wide = {**sharp, "viewport": {"width": 1280, "height": 860}}
+        with visiting(platform, browser, user=VIEWER, **wide) as visitor:
+            made = [visitor.call("POST", "/tasks", task) for task in tasks]
+            visitor.page.reload()
+            visitor.page.get_by_role("button", name="Pack at work").click()
+            pack = visitor.page.get_by_role("region", name="The pack at work")
+            pack.locator(".functions .awake").first.wait_for()
+            visitor.call("POST", f"/tasks/{made[1]['task_id']}/complete")
+            pack.get_by_text("schedule-next-recurrence").last.wait_for()
+            pack.locator(".functions .awake", has_text="schedule-next-recurrence").wait_for()
+            visitor.page.screenshot(path=str(FOLDER / "pack.png"))
+            print("wrote docs/images/pack.png")
         browser.close()
 
 
