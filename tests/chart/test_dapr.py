@@ -172,6 +172,7 @@ def test_a_daprd_that_hangs_gets_no_calls_and_is_started_anew(rendered: Rendered
     assert readiness["httpGet"] == liveness["httpGet"] == {"path": "/v1.0/healthz", "port": 3500}
     patience = [probe["periodSeconds"] * probe.get("failureThreshold", 3) for probe in (readiness, liveness)]
     assert patience[0] < patience[1], "first no more calls, then the restart"
+    assert liveness["terminationGracePeriodSeconds"] < 10, "it does not hear that it shall end"
 
 
 def test_with_the_operator_annotations_take_the_place_of_the_container() -> None:
