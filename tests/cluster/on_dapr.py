@@ -13,6 +13,7 @@ from uuid import uuid4
 import requests
 
 from knative.cluster import ingress
+from knative.cluster.ingress import Ingress
 from knative.cluster.kubectl import Json, Kubectl
 from knative.cluster.pods import PodWatch
 from taskmaster import settings
@@ -38,6 +39,7 @@ class OnDapr:
     pods: PodWatch
     helm: Helm
     person: Person
+    way_in: Ingress
     api_token: str
 
     def bridge(self) -> Any:
@@ -48,10 +50,7 @@ class OnDapr:
     def publish(self, topic: str, event_type: str, data: Any) -> str:
         """A command of ada's, by the bridge's daprd; its id."""
         event_id = str(uuid4())
-        headers = {
-            "ce_specversion": "1.0", "ce_type": event_type, "ce_source": "/test", "ce_id": event_id, "ce_userid": "ada",
-            "content-type": "application/json",
-        }  # fmt: skip
+        headers = {**command(event_type, event_id, prefix="ce_"), "content-type": "application/json"}
         with ingress.forwarded(self.kubectl, BRIDGE, port=3500) as url, requests.Session() as client:
             client.headers["dapr-api-token"] = self.api_token
             dapr.publish(client, url, topic, headers, json.dumps(data).encode(), key="ada")
@@ -74,6 +73,12 @@ class OnDapr:
             if fact["task_id"] == task["task_id"]
         }
         return list(found.values())
+
+
+def command(event_type: str, event_id: str, *, prefix: str) -> dict[str, str]:
+    """The attributes of a command of ada's: `ce_` begins their names in a record, `ce-` in a request."""
+    attributes = {"specversion": "1.0", "type": event_type, "source": "/test", "id": event_id, "userid": "ada"}
+    return {prefix + name: text for name, text in attributes.items()}
 
 
 def is_ready(pod: Json) -> bool:
@@ -112,7 +117,7 @@ def installed(kind: str, directory: Path) -> Iterator[OnDapr]:
         issuer = Issuer()
         with PodWatch(kubectl) as pods, ingress.found(kubectl) as way_in:
             helm = Helm(kubectl.namespace, directory / "values.json", profiles=(kind,))
-            helm.install(_values(around, issuer))
+            helm.install(_values(around, {**issuer.settings(), **_door_of_events(kubectl)}))
             yield OnDapr(
                 kind=kind,
                 kubectl=kubectl,
@@ -120,18 +125,30 @@ def installed(kind: str, directory: Path) -> Iterator[OnDapr]:
                 pods=pods,
                 helm=helm,
                 person=Person(kubectl, way_in, issuer.token("ada")),
+                way_in=way_in,
                 api_token=tokens["taskmaster-dapr-api-token"],
             )
 
 
-def _values(around: Surroundings, issuer: Issuer) -> dict[str, Any]:
+def _values(around: Surroundings, given: Mapping[str, str | bool]) -> dict[str, Any]:
     values = around.values()
     repository, _, tag = images.ours_with_redis().rpartition(":")
     return {
         **values,
         "image": {"repository": repository, "tag": tag},
-        "settings": issuer.settings(),
+        "settings": given,
         "dapr": {**values.get("dapr", {}), "image": images.daprd()},
+    }
+
+
+def _door_of_events(kubectl: Kubectl) -> dict[str, str | bool]:
+    """Nobody sends events but with a token that the cluster has signed: the bridge has one, of its service account."""
+    found = json.loads(kubectl.run("get", "--raw", "/.well-known/openid-configuration"))
+    return {
+        "EVENT_OIDC_ISSUER": found["issuer"],
+        "EVENT_OIDC_AUDIENCE": "taskmaster",
+        "EVENT_OIDC_JWKS": kubectl.run("get", "--raw", "/openid/v1/jwks"),
+        "EVENT_OIDC_REQUIRED": True,
     }
 
 

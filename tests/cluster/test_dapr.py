@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from knative.cluster.report import lives
 from knative.local.dapr.side import missing
 from tests.cluster.conftest import Tell
-from tests.cluster.on_dapr import BRIDGE, KINDS, REDIS, OnDapr, installed, memory, ready_after
+from tests.cluster.on_dapr import BRIDGE, KINDS, REDIS, OnDapr, command, installed, memory, ready_after
 from tests.support.function_process import eventually
 
 _MISSING = missing(with_redis=True)
@@ -75,6 +76,18 @@ def test_a_command_by_daprd_is_carried_out_and_a_refused_one_is_parked(on_dapr: 
     [letter] = eventually(lambda: letters(on_dapr, refused), "the dead letter", within=60)
     assert letter["ce_knativeerrordest"].startswith("http://create-task.")
     assert letter["ce_knativeerrorcode"] == "422"
+
+
+def test_an_event_from_inside_needs_a_token_of_the_bridges_account(on_dapr: OnDapr) -> None:
+    address = f"http://create-task.{on_dapr.kubectl.namespace}.svc.cluster.local/events"
+    event = {"content-type": "application/json", **command("task.create", str(uuid4()), prefix="ce-")}
+    headers = {name: text.encode() for name, text in event.items()}
+    assert on_dapr.way_in.sink(address, headers, b'{"title": "by whom?"}', 60).status == 404
+    token = on_dapr.kubectl.run("create", "token", BRIDGE, "--audience=taskmaster").strip()
+    headers["authorization"] = f"Bearer {token}".encode()
+    assert on_dapr.way_in.sink(address, headers, b'{"title": "by the bridge"}', 60).status < 300
+    assert on_dapr.person.titled("by the bridge")
+    assert not on_dapr.person.titled("by whom?")
 
 
 def test_everything_but_the_bridge_is_at_zero_again(on_dapr: OnDapr, tell: Tell) -> None:
