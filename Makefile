@@ -43,7 +43,7 @@ TRANSPORT ?= kafka
 
 .DEFAULT_GOAL := help
 .PHONY: help demo up venv travel token link check test test-thorough test-kafka test-dapr test-compose test-browser test-assistants test-jaeger jaeger promtool screenshots chromium chaos attack bench image push sign attest verify chart deploy manifests helm \
-	notify pgbouncer kind test-cluster demo-cluster idle-cluster backing documents asyncapi types fuzz fuzz-http workflows lint format lock sbom licences \
+	notify pgbouncer kind test-cluster test-cluster-dapr demo-cluster idle-cluster backing documents asyncapi types fuzz fuzz-http workflows lint format lock sbom licences \
 	audit secrets clean
 
 help: ## List the targets
@@ -172,7 +172,10 @@ kind: ## Make a kind cluster with Knative and a domain, and print how its pods r
 	@knative/platform/kind.sh
 
 test-cluster: .dev ## Install the chart on the cluster that kubectl points at, run the tests there, delete it
-	@$(RUN) pytest -v -x -p no:cacheprovider tests/cluster $(ARGS)
+	@$(RUN) pytest -v -x -p no:cacheprovider tests/cluster/test_story.py $(ARGS)
+
+test-cluster-dapr: .dev ## The same with Dapr, on Kafka and on Redis, with the daprd and redis-server that are on the PATH
+	@$(RUN) pytest -v -x -p no:cacheprovider tests/cluster/test_dapr.py $(ARGS)
 
 demo-cluster: .demo ## Show how the functions of a cluster start from zero and stop again: make demo-cluster NAMESPACE=taskmaster
 	@$(RUN) knative.cluster.demo $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(ARGS)

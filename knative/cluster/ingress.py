@@ -67,13 +67,14 @@ def found(kubectl: Kubectl, *, environ: Mapping[str, str] = os.environ) -> Itera
     kourier = kubectl.in_namespace(_KOURIER)
     if kourier.get("service", _OUTSIDE) is None:
         raise ClusterError("there is no Kourier in kourier-system: set INGRESS_URL to where your ingress listens")
-    with _forwarded(kourier, _OUTSIDE) as outside, _forwarded(kourier, _INSIDE) as inside:
+    with forwarded(kourier, _OUTSIDE) as outside, forwarded(kourier, _INSIDE) as inside:
         yield Ingress(outside, inside)
 
 
 @contextlib.contextmanager
-def _forwarded(kubectl: Kubectl, service: str) -> Iterator[str]:
-    process = kubectl.start("port-forward", f"service/{service}", ":80")
+def forwarded(kubectl: Kubectl, service: str, *, port: int = 80) -> Iterator[str]:
+    """The address on this machine by which a Service of the cluster is reached. Raises ClusterError."""
+    process = kubectl.start("port-forward", f"service/{service}", f":{port}")
     try:
         assert process.stdout is not None
         said = process.stdout.readline()

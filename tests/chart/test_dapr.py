@@ -32,7 +32,7 @@ from tests.chart.rendering import (
     with_profiles,
     with_values,
 )
-from tests.support import dapr
+from tests.support import dapr, grpc_call
 from tests.support.brokers import Kafka
 
 pytestmark = needs_helm
@@ -60,6 +60,12 @@ def configuration(rendered: Rendered) -> Manifest:
     return rendered.of("Configuration")[BRIDGE]
 
 
+def allowed(spec: Manifest) -> dict[str, list[str]]:
+    """By protocol. daprd lets its callers do everything by one for which no rule is there."""
+    rules = spec["api"]["allowed"]
+    return {protocol: [each["name"] for each in rules if each["protocol"] == protocol] for protocol in ("http", "grpc")}
+
+
 def metadata(component: Manifest) -> dict[str, Any]:
     """The settings of a Component; of a secret the reference."""
     return {each["name"]: each.get("value", each.get("secretKeyRef")) for each in component["spec"]["metadata"]}
@@ -68,6 +74,11 @@ def metadata(component: Manifest) -> dict[str, Any]:
 def containers(rendered: Rendered) -> dict[str, Manifest]:
     pod = rendered.of("Deployment")[BRIDGE]["spec"]["template"]["spec"]
     return {each["name"]: each for each in pod["containers"]}
+
+
+def probes(rendered: Rendered) -> tuple[Manifest, Manifest]:
+    daprd = containers(rendered)["daprd"]
+    return daprd["readinessProbe"], daprd["livenessProbe"]
 
 
 def variables(container: Manifest) -> dict[str, Any]:
@@ -103,12 +114,12 @@ def test_only_the_bridge_may_use_what_daprd_reads(rendered: Rendered) -> None:
 
 def test_callers_of_daprd_may_publish_and_little_else(rendered: Rendered) -> None:
     spec = configuration(rendered)["spec"]
-    assert [each["name"] for each in spec["api"]["allowed"]] == ["publish"]
+    assert allowed(spec) == {"http": ["publish"], "grpc": ["publish"]}
     denied = {each["storeName"]: each["defaultAccess"] for each in spec["secrets"]["scopes"]}
     assert denied == {"envs": "deny", "kubernetes": "deny"}
     chosen = ("--set", "dapr.operator=true", "--set", "dapr.jobs.enabled=true", "--set", "dapr.secretStore=kubernetes")
     spec = configuration(render(*with_profiles("dapr-kafka"), *chosen))["spec"]
-    assert [each["name"] for each in spec["api"]["allowed"]] == ["publish", "jobs", "secrets"]
+    assert allowed(spec) == {"http": ["publish", "jobs", "secrets"], "grpc": ["publish"]}
     assert [each["storeName"] for each in spec["secrets"]["scopes"]] == ["envs"]
 
 
@@ -154,6 +165,14 @@ def test_the_bridge_has_the_tokens_both_ways(rendered: Rendered) -> None:
     assert variables(both["bridge"])["APP_API_TOKEN"] == variables(both["daprd"])["APP_API_TOKEN"] == app
     assert variables(both["daprd"])["DAPR_API_TOKEN"]["secretKeyRef"]["name"] == "taskmaster-dapr-api-token"
     assert "DAPR_API_TOKEN" not in variables(both["bridge"])
+
+
+def test_a_daprd_that_hangs_gets_no_calls_and_is_started_anew(rendered: Rendered) -> None:
+    readiness, liveness = probes(rendered)
+    assert readiness["httpGet"] == liveness["httpGet"] == {"path": "/v1.0/healthz", "port": 3500}
+    patience = [probe["periodSeconds"] * probe.get("failureThreshold", 3) for probe in (readiness, liveness)]
+    assert patience[0] < patience[1], "first no more calls, then the restart"
+    assert liveness["terminationGracePeriodSeconds"] < 10, "it does not hear that it shall end"
 
 
 def test_with_the_operator_annotations_take_the_place_of_the_container() -> None:
@@ -307,6 +326,9 @@ def started_as_the_chart_says(made: Rendered, **secrets: str) -> Iterator[dapr.D
         loaded = set(re.findall(r"Component loaded: (\S+) \(pubsub", running.log()))
         assert loaded == {"pubsub", *(f"pubsub-{name}" for name in MAILBOXES)}
         assert "Loading Resiliency configuration: mailboxes" in running.log()
+        for probe in probes(made):
+            asked = requests.get(running.url + probe["httpGet"]["path"], timeout=10)
+            assert asked.status_code == 204, "the kubelet has no token"
         yield running
 
 
@@ -325,6 +347,10 @@ def test_a_real_daprd_takes_what_the_chart_makes_for_redis() -> None:
                 assert "a password" not in asked.text
             ended = requests.post(f"{running.url}/v1.0/shutdown", headers={"dapr-api-token": "t"}, timeout=10)
             assert ended.status_code in (403, 404, 405)
+            published = called(running, "PublishEvent", b"\x0a\x06pubsub\x12\x06topics")
+            assert published == b"", "what may be done by HTTP may be done by gRPC"
+            assert called(running, "GetMetadata") is None
+            assert called(running, "Shutdown") is None
 
 
 def test_a_real_daprd_takes_what_the_chart_makes_for_kafka(kafka: Kafka) -> None:
@@ -334,6 +360,12 @@ def test_a_real_daprd_takes_what_the_chart_makes_for_kafka(kafka: Kafka) -> None
     made = render(*with_profiles("dapr-kafka", "plain"), "--set", f"kafka.bootstrapServers={{{brokers}}}")
     with started_as_the_chart_says(made, token="t") as running:
         published_by({**made.settings(), "DAPR_URL": running.url, "DAPR_API_TOKEN": "t"}, topic)
+
+
+def called(running: dapr.Daprd, method: str, message: bytes = b"") -> bytes | None:
+    """By gRPC, with the token."""
+    token = {"dapr-api-token": running.token}
+    return grpc_call.answer("127.0.0.1", running.grpc_port, f"dapr.proto.runtime.v1.Dapr/{method}", message, token)
 
 
 def published_by(environ: dict[str, str], topic: str = "task-events") -> None:

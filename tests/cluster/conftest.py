@@ -19,7 +19,7 @@ from knative.cluster.sources import KIND, KafkaSources, has_controller
 from tests.cluster import images
 from tests.cluster.person import Person
 from tests.cluster.release import Helm
-from tests.cluster.surroundings import Surroundings, surroundings
+from tests.cluster.surroundings import OnKafka, on_kafka
 from tests.cluster.tokens import Issuer
 
 NAMESPACE = os.environ.get("TEST_NAMESPACE", "taskmaster-test")
@@ -59,9 +59,9 @@ def issuer() -> Issuer:
 
 
 @pytest.fixture(scope="session")
-def around(kubectl: Kubectl, directory: Path) -> Iterator[Surroundings]:
+def around(kubectl: Kubectl, directory: Path) -> Iterator[OnKafka]:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    with surroundings(kubectl, directory) as running:
+    with on_kafka(kubectl, directory) as running:
         kubectl.apply(*running.objects())
         yield running
         # While the broker is there: a real controller deletes the consumer group with each of them.
@@ -75,7 +75,7 @@ def pods(kubectl: Kubectl) -> Iterator[PodWatch]:
 
 
 @pytest.fixture(scope="session")
-def helm(kubectl: Kubectl, around: Surroundings, pods: PodWatch, issuer: Issuer, directory: Path) -> Helm:
+def helm(kubectl: Kubectl, around: OnKafka, pods: PodWatch, issuer: Issuer, directory: Path) -> Helm:
     """The release, installed."""
     release = Helm(NAMESPACE, directory / "values.json")
     repository, _, tag = images.ours().rpartition(":")

@@ -4,25 +4,27 @@ import json
 from pathlib import Path
 from typing import Any
 
-from helm.command import CHART, HelmFailed, run
+from helm.command import CHART, PROFILES, HelmFailed, run
 
 NAME = "taskmaster"
 
 
 class Helm:
-    """helm in one namespace, with the values of this test."""
+    """helm in one namespace, with these profiles of the chart and the values of this test."""
 
-    def __init__(self, namespace: str, values_file: Path) -> None:
+    def __init__(self, namespace: str, values_file: Path, *, profiles: tuple[str, ...] = ()) -> None:
         self._namespace = namespace
         self._values_file = values_file
+        files = [*(PROFILES / f"{profile}.yaml" for profile in profiles), values_file]
+        self._values = [f"--values={file}" for file in files]
 
     def install(self, values: dict[str, Any]) -> None:
         self._values_file.write_text(json.dumps(values))
-        self._run("install", NAME, str(CHART), f"--values={self._values_file}", "--timeout=10m")
+        self._run("install", NAME, str(CHART), *self._values, "--timeout=10m")
 
     def upgrade(self, *settings: str) -> None:
         """Change these values (--set) and leave the others."""
-        self._run("upgrade", NAME, str(CHART), f"--values={self._values_file}", "--timeout=10m", *_set(settings))
+        self._run("upgrade", NAME, str(CHART), *self._values, "--timeout=10m", *_set(settings))
 
     def rollback(self, revision: int) -> None:
         self._run("rollback", NAME, str(revision), "--timeout=10m")

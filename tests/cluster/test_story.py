@@ -28,7 +28,7 @@ from knative.demo.receiver import Receiver
 from tests.cluster.conftest import ON_FUNCTIONS_FRAMEWORK, Tell
 from tests.cluster.person import Person
 from tests.cluster.release import Helm
-from tests.cluster.surroundings import Surroundings
+from tests.cluster.surroundings import OnKafka
 from tests.programs.apache_kafka import SUPERUSER
 
 pytestmark = pytest.mark.timeout(600)
@@ -110,7 +110,7 @@ def test_from_zero_a_task_is_created_in_under_twice_the_time_of_a_hello_world(
 
 
 def test_a_record_wakes_its_function(
-    around: Surroundings, person: Person, pods: PodWatch, sources: KafkaSources | None, tell: Tell
+    around: OnKafka, person: Person, pods: PodWatch, sources: KafkaSources | None, tell: Tell
 ) -> None:
     pods.wait_for_zero(["create-task"])
     begun = time.monotonic()
@@ -122,7 +122,7 @@ def test_a_record_wakes_its_function(
 
 
 def test_a_function_on_functions_framework_takes_calls_and_records(
-    around: Surroundings, kubectl: Kubectl, person: Person, pods: PodWatch, sources: KafkaSources | None, tell: Tell
+    around: OnKafka, kubectl: Kubectl, person: Person, pods: PodWatch, sources: KafkaSources | None, tell: Tell
 ) -> None:
     service = kubectl.get("services.serving.knative.dev", ON_FUNCTIONS_FRAMEWORK)
     assert service is not None
@@ -140,11 +140,11 @@ def test_a_function_on_functions_framework_takes_calls_and_records(
     tell(f"\n{ON_FUNCTIONS_FRAMEWORK} on functions-framework, from zero: {milliseconds:.0f} ms")
     send(around, ON_FUNCTIONS_FRAMEWORK, "task.update", {"task_id": task["task_id"], "title": "by a record"})
     eventually("the update of the record", lambda: person.titled("by a record"))
-    eventually("an empty outbox", lambda: rows(around, "outbox") == 0)
+    eventually("an empty outbox", lambda: around.rows("outbox") == 0)
 
 
 def test_a_poison_record_is_parked_and_stops_nobody(
-    around: Surroundings, person: Person, sources: KafkaSources | None
+    around: OnKafka, person: Person, sources: KafkaSources | None
 ) -> None:
     send(around, "create-task", "task.create", {"title": 7}, key="poison")
     send(around, "create-task", "task.create", {"title": "behind the poison"}, key="poison")
@@ -153,7 +153,7 @@ def test_a_poison_record_is_parked_and_stops_nobody(
 
 
 def test_a_reminder_comes_from_zero_at_its_moment(
-    around: Surroundings,
+    around: OnKafka,
     kubectl: Kubectl,
     person: Person,
     pods: PodWatch,
@@ -234,7 +234,7 @@ def test_a_wrong_value_is_refused_and_changes_nothing(helm: Helm) -> None:
 
 
 def test_a_migration_that_fails_says_why_and_leaves_all_as_it_was(
-    around: Surroundings, kubectl: Kubectl, helm: Helm, person: Person
+    around: OnKafka, kubectl: Kubectl, helm: Helm, person: Person
 ) -> None:
     wrong = {"MIGRATION_DATABASE_URL": around.owner_url.replace("@", "-not@")}
     kubectl.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "wrong-owner"}, "stringData": wrong})
@@ -246,7 +246,7 @@ def test_a_migration_that_fails_says_why_and_leaves_all_as_it_was(
 
 
 def test_uninstalling_keeps_the_data_and_the_place_in_every_topic(
-    around: Surroundings, kubectl: Kubectl, helm: Helm, person: Person, sources: KafkaSources | None
+    around: OnKafka, kubectl: Kubectl, helm: Helm, person: Person, sources: KafkaSources | None
 ) -> None:
     tasks = len(person.tasks())
     groups = {source["spec"]["consumerGroup"] for source in kubectl.all(KIND)}
@@ -259,10 +259,10 @@ def test_uninstalling_keeps_the_data_and_the_place_in_every_topic(
     for group, before in places.items():
         after = offsets(around, group)
         assert all(after[place] >= offset for place, offset in before.items())
-    assert rows(around, "task") >= tasks
+    assert around.rows("task") >= tasks
 
 
-def send(around: Surroundings, topic: str, event_type: str, data: Any, *, key: str = "ada") -> None:
+def send(around: OnKafka, topic: str, event_type: str, data: Any, *, key: str = "ada") -> None:
     """A command of ada's, as a program puts it on a topic."""
     headers = {
         "ce_specversion": "1.0", "ce_type": event_type, "ce_source": "/test", "ce_id": str(uuid4()), "ce_userid": "ada",
@@ -275,7 +275,7 @@ def send(around: Surroundings, topic: str, event_type: str, data: Any, *, key: s
         producer.close()
 
 
-def end_of(around: Surroundings, topic: str) -> int:
+def end_of(around: OnKafka, topic: str) -> int:
     """How many records were ever put on a topic."""
     from kafka import KafkaConsumer, TopicPartition
 
@@ -287,20 +287,12 @@ def end_of(around: Surroundings, topic: str) -> int:
         consumer.close()
 
 
-def offsets(around: Surroundings, group: str) -> dict[str, int]:
+def offsets(around: OnKafka, group: str) -> dict[str, int]:
     """Where a group is, by topic and partition."""
     with around.kafka.administrator() as admin:
         assert isinstance(admin, KafkaAdminClient)
         found = admin.list_group_offsets(group).get(group, {})
     return {f"{place.topic}/{place.partition}": offset.offset for place, offset in found.items() if offset.offset >= 0}
-
-
-def rows(around: Surroundings, table: str) -> int:
-    import psycopg
-
-    with psycopg.connect(around.owner_url) as connection:
-        [(count,)] = connection.execute(f"SELECT count(*) FROM {table}").fetchall()
-        return int(count)
 
 
 def alarm(kubectl: Kubectl) -> str:

@@ -20,6 +20,7 @@ from knative.local.embedded import broker
 from knative.local.secrets import Passwords
 from taskmaster.events.routes import TOPICS
 from tests.dapr.functions import Functions
+from tests.support import dapr
 
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 3
@@ -45,14 +46,7 @@ class Stage:
         return name
 
     def publish_raw(self, topic: str, headers: Mapping[str, str], data: bytes, *, key: str) -> None:
-        metadata = {"rawPayload": "true", "partitionKey": key, **headers}
-        answer = self.publishing.post(
-            f"{self.side.url}/v1.0/publish/pubsub/{topic}",
-            params={f"metadata.{name}": text for name, text in metadata.items()},
-            data=data,
-            timeout=20,
-        )
-        assert answer.status_code == 204, answer.text
+        dapr.publish(self.publishing, self.side.url, topic, headers, data, key=key)
 
     @contextlib.contextmanager
     def producer(self) -> Iterator[KafkaProducer]:

@@ -29,17 +29,37 @@ def program(name: str) -> str:
 
 
 @contextlib.contextmanager
-def redis_server() -> Iterator[str]:
-    """An empty Redis that keeps everything in memory; its redis:// address."""
+def redis_server(*, host: str = "127.0.0.1", password: str = "") -> Iterator[str]:
+    """An empty Redis; its redis:// address. With a password it also writes down what it takes, to a file."""
     port = free_port()
-    command = [program("redis-server"), "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no"]
+    lines = [f"bind {host}", f"port {port}", 'save ""', f"appendonly {'yes' if password else 'no'}"]
     with tempfile.TemporaryDirectory(prefix="taskmaster-test-") as directory:
-        process = spawn(command, env=base_environment(), cwd=Path(directory))
+        file = Path(directory, "redis.conf")
+        file.touch(mode=0o600)
+        file.write_text("\n".join([*lines, *([f"requirepass {password}"] if password else []), ""]))
+        process = spawn([program("redis-server"), str(file)], env=base_environment(), cwd=Path(directory))
         try:
-            eventually(lambda: listening(port), "Redis")
-            yield f"redis://127.0.0.1:{port}/0"
+            eventually(lambda: listening(port, host), "Redis")
+            yield f"redis://{f':{password}@' if password else ''}{host}:{port}/0"
         finally:
             stop(process, grace=2)
+
+
+def publish(
+    client: requests.Session, url: str, topic: str, headers: Mapping[str, str], data: bytes, *, key: str
+) -> None:
+    """A record by daprd's HTTP API, as the functions publish it; returns once it is acknowledged.
+
+    The client has daprd's token among its headers.
+    """
+    metadata = {"rawPayload": "true", "partitionKey": key, **headers}
+    answer = client.post(
+        f"{url}/v1.0/publish/pubsub/{topic}",
+        params={f"metadata.{name}": text for name, text in metadata.items()},
+        data=data,
+        timeout=20,
+    )
+    assert answer.status_code == 204, answer.text
 
 
 def component(name: str, kind: str, **metadata: str) -> dict[str, Any]:
@@ -90,6 +110,7 @@ class Daprd:
     more: Mapping[str, str] = field(default_factory=dict)  # of daprd's options, by their names
     files: Mapping[str, str] = field(default_factory=dict)  # beside those of the components, by their names
     port: int = field(default_factory=free_port)
+    grpc_port: int = field(default_factory=free_port)
     process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -110,7 +131,7 @@ class Daprd:
             program("daprd"),
             app=APP_ID,
             http=self.port,
-            grpc=free_port(),
+            grpc=self.grpc_port,
             internal=free_port(),
             resources=self.directory,
             more=more,

@@ -76,6 +76,8 @@ spec:
   api:
     allowed:
       - {name: publish, version: v1.0, protocol: http}
+      # By gRPC the same. Without a rule for gRPC, daprd lets its callers do everything there.
+      - {name: publish, version: v1, protocol: grpc}
       {{- if eq (include "taskmaster.usesJobs" .) "true" }}
       - {name: jobs, version: v1.0-alpha1, protocol: http}
       {{- end }}

@@ -95,7 +95,11 @@ def _store() -> dict[str, Any]:
 
 def _configuration(has_jobs: bool) -> dict[str, Any]:
     """What callers of daprd may do: publish, and set the alarm where that is a job."""
-    allowed = [{"name": "publish", "version": "v1.0", "protocol": "http"}]
+    allowed = [
+        {"name": "publish", "version": "v1.0", "protocol": "http"},
+        # Without a rule for gRPC, daprd lets its callers do everything there.
+        {"name": "publish", "version": "v1", "protocol": "grpc"},
+    ]
     if has_jobs:
         allowed.append({"name": "jobs", "version": "v1.0-alpha1", "protocol": "http"})
     spec = {"api": {"allowed": allowed}}
