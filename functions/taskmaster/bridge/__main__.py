@@ -9,7 +9,7 @@ from types import FrameType
 from knative_delivery.sink import HttpSink
 from taskmaster import log
 from taskmaster.bridge.bridge import Bridge
-from taskmaster.bridge.server import Server
+from taskmaster.bridge.server import Server, take_long_heads
 from taskmaster.bridge.settings import read as read_own
 from taskmaster.bridge.subscriptions import mailboxes
 from taskmaster.settings import read
@@ -24,6 +24,7 @@ def main() -> None:
     settings, own = read(os.environ), read_own(os.environ)
     log.configure_process(settings.log_level)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # that a connection was not kept is no news
+    take_long_heads()
     server = Server(own, Bridge(own, HttpSink()), mailboxes(settings))
     stopping = threading.Event()
 

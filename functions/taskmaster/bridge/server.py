@@ -20,12 +20,17 @@ from taskmaster.bridge.subscriptions import Mailbox, subscriptions
 
 logger = logging.getLogger(__name__)
 
-# A record may have many headers, and long ones. If http.client refused them here, Dapr would deliver it for ever.
-http.client._MAXHEADERS, http.client._MAXLINE = 200_000, 2_097_152  # type: ignore[attr-defined]
-
 _JOB = f"/job/{ALARM}"
 _IDLE_SECONDS = 300.0
 _ALARM_SECONDS = 310.0
+
+
+def take_long_heads() -> None:
+    """Have this process take many headers, and long ones: Dapr delivers for ever a record that is refused for its own.
+
+    http.client, which http.server reads them by, has one limit for all that a process reads.
+    """
+    http.client._MAXHEADERS, http.client._MAXLINE = 200_000, 2_097_152  # type: ignore[attr-defined]
 
 
 class Server(ThreadingHTTPServer):

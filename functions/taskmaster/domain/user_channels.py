@@ -42,7 +42,7 @@ MailAddress = Annotated[
     _usable(mail_address),
 ]
 AppriseUrl = Annotated[
-    str, Field(max_length=LONGEST_URL, json_schema_extra={"format": "apprise-url"}), _usable(apprise_address)
+    str, Field(max_length=LONGEST_URL, json_schema_extra={"format": "uri"}), _usable(apprise_address)
 ]
 
 
