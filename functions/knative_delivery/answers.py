@@ -24,6 +24,11 @@ def is_retried(answer: Answer | None) -> bool:
     return answer is None or answer.status in _RETRIED or answer.status >= 500
 
 
+def described(answer: Answer | None) -> str:
+    """An answer in a word or two, for a log."""
+    return "no answer" if answer is None else f"status {answer.status}"
+
+
 def error_attributes(destination: str, answer: Answer | None) -> dict[str, str]:
     """The attributes that a dead letter gets: where it failed, the status, and at most 1,024 bytes of the body."""
     attributes = {"knativeerrordest": destination}

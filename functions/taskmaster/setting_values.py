@@ -52,15 +52,20 @@ def _topic_names(topics: dict[str, str]) -> dict[str, str]:
     return topics
 
 
-def _mail_server(url: SecretStr) -> SecretStr:
-    try:
-        parts = urlsplit(url.get_secret_value())
-        usable = parts.scheme in ("smtp", "smtps") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if url and not usable:
-        raise ValueError("it must be smtp://user:password@host:587 or smtps://..., user and password percent-encoded")
-    return url
+def _server(*schemes: str, said: str) -> AfterValidator:
+    """A server's address by one of these schemes, which may hold a password; else it must be as `said`."""
+
+    def check(url: SecretStr) -> SecretStr:
+        try:
+            parts = urlsplit(url.get_secret_value())
+            usable = parts.scheme in schemes and parts.hostname and parts.port != 0
+        except ValueError:
+            usable = False
+        if url and not usable:
+            raise ValueError(f"it must be {said}")
+        return url
+
+    return AfterValidator(check)
 
 
 def _address_of_daprd(url: str) -> str:
@@ -72,17 +77,6 @@ def _address_of_daprd(url: str) -> str:
     if url and not (usable and parts.path in ("", "/") and not parts.query and not parts.fragment):
         raise ValueError("it must be http://host:port, such as http://taskmaster-bridge:3500")
     return url.rstrip("/")
-
-
-def _address_of_redis(url: SecretStr) -> SecretStr:
-    try:
-        parts = urlsplit(url.get_secret_value())
-        usable = parts.scheme in ("redis", "rediss") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if url and not usable:
-        raise ValueError("it must be redis://user:password@host:6379/0 or rediss://..., percent-encoded")
-    return url
 
 
 def _sender(text: str) -> str:
@@ -99,7 +93,12 @@ KeysUrl = Annotated[str, AfterValidator(_https_or_inside)]
 PublicKeys = Annotated[str, AfterValidator(_public_keys)]
 McpUrl = Annotated[str, AfterValidator(_address_of_mcp)]
 TopicNames = Annotated[Json[dict[str, str]], AfterValidator(_topic_names)]
-MailServer = Annotated[SecretStr, AfterValidator(_mail_server)]
+MailServer = Annotated[
+    SecretStr,
+    _server("smtp", "smtps", said="smtp://user:password@host:587 or smtps://..., user and password percent-encoded"),
+]
 Sender = Annotated[str, AfterValidator(_sender)]
 DaprdUrl = Annotated[str, AfterValidator(_address_of_daprd)]
-RedisUrl = Annotated[SecretStr, AfterValidator(_address_of_redis)]
+RedisUrl = Annotated[
+    SecretStr, _server("redis", "rediss", said="redis://user:password@host:6379/0 or rediss://..., percent-encoded")
+]

@@ -15,7 +15,7 @@ import threading
 from collections import Counter
 
 from knative.local.resources import Delivery
-from knative_delivery.answers import error_attributes, is_retried, is_success
+from knative_delivery.answers import described, error_attributes, is_retried, is_success
 from knative_delivery.cloud_event import CloudEvent
 from knative_delivery.sink import Answer, NoAnswerError, Sink
 
@@ -62,7 +62,7 @@ class Dispatcher:
             return Outcome.DELIVERED
         dead_letter_sink = self._delivery.dead_letter_sink
         if dead_letter_sink is None:
-            return self._drop(event, f"{_described(answer)}, and there is no dead letter sink")
+            return self._drop(event, f"{described(answer)}, and there is no dead letter sink")
         dead_letter = event.extended(error_attributes(self._destination, answer))
         last = self._send(dead_letter_sink, dead_letter, stopping)
         if is_success(last):
@@ -70,10 +70,10 @@ class Dispatcher:
                 "%s: event %s went to the dead letter sink: %s",
                 self._name,
                 event.attributes["id"],
-                _described(answer),
+                described(answer),
             )
             return Outcome.DEAD_LETTERED
-        return self._drop(event, f"{_described(answer)}, and {dead_letter_sink} failed too: {_described(last)}")
+        return self._drop(event, f"{described(answer)}, and {dead_letter_sink} failed too: {described(last)}")
 
     def _send(self, url: str, event: CloudEvent, stopping: threading.Event) -> Answer | None:
         """The first answer that is not to be retried, or the last one; None if the last attempt had none."""
@@ -117,7 +117,3 @@ def backoff(delivery: Delivery, retry: int) -> float:
     """Seconds before the given retry, counted from 1: delay times n, or times 2^n."""
     factor = retry if delivery.backoff_policy == "linear" else 2**retry
     return delivery.backoff_delay.total_seconds() * factor
-
-
-def _described(answer: Answer | None) -> str:
-    return "no answer" if answer is None else f"status {answer.status}"

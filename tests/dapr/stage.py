@@ -4,10 +4,8 @@ import contextlib
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import requests
@@ -20,6 +18,7 @@ from knative.local.embedded import broker
 from knative.local.secrets import Passwords
 from taskmaster.events.routes import TOPICS
 from tests.dapr.functions import Functions
+from tests.platform.user import eventually
 from tests.support import dapr
 
 ROOT = Path(__file__).parents[2]
@@ -71,15 +70,6 @@ class Stage:
                 return False
 
         eventually(is_healthy)
-
-
-def eventually(look: Callable[[], Any], within: float = 60) -> Any:
-    """What `look` finds once it finds something."""
-    deadline = time.monotonic() + within
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"it did not happen within {within:.0f} s"
-        time.sleep(0.02)
-    return found
 
 
 @contextlib.contextmanager

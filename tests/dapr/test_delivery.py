@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.dapr.functions import Answer, Asked
-from tests.dapr.stage import Stage, eventually
+from tests.dapr.stage import Stage
+from tests.platform.user import eventually
 
 pytestmark = pytest.mark.dapr
 

@@ -7,7 +7,8 @@ import pytest
 import requests
 
 from tests.dapr.functions import Answer, Asked
-from tests.dapr.stage import Stage, eventually
+from tests.dapr.stage import Stage
+from tests.platform.user import eventually
 
 pytestmark = pytest.mark.dapr
 

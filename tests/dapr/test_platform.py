@@ -18,7 +18,8 @@ from knative.demo.story import Story
 from knative.local.logs import LogStream
 from knative.local.processes import base_environment
 from knative.local.up import Platform
-from tests.dapr.stage import ROOT, eventually
+from tests.dapr.stage import ROOT
+from tests.platform.user import eventually
 
 pytestmark = [pytest.mark.dapr, pytest.mark.timeout(400)]
 

@@ -104,7 +104,7 @@ class User:
         return by_task
 
 
-def eventually(look: Callable[[], Found], *, within: float = 60) -> Found:
+def eventually(look: Callable[[], Found | None], *, within: float = 60) -> Found:
     """What `look` finds once it finds something. Fails when it does not in so many seconds."""
     deadline = time.monotonic() + within
     while not (found := look()):

@@ -58,7 +58,7 @@ class Bridge:
         if answers.is_success(answer):
             return Outcome(ACKNOWLEDGED, "delivered")
         if answers.is_retried(answer):
-            return Outcome(AGAIN, "again", _described(answer))
+            return Outcome(AGAIN, "again", answers.described(answer))
         return self._park(event.extended(answers.error_attributes(destination, answer)), is_encoded=is_encoded)
 
     def wake_dispatch(self, *, seconds: float) -> Outcome:
@@ -77,7 +77,7 @@ class Bridge:
         answer = self._send(self._address(DISPATCH), event, is_encoded=False, seconds=seconds)
         if answers.is_success(answer):
             return Outcome(ACKNOWLEDGED, "delivered")
-        return Outcome(AGAIN, "again", _described(answer))  # a refusal too: the alarm is not to be lost
+        return Outcome(AGAIN, "again", answers.described(answer))  # a refusal too: the alarm is not to be lost
 
     def _park(self, dead_letter: CloudEvent, *, is_encoded: bool) -> Outcome:
         if is_encoded:
@@ -89,7 +89,7 @@ class Bridge:
                 return Outcome(ACKNOWLEDGED, "parked", f"status {letter.attributes.get('knativeerrorcode', 'none')}")
             if answers.is_retried(answer):
                 break
-        return Outcome(AGAIN, "again", f"{DEAD_LETTER_SINK}: {_described(answer)}")
+        return Outcome(AGAIN, "again", f"{DEAD_LETTER_SINK}: {answers.described(answer)}")
 
     def _address(self, function: str) -> str:
         return f"http://{function}.{self._settings.namespace}.svc.cluster.local{EVENTS}"
@@ -117,7 +117,3 @@ def _shortened(dead_letter: CloudEvent) -> CloudEvent:
     kept = dict([*short[: _MOST - len(last)], *last])
     why = {"reason": "its attributes are too long, or too many: some are left out"}
     return CloudEvent({**kept, **why}, dead_letter.content_type, dead_letter.data)
-
-
-def _described(answer: Answer | None) -> str:
-    return "no answer" if answer is None else f"status {answer.status}"

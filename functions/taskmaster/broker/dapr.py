@@ -6,21 +6,25 @@ headers are metadata in the query, which become the headers of a record on Kafka
 """
 
 import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, urlencode
 
-from taskmaster.broker.transport import BrokerUnavailable, ProducerRecord, TooLarge, Unsendable
-from taskmaster.events.header_values import flaw
-from taskmaster.events.outgoing import Outgoing
+from taskmaster.broker.transport import (
+    AbsentTopics,
+    Broker,
+    BrokerUnavailable,
+    ProducerRecord,
+    TooLarge,
+    Unsendable,
+    refuse_unsendable,
+)
 from taskmaster.outbound.daprd import Answer, Daprd
 from taskmaster.settings import Settings
 
 PARTITION_KEY = "partitionKey"
 RAW_PAYLOAD = "rawPayload"
 _AT_ONCE = 4  # keys; more of them wait for the interpreter
-_ABSENT_SECONDS = 30.0
 
 # What daprd's answers say of a record that can never be sent. They are texts of its brokers' clients, in a 500.
 _TOO_LARGE = ("MaxMessageBytes", "Message was too large", "stream too large", "message size larger")
@@ -28,7 +32,7 @@ _NO_TOPIC = ("topic or partition that does not exist", "does not exist on this b
 _REFUSED = ("not authorized to access this topic", "invalid topic", "name of a topic")
 
 
-class DaprBroker:
+class DaprBroker(Broker):
     """A daprd, asked when first used whether it publishes, and again after it was unavailable."""
 
     def __init__(self, settings: Settings) -> None:
@@ -36,7 +40,7 @@ class DaprBroker:
         self._daprd = Daprd(settings.dapr_url, token, seconds=settings.kafka_delivery_timeout)
         self._path = f"/v1.0/publish/{quote(settings.dapr_pubsub, safe='')}/"
         self._is_connected = False
-        self._absent: dict[str, float] = {}  # topics that were not there, and until when they are not tried again
+        self._absent = AbsentTopics()
 
     @property
     def is_connected(self) -> bool:
@@ -48,11 +52,6 @@ class DaprBroker:
         if answer.status != 204:
             raise BrokerUnavailable(f"daprd is not ready: {answer.reason}")
         self._is_connected = True
-
-    def produce(self, event: Outgoing, *, to: str) -> None:
-        _, failed = self.send([(0, (to, event.key, event.headers, event.value))])
-        if failed:
-            raise failed[0]
 
     def send(self, records: Iterable[tuple[int, ProducerRecord]]) -> tuple[set[int], dict[int, Exception]]:
         """Of a number with a topic of which it is known that it is not there nothing is sent."""
@@ -78,9 +77,8 @@ class DaprBroker:
         self._daprd.close()
 
     def _absent_of(self, batch: Iterable[tuple[int, ProducerRecord]]) -> Iterator[tuple[int, Exception]]:
-        now = time.monotonic()
         for number, (topic, *_) in batch:
-            if self._absent.get(topic, 0.0) > now:
+            if topic in self._absent:
                 yield number, _no_topic(topic)
 
     def _send_in_order(self, records: Iterable[tuple[int, ProducerRecord]], sending: "_Sending") -> None:
@@ -96,15 +94,13 @@ class DaprBroker:
 
     def _send(self, topic: str, key: str, headers: Mapping[str, str], value: bytes) -> None:
         """Raises BrokerUnavailable or Unsendable."""
-        for name, text in headers.items():
-            if reason := flaw(text):  # Dapr would deliver it again and again, and nothing behind it
-                raise Unsendable(f"its header {name} {reason}")
+        refuse_unsendable(headers)  # Dapr would deliver it again and again, and nothing behind it
         answer = self._ask("POST", f"{self._path}{quote(topic, safe='')}?{query(key, headers)}", value)
         if answer.status == 204:
             return
         error = failure(topic, answer)
         if isinstance(error, _NoTopic):
-            self._absent[topic] = time.monotonic() + _ABSENT_SECONDS
+            self._absent.add(topic)
         raise error
 
     def _ask(self, method: str, path: str, body: bytes = b"") -> Answer:

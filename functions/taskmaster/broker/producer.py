@@ -4,14 +4,19 @@ kafka is imported when the first event is published, which is after the first an
 """
 
 import threading
-import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from taskmaster.broker.connecting import explained
-from taskmaster.broker.transport import BrokerUnavailable, ProducerRecord, TooLarge, Unsendable
-from taskmaster.events.header_values import flaw
-from taskmaster.events.outgoing import Outgoing
+from taskmaster.broker.transport import (
+    AbsentTopics,
+    Broker,
+    BrokerUnavailable,
+    ProducerRecord,
+    TooLarge,
+    Unsendable,
+    refuse_unsendable,
+)
 from taskmaster.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,7 +25,6 @@ if TYPE_CHECKING:
 _PATIENCE_MS = 5_000  # for a broker to say where a topic is: a claim's rows are locked meanwhile
 _LINGER_MS = 1
 _LARGEST_RECORD = 1_310_720  # a broker takes 1 MiB as shipped; a dead letter of that size has its reasons on top
-_ABSENT_SECONDS = 30.0
 
 
 def connection_settings(settings: Settings) -> dict[str, Any]:
@@ -42,14 +46,14 @@ def connection_settings(settings: Settings) -> dict[str, Any]:
     return options
 
 
-class KafkaBroker:
+class KafkaBroker(Broker):
     """A producer, made when first used, and again after the broker was unavailable: transport.Broker on Kafka."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._producer: KafkaProducer | None = None
         self._lock = threading.Lock()
-        self._absent: dict[str, float] = {}  # topics that were not there, and until when they are not asked for again
+        self._absent = AbsentTopics()
 
     @property
     def is_connected(self) -> bool:
@@ -58,11 +62,6 @@ class KafkaBroker:
     def connect(self) -> None:
         """Have a producer that knows a broker."""
         self._connected()
-
-    def produce(self, event: Outgoing, *, to: str) -> None:
-        _, failed = self.send([(0, (to, event.key, event.headers, event.value))])
-        if failed:
-            raise failed[0]
 
     def send(self, records: Iterable[tuple[int, ProducerRecord]]) -> tuple[set[int], dict[int, Exception]]:
         """Of a number that has a topic which is not there nothing is sent."""
@@ -104,14 +103,14 @@ class KafkaBroker:
         A producer waits in vain for a topic that is not there, just as for a broker that is not. So whoever waited in
         vain asks the broker which topics it has, and one that is not among them is taken for absent a while.
         """
-        if self._absent.get(topic, 0.0) > time.monotonic():
+        if topic in self._absent:
             return False
         try:
             self._connected().partitions_for(topic)
         except Exception as error:
             if not isinstance(_classified(error), Unsendable) and self._shows(topic) is not False:
                 raise _classified(error) from error
-            self._absent[topic] = time.monotonic() + _ABSENT_SECONDS
+            self._absent.add(topic)
             self.close()  # this producer would go on asking for the topic, ten times a second
             return False
         return True
@@ -136,9 +135,7 @@ class KafkaBroker:
             client.close()
 
     def _send(self, topic: str, key: str, headers: Mapping[str, str], value: bytes) -> Any:
-        for name, text in headers.items():
-            if reason := flaw(text):  # on a topic it would block all records after it, for hours
-                raise Unsendable(f"its header {name} {reason}")
+        refuse_unsendable(headers)
         try:
             return self._connected().send(
                 topic,

