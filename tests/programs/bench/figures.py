@@ -14,13 +14,15 @@ from rich.table import Table
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """One figure, with its unit, of both contenders in every round. `goal` bounds the ratio: from above if `less`."""
+    """One figure, with its unit, of both contenders in every round. `goal` bounds the ratio, from above if `less`; it
+    fails when it is missed by more than `margin`, a share of the goal that covers what differs from run to run."""
 
     what: str
     base: Sequence[float]
     ours: Sequence[float]
     goal: float | None = None
     less: bool = True
+    margin: float = 0.1
 
     @property
     def ratios(self) -> list[float]:
@@ -33,6 +35,10 @@ class Comparison:
     @property
     def met(self) -> bool:
         return self.goal is None or (self.ratio <= self.goal if self.less else self.ratio >= self.goal)
+
+    @property
+    def failed(self) -> bool:
+        return self.goal is not None and not self.met and abs(self.ratio - self.goal) > self.margin * self.goal
 
 
 def table(title: str, base: str, ours: str, comparisons: Sequence[Comparison]) -> Table:
