@@ -112,9 +112,8 @@ chaos: .dev ## Kill every part at random, then check every promise: make chaos S
 attack: .dev ## Measure what a hostile user, receiver or client costs another user: make attack SECONDS=60 ONLY=full-speed SEED=7
 	@$(RUN) tests.programs.attack --seconds $(SECONDS) $(foreach name,$(ONLY),--only $(name)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-bench: .dev ## Measure rate, latency and start beside the usual design, and how late reminders are
-	@$(RUN) tests.programs.bench
-	@$(RUN) tests.programs.bench.reminders
+bench: .bench ## Measure every figure of docs/benchmarks.md, and write that page: make bench ONLY=creates WITH=rounds=2
+	@$(RUN) tests.programs.bench $(ONLY) $(if $(WITH),--with $(WITH)) $(ARGS)
 
 manifests: .dev ## Render the chart into knative/ and eventing/, and write its README, after a change of the chart (needs helm)
 	@$(RUN) helm.manifests
@@ -228,6 +227,8 @@ lock: .dev ## Write the lock files anew from pyproject.toml
 	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		--group browser -c tests/requirements.txt -o tests/browser/requirements.txt
 	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		--group bench -c tests/requirements.txt -o tests/programs/bench/requirements.txt
+	@$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		pyproject.toml -c tests/requirements.txt -o functions/requirements.txt
 	@for major in 1 2; do $(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 		--group mcp-$$major -o tests/programs/assistants/requirements-$$major.txt || exit 1; done
@@ -258,7 +259,7 @@ secrets: ## Search the files and the git history for secrets (needs Go)
 clean: ## Delete the virtual environment and the local database
 	@rm -rf .venv .local
 
-.PHONY: .demo .dev .supply-chain .fuzz .browser
+.PHONY: .demo .dev .supply-chain .fuzz .browser .bench
 .demo:
 	@$(PYTHON) knative/local/install.py demo
 .dev:
@@ -269,3 +270,5 @@ clean: ## Delete the virtual environment and the local database
 	@$(PYTHON) knative/local/install.py browser
 .fuzz: .dev
 	@$(PYTHON) knative/local/install.py fuzz
+.bench: .dev
+	@$(PYTHON) knative/local/install.py bench

@@ -1,5 +1,6 @@
 """Make the virtual environment: `python3 knative/local/install.py demo`, `dev` for the tests and checks as well,
-`supply-chain` for what looks at the dependencies, `browser` for what drives one, or `fuzz` for the fuzzer.
+`supply-chain` for what looks at the dependencies, `browser` for what drives one, `fuzz` for the
+fuzzer, or `bench` for the pictures of its page.
 
 Runs before anything is installed, so it uses the standard library alone, and says what to do on a Python it cannot use.
 Every wheel is checked against the hashes of the lock file. A second run with the same lock file does nothing.
@@ -20,6 +21,7 @@ LOCKS = {
     "supply-chain": Path("tests/programs/supply_chain/requirements.txt"),
     "browser": Path("tests/browser/requirements.txt"),  # on top of dev
     "fuzz": Path("tests/programs/fuzz/requirements.txt"),  # on top of dev
+    "bench": Path("tests/programs/bench/requirements.txt"),  # on top of dev
 }
 OLDEST, NEWEST = (3, 11), (3, 14)
 

@@ -1,25 +1,18 @@
 """What telemetry costs: create-task with it and without it, in alternating rounds on the same database and broker.
 
-    python -m tests.programs.bench.telemetry [--rounds 5] [--requests 2000] [--clients 4] [--starts 5]
-    python -m tests.programs.bench.telemetry --before DIRECTORY/functions      # without it, and an earlier version
-
 Spans go to a collector in this process, which reads and discards them; the load comes from another process.
 """
 
-import argparse
-import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
-
-from rich.console import Console
 
 from knative.local.embedded import broker, postgres
 from tests.programs.bench import contenders
 from tests.programs.bench.cold_start import Start, first_answer
 from tests.programs.bench.contenders import Contender, Running, Wrong, processor_seconds
-from tests.programs.bench.figures import Comparison, table
 from tests.programs.bench.load import Outcome, Plan, drive
+from tests.programs.bench.report import Compared, Comparison, Section, Step
 from tests.support.http_sink import http_sink
 
 GOAL = 1.1  # of the 99th percentile
@@ -33,55 +26,59 @@ class Round:
     processor: float
 
 
-def main() -> int:
-    options = _options()
-    plan = Plan(clients=options.clients, warm_up=options.requests // 10, requests=options.requests)
+def measure(step: Step, *, rounds: int = 7, requests: int = 2000, starts: int = 5) -> Section:
+    step("starting PostgreSQL and the broker")
     with ExitStack() as stack:
         server, bootstrap_servers = stack.enter_context(postgres()), stack.enter_context(broker())
         provider = stack.enter_context(contenders.identity_provider())
         off = contenders.taskmaster(server, bootstrap_servers, provider)
-        if options.before:
-            names, pair = ("before", "off"), (replace(off, directory=options.before), off)
-        else:
-            endpoint = stack.enter_context(http_sink(lambda *_: 200))
-            environment = {**off.environment, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
-            names, pair = ("off", "on"), (off, replace(off, environment=environment))
-        starts = _starts(*pair, options.starts + 1)[1:]
-        rounds = _rounds(*pair, options.rounds, plan)
-    comparisons = [
-        Comparison(
-            what=what,
-            base=[base.outcome.percentile(share) for base, _ in rounds],
-            ours=[ours.outcome.percentile(share) for _, ours in rounds],
-            goal=goal,
-        )
-        for what, share, goal in (("median answer, ms", 0.5, None), ("99th percentile, ms", 0.99, GOAL))
+        endpoint = stack.enter_context(http_sink(lambda *_: 200))
+        on = replace(off, environment={**off.environment, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint})
+        step("starts from zero")
+        compared = [_compared_starts(_starts(off, on, starts + 1)[1:])]
+        for clients in (1, 4):
+            step(f"{clients} clients")
+            plan = Plan(clients=clients, warm_up=requests // 10, requests=requests)
+            compared.append(_compared(clients, _rounds(off, on, rounds, plan)))
+    return Section(
+        title="Telemetry",
+        how="create-task with traces and metrics by OTLP to a collector on the same machine, and with none."
+        f" {rounds} pairs of rounds of {requests:,} requests each.",
+        compared=compared,
+    )
+
+
+def _compared(clients: int, rounds: list[tuple[Round, Round]]) -> Compared:
+    figures: list[tuple[str, Callable[[Round], float], float | None]] = [
+        ("median answer, ms", lambda each: each.outcome.percentile(0.5), None),
+        ("99th percentile, ms", lambda each: each.outcome.percentile(0.99), GOAL),
+        ("processor time of an answer, ms", lambda each: each.processor, None),
     ]
-    comparisons += [
-        Comparison(
-            what="answers a second",
-            base=[base.outcome.rate for base, _ in rounds],
-            ours=[ours.outcome.rate for _, ours in rounds],
-            less=False,
-        ),
-        Comparison(
-            what="processor time of an answer, ms",
-            base=[base.processor for base, _ in rounds],
-            ours=[ours.processor for _, ours in rounds],
-        ),
-        Comparison(
-            what="exec to first answer, ms",
-            base=[base.milliseconds for base, _ in starts],
-            ours=[ours.milliseconds for _, ours in starts],
-        ),
-        Comparison(
-            what="processor time until then, ms",
-            base=[base.processor for base, _ in starts],
-            ours=[ours.processor for _, ours in starts],
-        ),
+    return Compared(
+        title=f"{clients} client{'s' if clients > 1 else ''}",
+        base="off",
+        ours="on",
+        comparisons=[
+            Comparison(what=what, base=[of(off) for off, _ in rounds], ours=[of(on) for _, on in rounds], goal=goal)
+            for what, of, goal in figures
+        ],
+    )
+
+
+def _compared_starts(starts: list[tuple[Start, Start]]) -> Compared:
+    figures: list[tuple[str, Callable[[Start], float]]] = [
+        ("from exec to the first answer, ms", lambda each: each.milliseconds),
+        ("processor time until then, ms", lambda each: each.processor),
     ]
-    Console().print(table(f"create-task, {plan.clients} clients", *names, comparisons), highlight=False)
-    return 0
+    return Compared(
+        title="From zero",
+        base="off",
+        ours="on",
+        comparisons=[
+            Comparison(what=what, base=[of(off) for off, _ in starts], ours=[of(on) for _, on in starts])
+            for what, of in figures
+        ],
+    )
 
 
 def _starts(base: Contender, ours: Contender, count: int) -> list[tuple[Start, Start]]:
@@ -118,19 +115,3 @@ def _driven(server: Running, plan: Plan) -> Round:
         raise Wrong(f"answered {outcome.wrong}:\n{server.last_lines()}")
     used = processor_seconds(server) - before
     return Round(outcome=outcome, processor=used * 1000 / (plan.warm_up + plan.requests))
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.programs.bench.telemetry", description="Measure what telemetry costs."
-    )
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of each (%(default)s)")
-    parser.add_argument("--requests", type=int, default=2000, help="requests a round (%(default)s)")
-    parser.add_argument("--clients", type=int, default=4, help="clients at once (%(default)s)")
-    parser.add_argument("--starts", type=int, default=5, help="pairs of starts from zero (%(default)s)")
-    parser.add_argument("--before", type=Path, help="functions/ of an earlier version, to compare what is off with")
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

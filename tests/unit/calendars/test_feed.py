@@ -28,9 +28,7 @@ SEEN = 15  # dates of a series that are compared
 unhurried = settings(deadline=None)
 
 texts = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1, max_size=200)
-moments = st.datetimes(JANUARY, datetime.fromisoformat("2034-01-01")).map(
-    lambda moment: moment.replace(microsecond=0)
-)
+moments = st.datetimes(JANUARY, datetime.fromisoformat("2034-01-01")).map(lambda moment: moment.replace(microsecond=0))
 
 
 def task(**fields: Any) -> Task:
