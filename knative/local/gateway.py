@@ -14,7 +14,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from http import HTTPStatus
+from threading import BoundedSemaphore
 from typing import Any
 
 from urllib3.exceptions import HTTPError
@@ -40,13 +42,18 @@ _HOP_BY_HOP = {
 }
 _CLUSTER_HOST = re.compile(r"\.svc(\.|:|,|\s|$)", re.IGNORECASE)
 _LOOPBACK = {"localhost", "127.0.0.1"}
+_AGAIN_SECONDS = 0.1
 
 # Answers a request below /-/; None where there is nothing.
 Admin = Callable[[str, str, bytes], tuple[int, dict[str, Any]] | None]
 
 
 class Gateway:
-    """A WSGI application. `admin` is asked with method, path and body; `provider` has the paths that it serves."""
+    """A WSGI application. `admin` is asked with method, path and body; `provider` has the paths that it serves.
+
+    At most `forwarded_at_once` requests are with functions, or wait for one to start; others wait without a thread.
+    The server is to have more threads than that: a function that starts fetches the provider's keys by this address.
+    """
 
     def __init__(
         self,
@@ -55,11 +62,13 @@ class Gateway:
         *,
         admin: Admin | None = None,
         provider: IdentityProvider | None = None,
+        forwarded_at_once: int = 64,
     ) -> None:
         self._serving = serving
         self._routes = routes
         self._admin = admin
         self._provider = provider
+        self._room = BoundedSemaphore(forwarded_at_once)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         host = environ.get("HTTP_HOST", "")
@@ -75,11 +84,15 @@ class Gateway:
         service = self._service_of(name) or route(self._routes, method, path)
         if service is None or self._serving.service(service).cluster_local:
             return problem(start_response, 404, f"Nothing is served at {method} {path} of {host}.")
-        try:
-            response = self._serving.handle(service, forwarded(environ, _hosts(environ, service)))
-        except UnavailableError as error:
-            return problem(start_response, error.status, str(error))
-        return answered(response, start_response)
+        if not self._room.acquire(blocking=False):
+            environ["bounded_waitress.postpone"](_AGAIN_SECONDS)
+        with ExitStack() as room:
+            room.callback(self._room.release)
+            try:
+                response = self._serving.handle(service, forwarded(environ, _hosts(environ, service)))
+            except UnavailableError as error:
+                return problem(start_response, error.status, str(error))
+            return answered(response, start_response, room.pop_all().close)
 
     def _service_of(self, name: str) -> str | None:
         label, dot, _ = name.partition(".")
@@ -161,17 +174,21 @@ def _target(environ: Environ) -> str:
     return target if target.startswith("/") else "/" + target
 
 
-def answered(response: Response, start_response: StartResponse) -> Iterable[bytes]:
+def answered(
+    response: Response, start_response: StartResponse, ended: Callable[[], object] = lambda: None
+) -> Iterable[bytes]:
+    """`ended` is called when the answer is out, or given up."""
     headers = [(name, value) for name, value in response.headers if name.lower() not in _HOP_BY_HOP]
     start_response(f"{response.status} {_phrase(response.status)}", headers)
-    return _Body(response)
+    return _Body(response, ended)
 
 
 class _Body:
     """Passed on as it comes; WSGI calls close, whether the client stayed to the end or not."""
 
-    def __init__(self, response: Response) -> None:
+    def __init__(self, response: Response, ended: Callable[[], object]) -> None:
         self._response = response
+        self._ended = ended
 
     def __iter__(self) -> Iterator[bytes]:
         try:
@@ -180,7 +197,10 @@ class _Body:
             raise ClientDisconnected from None
 
     def close(self) -> None:
-        self._response.close()
+        try:
+            self._response.close()
+        finally:
+            self._ended()
 
 
 def problem(start_response: StartResponse, status: int, detail: str) -> Iterable[bytes]:

@@ -45,7 +45,8 @@ _logger = logging.getLogger(__name__)
 IDENTITY_KEY = "identity-key.pem"
 ENVIRONMENT = "environment.json"
 
-_GATEWAY_THREADS = 64
+# Of these, some stay free for the identity provider, which a function that starts asks, and for who looks at the state.
+_GATEWAY_THREADS, _FORWARDED_AT_ONCE = 256, 240
 _DRAIN_SECONDS = 5.0
 # The embedded broker allows any; Apache Kafka and Redpanda refuse less than six (group.min.session.timeout.ms).
 _EMBEDDED_SESSION_SECONDS = 4.0
@@ -227,7 +228,14 @@ class Platform:
         self._running.callback(self._serving.stop)
         if self._dapr:
             self._dapr.start(found.kafka_sources, self._serving, cwd=functions, running=self._running)
-        gate.open(Gateway(self._serving, found.routes, admin=self._administer, provider=self._provider))
+        gateway = Gateway(
+            self._serving,
+            found.routes,
+            admin=self._administer,
+            provider=self._provider,
+            forwarded_at_once=_FORWARDED_AT_ONCE,
+        )
+        gate.open(gateway)
 
         sink = ClusterSink(self._serving)
         is_embedded = not self._environ.get(taskmaster_setup.RUNNING_BROKER)

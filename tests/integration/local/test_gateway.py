@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import requests
 
 from knative.local.gateway import Gateway
+from knative.local.pod import Request, Response
 from knative.local.resources import Route
 from knative.local.serving import Serving
 from knative.local.web import Gate, PortInUseError, WebServer
@@ -221,3 +223,29 @@ def test_a_request_without_a_host_is_answered(gateway: WebServer) -> None:
 def test_a_port_in_use_is_said(gateway: WebServer) -> None:
     with pytest.raises(PortInUseError, match=f"port {gateway.port} is in use"):
         WebServer(lambda environ, start_response: [], port=gateway.port)
+
+
+class StartsLater(Serving):
+    """Its functions answer when they are told to: until then every request waits, as for a pod that starts."""
+
+    def __init__(self) -> None:
+        super().__init__([service("echo")], cwd=DIRECTORY)
+        self.started = threading.Event()
+
+    def handle(self, name: str, request: Request, timeout: float | None = None) -> Response:
+        self.started.wait(30)
+        return super().handle(name, request, timeout)
+
+
+def test_requests_that_wait_for_functions_leave_the_gateway_reachable() -> None:
+    """A function that starts fetches the keys of the provider by the gateway, before it can answer any of them."""
+    serving = StartsLater()
+    with serving:
+        server = WebServer(Gateway(serving, ROUTES, admin=admin, forwarded_at_once=2), threads=3)
+        clients = [RawClient(server.port) for _ in range(6)]
+        for client in clients:
+            client.send(b"GET /tasks HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert ask(server, "GET", "/-/status").status_code == 200
+        serving.started.set()
+        assert [client.answer().status for client in clients] == [200] * 6
+        server.stop()

@@ -26,6 +26,7 @@ BENCHMARKS = {
     "creates": "create-task by HTTP beside the usual design",
     "starts": "a start from zero beside a hello world's",
     "reminders": "how late a thousand reminders are, from zero",
+    "users": "a hundred users at once, from zero, and more",
     "telemetry": "create-task with telemetry and without",
     "rebuild": "tasks made again from a million events",
 }
