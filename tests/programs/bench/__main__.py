@@ -27,6 +27,7 @@ BENCHMARKS = {
     "starts": "a start from zero beside a hello world's",
     "reminders": "how late a thousand reminders are, from zero",
     "users": "a hundred users at once, from zero, and more",
+    "rest": "an hour without work, and the memory of a pod",
     "telemetry": "create-task with telemetry and without",
     "rebuild": "tasks made again from a million events",
 }
