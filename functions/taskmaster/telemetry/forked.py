@@ -1,10 +1,12 @@
-"""Export in a process of its own: to encode a span takes a tenth of a millisecond, which no answer waits for.
+"""Export in a process of its own: no answer waits for a span to be encoded.
 
 That process is forked before there are threads, and before the publisher, which writes to it too. It has the lowest
-priority, so that on a busy machine requests go before it, and it ends when all who write to it have ended.
+priority and reads ten times a second, not at each span: a request would wait for a process that is woken. It ends when
+all who write to it have ended.
 """
 
 import contextlib
+import fcntl
 import logging
 import os
 import select
@@ -21,6 +23,8 @@ from taskmaster.telemetry.trace_context import TraceContext
 log = logging.getLogger(__name__)
 
 _NICE = 19
+_PIPE_BYTES = 1_048_576  # some 1,500 spans
+_PAUSE_SECONDS = 0.1  # in which the pipe cannot become full
 _PIPE_BUF = select.PIPE_BUF  # bytes that one write puts into a pipe undivided, whoever else writes
 _LAST_SECONDS = 10.0
 
@@ -31,11 +35,12 @@ class ForkedExporting:
     def __init__(self, service: str) -> None:
         """Fork."""
         reader, self._writer = os.pipe()
+        pause = _PAUSE_SECONDS if _is_enlarged(reader) else 0.0
         self._owner = os.getpid()
         self._pid = os.fork()
         if self._pid == 0:
             os.close(self._writer)
-            _be_the_child(reader, service)
+            _be_the_child(reader, service, pause)
         os.close(reader)
         os.set_blocking(self._writer, False)
 
@@ -71,7 +76,15 @@ def read(line: bytes) -> EndedSpan:
     return EndedSpan(name, kind, TraceContext(*context), parent, [TraceContext(*each) for each in links], *others)
 
 
-def _be_the_child(reader: int, service: str) -> None:
+def _is_enlarged(pipe: int) -> bool:
+    """Whether the pipe holds what is recorded between two looks. Linux alone lets it grow."""
+    try:
+        return fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES) >= _PIPE_BYTES
+    except (AttributeError, OSError):
+        return False
+
+
+def _be_the_child(reader: int, service: str, pause: float) -> None:
     """Export what is read until nobody can write any more. Never returns."""
     # All processes of a pod get SIGTERM at once; this one ends behind those that write to it.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -80,7 +93,7 @@ def _be_the_child(reader: int, service: str) -> None:
         with contextlib.suppress(OSError):
             os.nice(_NICE)
         exporting = Exporting(service)
-        for line in _lines(reader):
+        for line in _lines(reader, pause):
             exporting.add(read(line))
         exporting.close(_LAST_SECONDS)
     except Exception:
@@ -89,8 +102,9 @@ def _be_the_child(reader: int, service: str) -> None:
         os._exit(0)
 
 
-def _lines(reader: int) -> Iterator[bytes]:
+def _lines(reader: int, pause: float) -> Iterator[bytes]:
     rest = b""
-    while data := os.read(reader, 1_048_576):
+    while data := os.read(reader, _PIPE_BYTES):
         *lines, rest = (rest + data).split(b"\n")
         yield from lines
+        time.sleep(pause)
