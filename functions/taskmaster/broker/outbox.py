@@ -19,6 +19,7 @@ from taskmaster.telemetry.trace_context import TraceContext
 log = logging.getLogger(__name__)
 
 BATCH = 500
+_BEHIND = 2000  # rows of one claim, of the keys that were just published
 _DELAYED = 5.0  # seconds that an event has waited for; above it a line is logged, since a part was unavailable
 _FOLLOWED = 0.1  # seconds in which only the keys that were just published go on, before the others have their turn
 
@@ -42,7 +43,7 @@ def publish(database: Database, broker: Broker, *, seconds: float = math.inf) ->
     others_at = 0.0  # monotonic seconds when the other keys have their turn
     while True:
         with database.as_system() as transaction:
-            rows = transaction.claim_successors(keys) if keys and time.monotonic() < others_at else []
+            rows = transaction.claim_successors(keys, _BEHIND) if keys and time.monotonic() < others_at else []
             if not rows:
                 rows = transaction.claim_outbox(BATCH, list(failed))
                 others_at = time.monotonic() + _FOLLOWED
@@ -57,7 +58,7 @@ def publish(database: Database, broker: Broker, *, seconds: float = math.inf) ->
                 transaction.delete_outbox(sorted(acknowledged))
         published += len(acknowledged)
         oldest = max(oldest, *(row.waited for row in rows if row.id in acknowledged), 0.0)
-        keys = [row.key for row in rows if row.id in acknowledged]
+        keys = list(dict.fromkeys(row.key for row in rows if row.id in acknowledged))
         for row in rows:
             if (failure := failures.get(row.id)) is None:
                 continue

@@ -126,10 +126,11 @@ class SystemTransaction(InboxTransaction):
         rows = rows or self._session.fetch(_OUTBOX["claim_any"], {**parameters, "limit": _ANY}, tuple_row)
         return [Claimed._make(row) for row in rows]
 
-    def claim_successors(self, keys: Sequence[str]) -> list[Claimed]:
-        """The oldest row of each of these keys, locked likewise."""
+    def claim_successors(self, keys: Sequence[str], limit: int) -> list[Claimed]:
+        """The oldest rows of each of these keys, as many of one as of another, in order and locked likewise."""
         self._session.later(_OUTBOX["prepare_publishing"])
-        rows = self._session.fetch(_OUTBOX["claim_successors"], {"keys": list(keys)}, tuple_row)
+        parameters = {"keys": list(keys), "each": max(1, limit // len(keys)), "bytes": _BYTES_A_ROUND}
+        rows = self._session.fetch(_OUTBOX["claim_successors"], parameters, tuple_row)
         return [Claimed._make(row) for row in rows]
 
     def delete_outbox(self, ids: Sequence[int]) -> None:
