@@ -65,9 +65,6 @@ class Broker(Protocol):
 
 def refuse_unsendable(headers: Mapping[str, str]) -> None:
     """Raises Unsendable for a value that no delivery could carry: on a topic it would block all records after it."""
-    together = "".join(headers.values())
-    if together.isascii() and together.isprintable():  # as nearly all are: a tenth of the time of looking at each
-        return
     for name, text in headers.items():
         if reason := flaw(text):
             raise Unsendable(f"its header {name} {reason}")
