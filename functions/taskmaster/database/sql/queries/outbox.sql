@@ -1,6 +1,13 @@
 -- name: insert_outbox
 INSERT INTO outbox ({outbox_row}) VALUES ({outbox_row:values})
 
+-- name: insert_outbox_rows
+-- Many in one statement, in their order. The names of a row's topics are joined: an array of arrays of several lengths is none.
+INSERT INTO outbox ({outbox_row})
+SELECT key, string_to_array(topics, ','), headers, value
+  FROM unnest(%(keys)s::text[], %(topics)s::text[], %(headers)s::jsonb[], %(values)s::bytea[])
+       WITH ORDINALITY AS new (key, topics, headers, value, number) ORDER BY number
+
 -- name: prepare_publishing
 -- A lost delete only repeats events, so it need not be flushed. The planner has no statistics of a table that was just empty.
 SELECT set_config('synchronous_commit', 'off', true), set_config('enable_hashjoin', 'off', true),
