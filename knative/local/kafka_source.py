@@ -41,7 +41,7 @@ _JOIN_SECONDS = 30.0
 # How long a broker may wait for a record before it answers a fetch. The embedded broker does not wake for one: it looks
 # again within that time, so records were a quarter of a second late. Soon after a record it is asked more often.
 _FETCH_MS = 500
-_BUSY_FETCH_MS = 30
+_BUSY_FETCH_MS = 15
 _BUSY_SECONDS = 2.0
 # How soon a stop or a partition that has drained is noticed. Records themselves end the wait at once.
 _POLL_SECONDS = 0.25

@@ -5,6 +5,7 @@ kafka is imported when the first event is published, which is after the first an
 
 import threading
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from taskmaster.broker.connecting import explained
@@ -77,6 +78,7 @@ class KafkaBroker(Broker):
         try:
             absent = {topic for topic in {topic for _, (topic, *_) in batch} if not self._has(topic)}
             failed = {number: _no_topic(topic) for number, (topic, *_) in batch if topic in absent}
+            producer = None
             for number, record in batch:
                 if number in failed:
                     held_up.behind(number, record[1])
@@ -84,15 +86,16 @@ class KafkaBroker(Broker):
                 if record in held_up:
                     untried.add(number)
                     continue
+                producer = producer or self._connected()  # one for the batch, whatever another thread does
                 try:
-                    future = self._send(*record)
+                    future = _send(producer, *record)
                 except Unsendable as error:
                     failed[number] = error
                     held_up.behind(number, record[1])
                     continue
                 futures.append((number, future))
                 if several_of_a_key:
-                    future.add_errback(self._abandon)
+                    future.add_errback(partial(_abandon, producer))
         except BrokerUnavailable as error:  # whatever came before it may still be acknowledged
             sent = {number for number, _ in futures}
             failed |= dict.fromkeys(numbers - sent - failed.keys(), error)
@@ -104,16 +107,6 @@ class KafkaBroker(Broker):
         if any(isinstance(error, BrokerUnavailable) for error in failed.values()):
             self.close()
         return numbers - failed.keys() - untried, failed
-
-    def _abandon(self, _: Exception) -> None:
-        """Send nothing more of this batch, since a record of it failed: what is behind it would come before it.
-
-        kafka-python calls this in the thread that sends, before that takes up the next batch of the partition. Its
-        `close(timeout=0)`, meant for this, waits for that very thread.
-        """
-        producer = self._producer
-        if producer is not None:
-            producer._sender.force_close()
 
     def close(self) -> None:
         with self._lock:
@@ -158,18 +151,6 @@ class KafkaBroker(Broker):
         finally:
             client.close()
 
-    def _send(self, topic: str, key: str, headers: Mapping[str, str], value: bytes) -> Any:
-        refuse_unsendable(headers)
-        try:
-            return self._connected().send(
-                topic,
-                key=key.encode(),
-                value=value,
-                headers=[(name, text.encode()) for name, text in headers.items()],
-            )
-        except Exception as error:
-            raise _classified(error) from error
-
     def _connected(self) -> "KafkaProducer":
         with self._lock:
             if self._producer is None:
@@ -203,6 +184,29 @@ class KafkaBroker(Broker):
                 )
         except Exception as error:
             raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+def _send(producer: "KafkaProducer", topic: str, key: str, headers: Mapping[str, str], value: bytes) -> Any:
+    """What kafka-python returns of a record that it is to send. Raises Unsendable and BrokerUnavailable."""
+    refuse_unsendable(headers)
+    try:
+        return producer.send(
+            topic,
+            key=key.encode(),
+            value=value,
+            headers=[(name, text.encode()) for name, text in headers.items()],
+        )
+    except Exception as error:
+        raise _classified(error) from error
+
+
+def _abandon(producer: "KafkaProducer", _: Exception) -> None:
+    """Send nothing more of a batch, since a record of it failed: what is behind it would come before it.
+
+    kafka-python calls this in the thread that sends, before that takes up the next batch of the partition. Its
+    `close(timeout=0)`, meant for this, waits for that very thread.
+    """
+    producer._sender.force_close()
 
 
 def _no_topic(topic: str) -> Unsendable:
