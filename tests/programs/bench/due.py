@@ -35,9 +35,9 @@ SELECT uuidv7(), task_id, user_id, at, at FROM task, generate_series(1, %(each)s
 """
 _DUE = """
 INSERT INTO reminder (reminder_id, task_id, user_id, moment, due_at)
-SELECT uuidv7(), task_id, user_id, at, at FROM task,
-       LATERAL (SELECT %(at)s + random() * make_interval(secs => %(seconds)s) AS at) AS of
- WHERE task_id > %(after)s AND task_id <= %(after)s + %(count)s
+SELECT uuidv7(), task_id, user_id, at, at FROM (
+  SELECT task_id, user_id, %(at)s + random() * make_interval(secs => %(seconds)s) AS at FROM task
+   WHERE task_id > %(after)s AND task_id <= %(after)s + %(count)s OFFSET 0) AS due
 """
 
 

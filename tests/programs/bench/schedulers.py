@@ -31,8 +31,8 @@ SELECT 'ring', 'default', '{"moment": 0}', now() + interval '1 day' + n * interv
 _DUE = """
 INSERT INTO procrastinate_jobs (task_name, queue_name, args, scheduled_at, status)
 SELECT 'ring', 'default', jsonb_build_object('moment', extract(epoch FROM at)), at, 'todo'
-  FROM generate_series(1, %(count)s),
-       LATERAL (SELECT %(at)s + random() * make_interval(secs => %(seconds)s) AS at) AS of
+  FROM (SELECT %(at)s + random() * make_interval(secs => %(seconds)s) AS at
+          FROM generate_series(1, %(count)s) OFFSET 0) AS due
 """
 
 
