@@ -22,7 +22,7 @@ def surroundings(*topics: str) -> Iterator[dict[str, str]]:
             "DATABASE_URL": server.login("taskmaster_user", "secret", "postgres"),
             "SYSTEM_DATABASE_URL": server.login("taskmaster_system", "secret", "postgres"),
             "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
-            "REMINDER_ALARM": "",  # nobody sets an alarm here: the dispatcher looks again after ten minutes
+            "REMINDER_ALARM": "off",  # nobody sets an alarm here: the dispatcher looks again after ten minutes
             **tokens.settings(),
         }
         taskmaster(environment, "migrate")
