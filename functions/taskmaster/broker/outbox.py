@@ -1,9 +1,10 @@
 """Publishing: every committed event goes to its topics at least once, those of one task in commit order.
 
 Every publisher runs the same loop: claim the oldest row of each key, hold those row locks until the broker
-acknowledges, delete what was acknowledged, commit. Where one dies half-way, the next one publishes its rows. A row that
-cannot be sent blocks its own key alone. Users take turns: each round has rows of several users, however many rows one
-of them has.
+acknowledges, delete what was acknowledged, commit. For a moment the keys that were just published go on by themselves,
+with many rows of a key at once, under the lock of its first. Where one dies half-way, the next one publishes its rows.
+A row that cannot be sent blocks its own key alone. Users take turns: each round has rows of several users, however many
+rows one of them has.
 """
 
 import logging
@@ -58,7 +59,8 @@ def publish(database: Database, broker: Broker, *, seconds: float = math.inf) ->
                 transaction.delete_outbox(sorted(acknowledged))
         published += len(acknowledged)
         oldest = max(oldest, *(row.waited for row in rows if row.id in acknowledged), 0.0)
-        keys = list(dict.fromkeys(row.key for row in rows if row.id in acknowledged))
+        stuck = {row.key for row in rows if row.id in failures}
+        keys = list(dict.fromkeys(row.key for row in rows if row.id in acknowledged and row.key not in stuck))
         for row in rows:
             if (failure := failures.get(row.id)) is None:
                 continue

@@ -410,6 +410,21 @@ def test_many_events_of_one_key_go_out_in_few_rounds(outbox: Outbox, monkeypatch
         assert ids(topic.wait_for(300)) == written
 
 
+def test_an_event_in_the_middle_that_no_broker_takes_holds_up_what_is_behind_it(
+    outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    written = [outbox.add("a key") for _ in range(3)]
+    stuck = [outbox.add("a key", value=b"x" * 2_000_000), outbox.add("a key")]
+    others = [outbox.add("another") for _ in range(3)]
+    assert outbox.publish() == 6
+    assert outbox.waiting() == stuck
+    assert caplog.text.count("cannot be published") == 1
+    with outbox.reader() as topic:
+        events = topic.wait_for(6)
+    assert [event.id for event in events if event.key == "a key"] == written
+    assert [event.id for event in events if event.key == "another"] == others
+
+
 # The broker ---------------------------------------------------------------------------------------
 
 
