@@ -410,7 +410,7 @@ def test_many_events_of_one_key_go_out_in_few_rounds(outbox: Outbox, monkeypatch
         assert ids(topic.wait_for(300)) == written
 
 
-def test_an_event_in_the_middle_that_no_broker_takes_holds_up_what_is_behind_it(
+def test_an_event_that_no_broker_takes_holds_up_what_is_behind_it(
     outbox: Outbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     written = [outbox.add("a key") for _ in range(3)]

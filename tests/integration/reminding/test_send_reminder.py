@@ -389,7 +389,7 @@ def test_what_changes_during_the_call_is_seen_before_its_outcome_is_kept(
         assert pack.rings(task) == (["2089-05-20T21:00"] if change == "moved" else [])
 
 
-def test_a_task_that_moves_as_its_reminder_is_held_back_keeps_its_new_moment(
+def test_a_task_that_moves_as_it_is_held_back_keeps_its_new_moment(
     pack: Pack, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pack.prefer(quiet_hours={"start": "12:30", "end": "14:00"})
