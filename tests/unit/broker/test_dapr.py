@@ -156,7 +156,7 @@ def test_nothing_of_its_key_overtakes_a_number_that_failed_on_a_topic(daprd: Dap
             (3, ("t", "b", {}, b"3")),
         ]
     )
-    assert (sent, failed.keys()) == ({3}, {1}), "2 was not tried"
+    assert (sent, set(failed)) == ({3}, {1}), "2 was not tried"
     assert sorted(daprd.values) == [b"1", b"1", b"3"]
 
 
