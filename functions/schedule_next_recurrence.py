@@ -22,14 +22,13 @@ class SkipTask(TaskCommand):
 @handles("task.completed")
 def follow_completion(fact: TaskCompleted, work: Work) -> None:
     """A completion is followed by the next occurrence of its series."""
-    task = work.find_task(fact.task_id)
+    task, series = work.find_occurrence(fact.task_id)
     if task and not task.completed and fact.version is None:
         # Another program completes the task so. The event that follows comes back here, and makes the successor.
         work.save_task(task.complete(at=work.now), event="task.completed")
         return
     if task is None or task.completed_at is None:
         return  # deleted or reopened since: this completion does not stand
-    series = work.series_of(task)
     if series and series.continues_after(task):  # else it has a successor already, or the series has ended
         follow(task, series, work, completed_at=task.completed_at)
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from taskmaster.database.inbox_rows import InboxKey, InboxRow, outbox_row
+from taskmaster.database.session import Busy
 from taskmaster.database.system_transaction import DueReminder, Fired
 from taskmaster.domain.changes import ChangePosition, DeletedTask, Found
 from taskmaster.domain.history import HistoryEntry
@@ -138,6 +139,10 @@ class _FakeInbox:
     def lock_inbox_later(self, key: InboxKey, check: Callable[[InboxRow | None], None]) -> None:
         check(self.lock_inbox(key))
 
+    def expect_unanswered(self, key: InboxKey) -> None:
+        if (row := self._tables.inbox.get(key)) is None or row.status is not None:
+            raise Busy("SerializationFailure")
+
     def answer_inbox(
         self,
         key: InboxKey,
@@ -155,6 +160,10 @@ class _FakeInbox:
     def insert_outbox(self, event: Outgoing) -> None:
         outbox_row(event)  # which refuses what could not be passed on
         self._tables.outbox = [*self._tables.outbox, event]
+
+    def insert_outbox_rows(self, events: Sequence[Outgoing]) -> None:
+        for event in events:
+            self.insert_outbox(event)
 
     def insert_outbox_unless_awaited(self, event: Outgoing, moment: datetime, now: datetime) -> None:
         look = self._tables.next_look
@@ -177,6 +186,11 @@ class FakeUserTransaction(_FakeInbox):
         return _owned(self._tables.tasks.get(task_id), self._user_id)
 
     lock_task = read_task
+
+    def lock_occurrence(self, task_id: int) -> tuple[Task | None, Series | None, Preferences]:
+        task = self.lock_task(task_id)
+        series = self.lock_series(task.series_id) if task and task.series_id else None
+        return task, series, self.read_preferences()
 
     def lock_latest_after(self, series_id: int, occurrence: int) -> Task | None:
         later = [task for task in self._tasks() if task.series_id == series_id and (task.occurrence or 0) > occurrence]
@@ -300,6 +314,14 @@ class FakeUserTransaction(_FakeInbox):
         if self.lock_series(series.series_id) is not None:
             self._tables.series[series.series_id] = (self._user_id, series)
 
+    def expect_reminder(self, task: Task, reminder: ReminderRow) -> None:
+        found = self.lock_reminder(task.task_id, reminder.reminder_id)
+        if found[:2] != (task, reminder):
+            raise Busy("SerializationFailure")
+
+    def read_reminder(self, task_id: int, reminder_id: str) -> tuple[Task | None, ReminderRow | None, Preferences]:
+        return self.lock_reminder(task_id, reminder_id)
+
     def lock_reminder(self, task_id: int, reminder_id: str) -> tuple[Task | None, ReminderRow | None, Preferences]:
         return self.lock_task(task_id), self._reminder(reminder_id), self.read_preferences()
 
@@ -408,6 +430,14 @@ class FakeSystemTransaction(_FakeInbox):
             trace = self._tables.traces[row.reminder_id]
             fired.append(Fired(row.reminder_id, row.task_id, row.moment, row.due_at, is_stale, trace))
         return fired
+
+    def fire_due_reminders(
+        self, now: datetime, limit: int, *, stale: datetime, characters: int
+    ) -> tuple[list[DueReminder], list[Fired]]:
+        due = self.lock_due_reminders(now, limit, stale=stale)
+        lengths = itertools.accumulate(len(each.task.description or "") for each in due)
+        first = [each for each, length in zip(due, lengths, strict=True) if each is due[0] or length <= characters]
+        return first, self.fire_reminders([each.reminder_id for each in first], now=now, stale=stale)
 
     def schedule_next_wakeup(
         self, by: datetime | None = None, *, now: datetime, recheck_by: datetime

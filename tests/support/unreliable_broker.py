@@ -16,17 +16,19 @@ from pathlib import Path
 
 import trustme
 from kafka.protocol.metadata import MetadataRequest, MetadataResponse
+from kafka.protocol.producer import ProduceRequest, ProduceResponse
 
 from knative.local.processes import free_port
 
 _PRODUCE, _METADATA = 0, 3
-_UNKNOWN_TOPIC = 3
+_UNKNOWN_TOPIC, _INVALID_RECORD = 3, 87
 
 
 class UnreliableBroker:
     """Between `come_back` and `go_away`, a broker that does what it is told.
 
-    `hidden` holds the topics that it does not know; `lost_acknowledgements` counts down those that it loses. While it
+    `hidden` holds the topics that it does not know; `lost_acknowledgements` counts down those that it loses, and
+    `refusals` the requests of producers that it refuses, as one refuses a record that breaks its rules. While it
     `hangs_up`, as a proxy does whose broker is gone, it accepts a connection and closes it; `hung_up` says how many.
     """
 
@@ -50,6 +52,7 @@ class UnreliableBroker:
         self._lock = threading.Lock()
         self.hidden: set[str] = set()
         self.lost_acknowledgements = 0
+        self.refusals = 0
         self.hangs_up = False
         self.hung_up = 0
 
@@ -102,7 +105,12 @@ class UnreliableBroker:
             while True:
                 request = _read(client)
                 api, version = struct.unpack_from(">hh", request)
-                answer = self._metadata(broker, request, version) if api == _METADATA else _ask(broker, request)
+                if api == _METADATA:
+                    answer = self._metadata(broker, request, version)
+                elif api == _PRODUCE and self._refuses():
+                    answer = _refusal(request, version)
+                else:
+                    answer = _ask(broker, request)
                 if api == _PRODUCE and self._loses():
                     return
                 _write(client, answer)
@@ -119,6 +127,12 @@ class UnreliableBroker:
             lost = self.lost_acknowledgements > 0
             self.lost_acknowledgements -= lost
             return lost
+
+    def _refuses(self) -> bool:
+        with self._lock:
+            refused = self.refusals > 0
+            self.refusals -= refused
+            return refused
 
     def _metadata(self, broker: socket.socket, frame: bytes, version: int) -> bytes:
         """A broker that makes topics as they are asked for must not hear of the hidden ones."""
@@ -138,6 +152,32 @@ class UnreliableBroker:
             if name in self.hidden
         ]
         return bytes(answer.encode(header=True))
+
+
+def _refusal(frame: bytes, version: int) -> bytes:
+    """An answer by which none of the records is stored, nor ever will be."""
+    request = ProduceRequest.decode(frame, version=version, header=True)
+    topics = ProduceResponse.TopicProduceResponse
+    answer = ProduceResponse(
+        version=version,
+        throttle_time_ms=0,
+        responses=[
+            topics(
+                version=version,
+                name=topic.name,
+                partition_responses=[
+                    topics.PartitionProduceResponse(
+                        version=version, index=each.index, error_code=_INVALID_RECORD, base_offset=-1,
+                        log_append_time_ms=-1, log_start_offset=-1, record_errors=[], error_message=None,
+                    )
+                    for each in topic.partition_data
+                ],
+            )
+            for topic in request.topic_data
+        ],
+    )  # fmt: skip
+    answer.with_header(correlation_id=request.header.correlation_id)
+    return bytes(answer.encode(header=True))
 
 
 def _ask(broker: socket.socket, request: bytes) -> bytes:

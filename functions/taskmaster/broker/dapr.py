@@ -6,7 +6,7 @@ headers are metadata in the query, which become the headers of a record on Kafka
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, urlencode
 
@@ -14,6 +14,7 @@ from taskmaster.broker.transport import (
     AbsentTopics,
     Broker,
     BrokerUnavailable,
+    HeldUp,
     ProducerRecord,
     TooLarge,
     Unsendable,
@@ -70,7 +71,7 @@ class DaprBroker(Broker):
             self.close()
         else:
             self._is_connected = True
-        return {number for number, _ in batch} - sending.failed.keys(), sending.failed
+        return {number for number, _ in batch} - sending.failed.keys() - sending.untried, sending.failed
 
     def close(self) -> None:
         self._is_connected = False
@@ -81,16 +82,22 @@ class DaprBroker(Broker):
             if topic in self._absent:
                 yield number, _no_topic(topic)
 
-    def _send_in_order(self, records: Iterable[tuple[int, ProducerRecord]], sending: "_Sending") -> None:
-        """Send the records of one key, each when the one before it is acknowledged."""
+    def _send_in_order(self, records: Sequence[tuple[int, ProducerRecord]], sending: "_Sending") -> None:
+        """Send the records of one key, each when the one before it is acknowledged, and none behind one that failed."""
+        held_up = HeldUp(records)
         for number, record in records:
             if sending.unavailable:
                 sending.fail(number, sending.unavailable)
-            elif number not in sending.failed:
+            elif number in sending.failed:
+                held_up.behind(number, record[1])
+            elif record in held_up:
+                sending.untried.add(number)
+            else:
                 try:
                     self._send(*record)
                 except (Unsendable, BrokerUnavailable) as error:
                     sending.fail(number, error)
+                    held_up.behind(number, record[1])
 
     def _send(self, topic: str, key: str, headers: Mapping[str, str], value: bytes) -> None:
         """Raises BrokerUnavailable or Unsendable."""
@@ -115,6 +122,7 @@ class _Sending:
 
     def __init__(self, failed: Iterable[tuple[int, Exception]]) -> None:
         self.failed = dict(failed)
+        self.untried: set[int] = set()  # behind one that failed
         self.unavailable: BrokerUnavailable | None = None
         self._lock = threading.Lock()
 

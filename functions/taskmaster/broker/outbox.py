@@ -1,9 +1,10 @@
 """Publishing: every committed event goes to its topics at least once, those of one task in commit order.
 
 Every publisher runs the same loop: claim the oldest row of each key, hold those row locks until the broker
-acknowledges, delete what was acknowledged, commit. Where one dies half-way, the next one publishes its rows. A row that
-cannot be sent blocks its own key alone. Users take turns: each round has rows of several users, however many rows one
-of them has.
+acknowledges, delete what was acknowledged, commit. For a moment the keys that were just published go on by themselves,
+with many rows of a key at once, under the lock of its first. Where one dies half-way, the next one publishes its rows.
+A row that cannot be sent blocks its own key alone. Users take turns: each round has rows of several users, however many
+rows one of them has.
 """
 
 import logging
@@ -19,6 +20,7 @@ from taskmaster.telemetry.trace_context import TraceContext
 log = logging.getLogger(__name__)
 
 BATCH = 500
+_BEHIND = 2000  # rows of one claim, of the keys that were just published
 _DELAYED = 5.0  # seconds that an event has waited for; above it a line is logged, since a part was unavailable
 _FOLLOWED = 0.1  # seconds in which only the keys that were just published go on, before the others have their turn
 
@@ -42,7 +44,7 @@ def publish(database: Database, broker: Broker, *, seconds: float = math.inf) ->
     others_at = 0.0  # monotonic seconds when the other keys have their turn
     while True:
         with database.as_system() as transaction:
-            rows = transaction.claim_successors(keys) if keys and time.monotonic() < others_at else []
+            rows = transaction.claim_successors(keys, _BEHIND) if keys and time.monotonic() < others_at else []
             if not rows:
                 rows = transaction.claim_outbox(BATCH, list(failed))
                 others_at = time.monotonic() + _FOLLOWED
@@ -57,7 +59,8 @@ def publish(database: Database, broker: Broker, *, seconds: float = math.inf) ->
                 transaction.delete_outbox(sorted(acknowledged))
         published += len(acknowledged)
         oldest = max(oldest, *(row.waited for row in rows if row.id in acknowledged), 0.0)
-        keys = [row.key for row in rows if row.id in acknowledged]
+        stuck = {row.key for row in rows if row.id in failures}
+        keys = list(dict.fromkeys(row.key for row in rows if row.id in acknowledged and row.key not in stuck))
         for row in rows:
             if (failure := failures.get(row.id)) is None:
                 continue

@@ -5,6 +5,7 @@ kafka is imported when the first event is published, which is after the first an
 
 import threading
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from taskmaster.broker.connecting import explained
@@ -12,6 +13,7 @@ from taskmaster.broker.transport import (
     AbsentTopics,
     Broker,
     BrokerUnavailable,
+    HeldUp,
     ProducerRecord,
     TooLarge,
     Unsendable,
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 _PATIENCE_MS = 5_000  # for a broker to say where a topic is: a claim's rows are locked meanwhile
 _LINGER_MS = 1
+_BATCH_BYTES = 131_072  # of one partition; as shipped an eighth of it, which makes a batch of a few records a request
 _LARGEST_RECORD = 1_310_720  # a broker takes 1 MiB as shipped; a dead letter of that size has its reasons on top
 
 
@@ -68,17 +71,31 @@ class KafkaBroker(Broker):
         batch = list(records)
         numbers = {number for number, _ in batch}
         failed: dict[int, Exception] = {}
+        held_up = HeldUp(batch)
+        untried: set[int] = set()
         futures: list[tuple[int, Any]] = []
+        several_of_a_key = len(numbers) > len({key for _, (_, key, *_) in batch})
         try:
             absent = {topic for topic in {topic for _, (topic, *_) in batch} if not self._has(topic)}
             failed = {number: _no_topic(topic) for number, (topic, *_) in batch if topic in absent}
+            producer = None
             for number, record in batch:
                 if number in failed:
+                    held_up.behind(number, record[1])
                     continue
+                if record in held_up:
+                    untried.add(number)
+                    continue
+                producer = producer or self._connected()  # one for the batch, whatever another thread does
                 try:
-                    futures.append((number, self._send(*record)))
+                    future = _send(producer, *record)
                 except Unsendable as error:
                     failed[number] = error
+                    held_up.behind(number, record[1])
+                    continue
+                futures.append((number, future))
+                if several_of_a_key:
+                    future.add_errback(partial(_abandon, producer))
         except BrokerUnavailable as error:  # whatever came before it may still be acknowledged
             sent = {number for number, _ in futures}
             failed |= dict.fromkeys(numbers - sent - failed.keys(), error)
@@ -89,7 +106,7 @@ class KafkaBroker(Broker):
                 failed[number] = _classified(error)
         if any(isinstance(error, BrokerUnavailable) for error in failed.values()):
             self.close()
-        return numbers - failed.keys(), failed
+        return numbers - failed.keys() - untried, failed
 
     def close(self) -> None:
         with self._lock:
@@ -134,18 +151,6 @@ class KafkaBroker(Broker):
         finally:
             client.close()
 
-    def _send(self, topic: str, key: str, headers: Mapping[str, str], value: bytes) -> Any:
-        refuse_unsendable(headers)
-        try:
-            return self._connected().send(
-                topic,
-                key=key.encode(),
-                value=value,
-                headers=[(name, text.encode()) for name, text in headers.items()],
-            )
-        except Exception as error:
-            raise _classified(error) from error
-
     def _connected(self) -> "KafkaProducer":
         with self._lock:
             if self._producer is None:
@@ -174,10 +179,34 @@ class KafkaBroker(Broker):
                     max_block_ms=_PATIENCE_MS,
                     retry_backoff_ms=100,
                     linger_ms=_LINGER_MS,
+                    batch_size=_BATCH_BYTES,
                     max_request_size=_LARGEST_RECORD,
                 )
         except Exception as error:
             raise BrokerUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+def _send(producer: "KafkaProducer", topic: str, key: str, headers: Mapping[str, str], value: bytes) -> Any:
+    """What kafka-python returns of a record that it is to send. Raises Unsendable and BrokerUnavailable."""
+    refuse_unsendable(headers)
+    try:
+        return producer.send(
+            topic,
+            key=key.encode(),
+            value=value,
+            headers=[(name, text.encode()) for name, text in headers.items()],
+        )
+    except Exception as error:
+        raise _classified(error) from error
+
+
+def _abandon(producer: "KafkaProducer", _: Exception) -> None:
+    """Send nothing more of a batch, since a record of it failed: what is behind it would come before it.
+
+    kafka-python calls this in the thread that sends, before that takes up the next batch of the partition. Its
+    `close(timeout=0)`, meant for this, waits for that very thread.
+    """
+    producer._sender.force_close()
 
 
 def _no_topic(topic: str) -> Unsendable:

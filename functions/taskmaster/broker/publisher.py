@@ -7,6 +7,7 @@ parent.
 
 import contextlib
 import logging
+import math
 import os
 import signal
 import threading
@@ -20,6 +21,7 @@ from taskmaster.woken_thread import WokenThread
 log = logging.getLogger(__name__)
 
 _GATHER_SECONDS = 0.005  # a burst shares one claim
+_BURST_SECONDS = 0.05  # since the last claim: whoever is woken later waits for no others
 _RETRY_AFTER = (0.2, 0.5, 1, 2, 5, 10)  # seconds between tries while the broker or the database is unavailable
 
 
@@ -54,12 +56,14 @@ class ThreadPublisher:
     def _run(self) -> None:
         work, is_stopping = self._thread.work, self._thread.is_stopping
         failures = 0
+        published_at = -math.inf
         while work.wait():
-            if not is_stopping.is_set():
+            if not is_stopping.is_set() and time.monotonic() - published_at < _BURST_SECONDS:
                 time.sleep(_GATHER_SECONDS)
             work.clear()
             try:
                 self._publish()
+                published_at = time.monotonic()
                 failures = 0
             except self._later as error:
                 log.warning("publishing waits: %s", error)

@@ -55,8 +55,9 @@ class Broker(Protocol):
     def send(self, records: Iterable[tuple[int, ProducerRecord]]) -> tuple[set[int], dict[int, Exception]]:
         """Send records, each under a number; several may share one. Waits for every acknowledgement.
 
-        Records of one key and topic are kept in the order in which they are given. Returns the numbers whose records
-        were all acknowledged, and for the others BrokerUnavailable or Unsendable for one of them.
+        Records of one key and topic are kept in the order in which they are given: behind one that failed none is
+        acknowledged. Returns the numbers whose records were all acknowledged, and for the others BrokerUnavailable or
+        Unsendable for one of them. A number that was not tried, since it is behind one that failed, is in neither.
         """
 
     def close(self) -> None: ...
@@ -67,6 +68,24 @@ def refuse_unsendable(headers: Mapping[str, str]) -> None:
     for name, text in headers.items():
         if reason := flaw(text):
             raise Unsendable(f"its header {name} {reason}")
+
+
+class HeldUp:
+    """What is not sent of one batch, since it is behind a record that failed: by key and topic."""
+
+    def __init__(self, batch: Iterable[tuple[int, ProducerRecord]]) -> None:
+        self._topics: dict[int, list[str]] = {}
+        for number, (topic, *_) in batch:
+            self._topics.setdefault(number, []).append(topic)
+        self._held_up: set[tuple[str, str]] = set()
+
+    def behind(self, number: int, key: str) -> None:
+        """Hold up what follows a number that failed on any of its topics."""
+        self._held_up.update((key, topic) for topic in self._topics[number])
+
+    def __contains__(self, record: ProducerRecord) -> bool:
+        topic, key, *_ = record
+        return bool(self._held_up) and (key, topic) in self._held_up
 
 
 class AbsentTopics:

@@ -73,6 +73,10 @@ class InboxTransaction:
         """
         self._session.check_later(_INBOX["lock_inbox"], key._asdict(), tuple_row, lambda rows: check(_first(rows)))
 
+    def expect_unanswered(self, key: InboxKey) -> None:
+        """Lock a row. Raises Busy, at the latest with the commit, if there is none or it is answered."""
+        self._session.later(_INBOX["expect_unanswered"], key._asdict())
+
     def answer_inbox(
         self,
         key: InboxKey,
@@ -89,6 +93,17 @@ class InboxTransaction:
 
     def insert_outbox(self, event: Outgoing) -> None:
         self._session.later(_OUTBOX["insert_outbox"], outbox_row(event))
+
+    def insert_outbox_rows(self, events: Sequence[Outgoing]) -> None:
+        """Insert many in one statement, in their order. No name of a topic has a comma in it."""
+        rows = [outbox_row(event) for event in events]
+        parameters = {
+            "keys": [row["key"] for row in rows],
+            "topics": [",".join(row["topics"]) for row in rows],
+            "headers": [row["headers"] for row in rows],
+            "values": [row["value"] for row in rows],
+        }
+        self._session.later(_OUTBOX["insert_outbox_rows"], parameters)
 
     def insert_outbox_unless_awaited(self, event: Outgoing, moment: datetime, now: datetime) -> None:
         """Insert reminder.armed, unless the dispatcher looks by that moment anyway. The last write of a transaction.

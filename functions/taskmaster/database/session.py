@@ -54,10 +54,16 @@ class Session:
     def __init__(self, connection: Connection[Any]) -> None:
         self._connection = connection
         self._binder = ClientCursor(connection)
-        self._waiting = ["BEGIN"]
+        self._beginning = ["BEGIN"]  # of each transaction: behind fetch_each_and_end there is a second one
+        self._waiting = [*self._beginning]
         self._receivers: dict[int, _Receiver] = {}  # by the index of their statement in the queue
         self._has_checks = False  # whether a receiver may refuse the commit
         self.round_trips = 0
+
+    def begin_with(self, query: Query, parameters: Parameters) -> None:
+        """Begin with a statement without a result. To be called before any other."""
+        self._beginning.append(self._binder.mogrify(query, parameters))
+        self._waiting = [*self._beginning]
 
     def later(self, query: Query, parameters: Parameters | None = None) -> None:
         """Queue a statement without a result."""
@@ -90,6 +96,17 @@ class Session:
         self._send()
         return found
 
+    def fetch_each_and_end(self, reads: Sequence[tuple[Query, Parameters, RowFactory[Any]]]) -> list[list[Any]]:
+        """The same, and the end of a transaction that writes nothing, in one round trip: no check holds it up.
+
+        What follows is another transaction, and sees what others have committed meanwhile.
+        """
+        found: list[list[Any]] = []
+        for query, parameters, rows in reads:
+            self.fetch_later(query, parameters, rows, found.append)
+        self._commit()
+        return found
+
     def count(self, query: Query, parameters: Parameters) -> int:
         """How many rows a statement changed."""
         self.later(query, parameters)
@@ -113,13 +130,13 @@ class Session:
 
     def commit(self) -> None:
         self._send_checks()
-        if self._waiting != ["BEGIN"]:
+        if self._waiting != self._beginning:
             self._commit()
 
     def _commit(self) -> None:
         self._waiting.append("COMMIT")
         self._send()
-        self._waiting = ["BEGIN"]  # a statement that follows is another transaction
+        self._waiting = [*self._beginning]  # a statement that follows is another transaction
 
     def _send_checks(self) -> None:
         """Send the queue where it has a check, which decides whether the transaction commits."""

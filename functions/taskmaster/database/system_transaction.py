@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from psycopg.rows import dict_row, tuple_row
+from psycopg.rows import args_row, kwargs_row, tuple_row
 
 from taskmaster.database.changes import purge_deleted_tasks, readers_with_changes
 from taskmaster.database.history import purge_history
@@ -59,6 +59,17 @@ class DueReminder(NamedTuple):
     reminder_id: str
     user_id: str
     task: ReminderDue
+
+
+def _due(*, reminder_id: str, user_id: str, **task: Any) -> DueReminder:
+    return DueReminder(reminder_id, user_id, ReminderDue.model_construct(**task))
+
+
+def _fired(*row: Any) -> Fired:
+    return Fired._make((*row[:5], TraceContext.read(*row[5:])))
+
+
+_as_due, _as_fired = kwargs_row(_due), args_row(_fired)
 
 
 class SystemTransaction(InboxTransaction):
@@ -126,10 +137,11 @@ class SystemTransaction(InboxTransaction):
         rows = rows or self._session.fetch(_OUTBOX["claim_any"], {**parameters, "limit": _ANY}, tuple_row)
         return [Claimed._make(row) for row in rows]
 
-    def claim_successors(self, keys: Sequence[str]) -> list[Claimed]:
-        """The oldest row of each of these keys, locked likewise."""
+    def claim_successors(self, keys: Sequence[str], limit: int) -> list[Claimed]:
+        """The oldest rows of each of these keys, as many of one as of another, in order and locked likewise."""
         self._session.later(_OUTBOX["prepare_publishing"])
-        rows = self._session.fetch(_OUTBOX["claim_successors"], {"keys": list(keys)}, tuple_row)
+        parameters = {"keys": list(keys), "each": max(1, limit // len(keys)), "bytes": _BYTES_A_ROUND}
+        rows = self._session.fetch(_OUTBOX["claim_successors"], parameters, tuple_row)
         return [Claimed._make(row) for row in rows]
 
     def delete_outbox(self, ids: Sequence[int]) -> None:
@@ -141,20 +153,36 @@ class SystemTransaction(InboxTransaction):
         At most as many of a user as may be under way at once (0009.under_way.sql). Reminders that were due by `stale`
         do not count.
         """
+        self._hold_briefly(stale)
+        return self._session.fetch(_REMINDERS["lock_due_reminders"], {"now": now, "limit": limit}, _as_due)
+
+    def fire_due_reminders(
+        self, now: datetime, limit: int, *, stale: datetime, characters: int
+    ) -> tuple[list[DueReminder], list[Fired]]:
+        """Lock what is due, and mark what is still due under the lock as fired: both in one round trip.
+
+        As lock_due_reminders and fire_reminders. The descriptions of the tasks have no more than so many characters,
+        unless it is one task alone.
+        """
+        self._hold_briefly(stale)
+        parameters = {"now": now, "stale": stale, "limit": limit, "characters": characters}
+        due, fired = self._session.fetch_each(
+            [
+                (_REMINDERS["lock_due_reminders_to_fire"], parameters, _as_due),
+                (_REMINDERS["fire_locked_reminders"], parameters, _as_fired),
+            ]
+        )
+        return due, fired
+
+    def _hold_briefly(self, stale: datetime | None) -> None:
         self._session.later(_REMINDERS["hold_briefly"])
         if stale is not None:
             self._session.later(_REMINDERS["set_stale_by"], {"stale": stale})
-        rows = self._session.fetch(_REMINDERS["lock_due_reminders"], {"now": now, "limit": limit}, dict_row)
-        return [
-            DueReminder(row.pop("reminder_id"), row.pop("user_id"), ReminderDue.model_construct(**row))  # in this order
-            for row in rows
-        ]
 
     def fire_reminders(self, reminder_ids: Sequence[str], *, now: datetime, stale: datetime) -> list[Fired]:
         """Mark reminders that are still due as fired, and close those older than `stale`. Their tasks are locked."""
         parameters = {"reminder_ids": list(reminder_ids), "now": now, "stale": stale}
-        rows = self._session.fetch(_REMINDERS["fire_reminders"], parameters, tuple_row)
-        return [Fired._make((*row[:5], TraceContext.read(*row[5:]))) for row in rows]
+        return self._session.fetch(_REMINDERS["fire_reminders"], parameters, _as_fired)
 
     def insert_outbox_if_missed(self, event: Outgoing, by: datetime) -> None:
         """Insert an event if a reminder that was due by that moment is not fired."""

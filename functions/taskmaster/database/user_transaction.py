@@ -38,7 +38,7 @@ class UserTransaction(InboxTransaction):
         super().__init__(session)
         self._user_id = user_id
         self._ids_ahead = ids_ahead
-        session.later(_TASKS["as_user"], {"user_id": user_id})
+        session.begin_with(_TASKS["as_user"], {"user_id": user_id})
 
     def new_task_id(self) -> int:
         """An id for a task to be created, from some that this process has reserved.
@@ -51,9 +51,13 @@ class UserTransaction(InboxTransaction):
             rows = self._session.fetch(_TASKS["reserve_task_ids"], {"count": _IDS_AHEAD}, tuple_row)
             (task_id,), *ahead = sorted(rows)
             self._keep_ids(ahead)
+        self._reserve_ids()
+        return task_id
+
+    def _reserve_ids(self) -> None:
+        """Have ids reserved with the next read or with the commit, where there are none."""
         if not self._ids_ahead:
             self._session.fetch_later(_TASKS["reserve_task_ids"], {"count": _IDS_AHEAD}, tuple_row, self._keep_ids)
-        return task_id
 
     def _keep_ids(self, rows: Sequence[tuple[int]]) -> None:
         self._ids_ahead.extend(sorted((task_id for (task_id,) in rows), reverse=True))
@@ -63,6 +67,22 @@ class UserTransaction(InboxTransaction):
 
     def lock_task(self, task_id: int) -> Task | None:
         return self._task("lock_task", task_id=task_id)
+
+    def lock_occurrence(self, task_id: int) -> tuple[Task | None, Series | None, Preferences]:
+        """A task, then its series, and the preferences, which do not change until the commit: in one round trip.
+
+        Ids of tasks are reserved with it, so that a successor takes no further one.
+        """
+        self._reserve_ids()
+        tasks, series, _, preferred = self._session.fetch_each(
+            [
+                (_TASKS["lock_task"], {"task_id": task_id}, _AS_TASK),
+                (_TASKS["lock_series_of"], {"task_id": task_id}, _AS_SERIES),
+                (_PREFERENCES["hold_preferences"], {}, tuple_row),
+                (_PREFERENCES["read_preferences"], {}, dict_row),
+            ]
+        )
+        return next(iter(tasks), None), next(iter(series), None), _preferences_in(preferred)
 
     def lock_latest_after(self, series_id: int, occurrence: int) -> Task | None:
         return self._task("lock_latest_after", series_id=series_id, occurrence=occurrence)
@@ -130,6 +150,22 @@ class UserTransaction(InboxTransaction):
         row = {"task_id": task.task_id, "user_id": self._user_id, "ids": ids, "moments": list(moments)}
         row |= {"traceparent": trace and trace.traceparent, "tracestate": (trace and trace.tracestate) or None}
         self._session.later(_REMINDERS["insert_reminders"], row)
+
+    def read_reminder(self, task_id: int, reminder_id: str) -> tuple[Task | None, ReminderRow | None, Preferences]:
+        """As lock_reminder, and the end of the transaction: nothing is locked. What follows is another transaction."""
+        tasks, reminders, preferred = self._session.fetch_each_and_end(
+            [
+                (_TASKS["read_task"], {"task_id": task_id}, _AS_TASK),
+                (_REMINDERS["read_reminder"], {"reminder_id": reminder_id}, _AS_REMINDER),
+                (_PREFERENCES["read_preferences"], {}, dict_row),
+            ]
+        )
+        return next(iter(tasks), None), next(iter(reminders), None), _preferences_in(preferred)
+
+    def expect_reminder(self, task: Task, reminder: ReminderRow) -> None:
+        """Lock both before anything else is written. Raises Busy, at the latest with the commit, if one has changed."""
+        row = {**reminder.__dict__, "version": task.version}
+        self._session.later(_REMINDERS["expect_reminder"], row)
 
     def lock_reminder(self, task_id: int, reminder_id: str) -> tuple[Task | None, ReminderRow | None, Preferences]:
         """A task, then one reminder of it, and the user's preferences, in one round trip."""

@@ -35,6 +35,8 @@ def is_name(name: str) -> bool:
 
 def flaw(value: str) -> str:
     """Why a value is no String of CloudEvents, as the end of a sentence; '' where it is one."""
+    if value.isascii() and value.isprintable():  # as nearly all are, and found in a tenth of the time
+        return ""
     if found := _NO_STRING.search(value):
         return f"holds U+{ord(found[0]):04X}, which no attribute of a CloudEvent may"
     return ""
@@ -44,7 +46,7 @@ def obstacle(value: str) -> str:
     """Why a value does not arrive as it is, as the end of a sentence; '' where it does."""
     if said := flaw(value):
         return said
-    if found := _BEYOND_LATIN_1.search(value):
+    if not value.isascii() and (found := _BEYOND_LATIN_1.search(value)):
         return f"holds U+{ord(found[0]):04X}: beyond Latin-1 everything arrives as a question mark"
     if value != value.strip():
         return "begins or ends with a blank, which no header keeps"

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from taskmaster import clock
 from taskmaster.database.inbox_rows import InboxKey, InboxRow
+from taskmaster.database.session import Busy
 from taskmaster.database.store import Database
 from taskmaster.database.user_transaction import UserTransaction
 from taskmaster.domain.history import Door
@@ -37,6 +38,7 @@ from taskmaster.handling.idempotency import (
 )
 from taskmaster.handling.operation import Operation, SideEffect
 from taskmaster.handling.preconditions import Preconditions
+from taskmaster.handling.reminder_work import Look
 from taskmaster.handling.unit_of_work import Work
 from taskmaster.log import bind_context
 from taskmaster.settings import Settings
@@ -180,22 +182,31 @@ class Invoker:
 
         effect: SideEffect | None = None
         result = None
+        look: Look | None = []  # None, once what was seen without a lock has changed
         while True:
             try:
                 with self.database.as_user(decoded.key.user_id) as transaction:
-                    transaction.lock_inbox_later(decoded.key, check)
-                    work = self._work(transaction, origin, asked_at, door=_door(decoded))
+                    if not look:
+                        transaction.lock_inbox_later(decoded.key, check)
+                    work = self._work(transaction, origin, asked_at=asked_at, door=_door(decoded), look=look)
                     following = None
                     if effect is None:
                         following = _begin(decoded, work)
                     else:
                         effect.conclude(result, work)
+                    if look and following is None:  # this is another transaction than the one that looked
+                        transaction.expect_unanswered(decoded.key)
                     work.flush()
                     if following is None:
                         known_by = arrival.digest + decoded.digest
                         transaction.answer_inbox(decoded.key, NO_CONTENT.status, None, known_by, origin.trace)
             except AlreadyAnswered as repeat:
                 return repeat.answer
+            except Busy:
+                if not look:
+                    raise
+                look = None
+                continue
             except _RowLost:  # no answer without a row
                 self.attempts.count_again(arrival, decoded)
                 continue
@@ -207,9 +218,11 @@ class Invoker:
         self,
         transaction: UserTransaction,
         origin: Origin,
+        *,
         asked_at: datetime | None = None,
         preconditions: Preconditions | None = None,
         door: Door = "call",
+        look: Look | None = None,
     ) -> Work:
         return Work(
             transaction,
@@ -219,6 +232,7 @@ class Invoker:
             asked_at=asked_at,
             preconditions=preconditions,
             door=door,
+            look=look,
         )
 
 

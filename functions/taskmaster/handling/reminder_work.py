@@ -17,11 +17,15 @@ _HELD_BACK_AT_ONCE = 1000  # reminders of one transaction
 _MOVED_AT_ONCE = 20  # tasks of one transaction, with up to 50 reminders each
 
 
+Look = list[tuple[Task | None, ReminderRow | None, Preferences]]  # what was seen of one reminder, once it was looked at
+
+
 class ReminderWork:
     """The part of a unit of work that is about reminders. `now` is business time.
 
     `asked_at` is when the command was sent, where that was earlier than `now`. `locked` has the tasks that the unit of
     work holds, and `writes` what it will write: both are shared with it. `event` makes an outgoing event.
+    `look` is shared by the transactions that handle one event.
     """
 
     def __init__(
@@ -34,6 +38,7 @@ class ReminderWork:
         locked: Mapping[int, Task],
         writes: list[Callable[[], None]],
         event: Callable[..., Outgoing],
+        look: Look | None = None,
     ) -> None:
         self._transaction = transaction
         self._origin = origin
@@ -42,6 +47,8 @@ class ReminderWork:
         self._locked = locked
         self._writes = writes
         self._event = event
+        self._look = look
+        self._found: tuple[Task, ReminderRow] | None = None
         self._armed: tuple[datetime, Task] | None = None  # the earliest reminder that this work armed
         self._preferences: Preferences | None = None
         self._preferences_are_held = False
@@ -54,6 +61,10 @@ class ReminderWork:
             self._preferences_are_held = not self._locked
             self._preferences = self._transaction.read_preferences(hold=self._preferences_are_held)
         return self._preferences
+
+    def hold_preferences(self, preferences: Preferences) -> None:
+        """Take these, which do not change before the commit."""
+        self._preferences, self._preferences_are_held = preferences, True
 
     def lock_preferences(self) -> Preferences:
         """What this user prefers, locked: no other transaction arms reminders by it. No task may be locked before."""
@@ -120,14 +131,26 @@ class ReminderWork:
         self._writes.append(lambda: self._transaction.drop_reminders(task, ahead))
 
     def in_delivery(self, task_id: int, reminder_id: str) -> tuple[Task, ReminderRow] | None:
-        """An open task and its reminder in delivery; None where it was completed, moved or snoozed since."""
-        task, reminder, self._preferences = self._transaction.lock_reminder(task_id, reminder_id)
+        """An open task and its reminder in delivery; None where it was completed, moved or snoozed since.
+
+        With a `look` nothing is locked: they are as they were at the first look, and `save` expects them to be so.
+        """
+        if self._look is None:
+            task, reminder, self._preferences = self._transaction.lock_reminder(task_id, reminder_id)
+        else:
+            if not self._look:
+                self._look.append(self._transaction.read_reminder(task_id, reminder_id))
+            task, reminder, self._preferences = self._look[0]
         if task is None or task.completed or reminder is None or not reminder.is_in_delivery:
             return None
+        self._found = task, reminder
         return task, reminder
 
     def save(self, reminder: ReminderRow, task: Task) -> None:
         """Update a reminder of a task."""
+        if self._look and self._found:
+            found = self._found
+            self._writes.append(lambda: self._transaction.expect_reminder(*found))
         self._writes.append(lambda: self._transaction.update_reminder(reminder))
         if reminder.fired_at is None:
             self._note_armed(task, reminder.due_at)

@@ -18,7 +18,7 @@ from taskmaster.domain.task import FrozenModel, Refused, Task, not_found, precon
 from taskmaster.events.outgoing import Origin, Outgoing, outgoing
 from taskmaster.handling.announcements import Rejection
 from taskmaster.handling.preconditions import Preconditions, tag_of
-from taskmaster.handling.reminder_work import ReminderWork
+from taskmaster.handling.reminder_work import Look, ReminderWork
 from taskmaster.handling.transaction import Transaction
 from taskmaster.telemetry import spans
 from taskmaster.telemetry.trace_context import TraceContext
@@ -43,6 +43,7 @@ class Work:
         asked_at: datetime | None = None,
         preconditions: Preconditions | None = None,
         door: Door = "call",
+        look: Look | None = None,
     ) -> None:
         self.now = now
         self.preconditions_checked = False
@@ -61,6 +62,7 @@ class Work:
             locked=self._locked,
             writes=self._writes,
             event=self._event,
+            look=look,
         )
 
     @property
@@ -103,12 +105,17 @@ class Work:
             self._locked[task_id] = task
         return task
 
+    def find_occurrence(self, task_id: int) -> tuple[Task | None, Series | None]:
+        """A task of this user and its series, locked, or None. What follows from them is made without another read."""
+        task, series, preferences = self._transaction.lock_occurrence(task_id)
+        if task is not None:
+            self._locked[task_id] = task
+        self.reminders.hold_preferences(preferences)
+        return task, _linked(series)
+
     def series_of(self, task: Task) -> Series | None:
         """The series of a task that is locked already, locked."""
-        series = self._transaction.lock_series(task.series_id) if task.series_id else None
-        if series:
-            spans.link(series.traceparent)
-        return series
+        return _linked(self._transaction.lock_series(task.series_id) if task.series_id else None)
 
     def latest_occurrence_after(self, task: Task) -> Task | None:
         """The latest occurrence of its series that came after this one, locked, or None."""
@@ -235,3 +242,10 @@ class Work:
 
     def _queue(self, event: Outgoing) -> None:
         self._writes.append(lambda: self._transaction.insert_outbox(event))
+
+
+def _linked(series: Series | None) -> Series | None:
+    """The series; the span of this invocation is linked with the one that began it."""
+    if series:
+        spans.link(series.traceparent)
+    return series

@@ -95,14 +95,15 @@ class Dispatcher:
 
     def _dispatch(self, until: float) -> bool:
         """Dispatch a batch of what is due; where there is none, wait or schedule. Whether the loop is idle then."""
-        if self._due_reminders.dispatch(now=clock.now()):
+        looked_at = clock.now()
+        if self._due_reminders.dispatch(now=looked_at):
             self._warm_until = time.monotonic() + WARM_UP.total_seconds()
             return False
         now = clock.now()
         wakeups = self._wakeup.is_enabled
         following = self._due_reminders.schedule_next_wakeup(now=now, by=None if wakeups else now + TICK)
         if following and following <= now + (SOON if wakeups else TICK):
-            self._wait_for(following, until)
+            self._wait_for(following, until, looked_at)
             return False
         if not wakeups:
             return True
@@ -113,14 +114,17 @@ class Dispatcher:
         # If it differs, another transaction has scheduled another moment meanwhile.
         return self._due_reminders.scheduled_wakeup() == following
 
-    def _wait_for(self, moment: datetime, until: float) -> None:
-        """Wait for a moment of business time, and wake send-reminder shortly before it."""
+    def _wait_for(self, moment: datetime, until: float, looked_at: datetime) -> None:
+        """Wait for a moment of business time, and wake send-reminder shortly before it.
+
+        What was due at `looked_at` already could not be dispatched then. What is due since is dispatched at once.
+        """
         if self._sleep_until(moment - WARM_UP, until) and time.monotonic() > self._warm_until:
             self._due_reminders.warm_up_delivery()
             self._warm_until = time.monotonic() + 2 * WARM_UP.total_seconds()
         if moment > clock.now():
             self._rechecks = 0
-        if self._sleep_until(moment, until) and clock.now() - moment > _ON_TIME:
+        if self._sleep_until(moment, until) and moment <= looked_at and clock.now() - moment > _ON_TIME:
             self._wait_to_recheck(until)
 
     def _wait_to_recheck(self, until: float) -> None:

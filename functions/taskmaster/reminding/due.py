@@ -2,7 +2,6 @@
 
 import logging
 from datetime import datetime, timedelta
-from itertools import accumulate
 from typing import Any
 
 from taskmaster import clock
@@ -45,13 +44,13 @@ class DueReminders:
         """
         stale = now - timedelta(hours=self._settings.reminder_stale_hours)
         with self._database.as_system() as transaction:
-            found = _first_of(transaction.lock_due_reminders(now, BATCH, stale=stale))
-            due = {each.reminder_id: each for each in found}
-            if not due:
+            found, dispatched = transaction.fire_due_reminders(now, BATCH, stale=stale, characters=_CHARACTERS)
+            if not found:
                 return 0
-            dispatched = transaction.fire_reminders(list(due), now=now, stale=stale)
-            for reminder in dispatched:
-                transaction.insert_outbox(self._event(reminder, due[reminder.reminder_id], now=now))
+            due = {each.reminder_id: each for each in found}
+            transaction.insert_outbox_rows(
+                [self._event(reminder, due[reminder.reminder_id], now=now) for reminder in dispatched]
+            )
         self._publisher.wake()
         return max(len(dispatched), 1)
 
@@ -138,9 +137,3 @@ class DueReminders:
                 topic=self._settings.topic,
                 subject=f"tasks/{task.task_id}",
             )
-
-
-def _first_of(due: list[DueReminder]) -> list[DueReminder]:
-    """The first reminders, as many as a short transaction can carry; at least one."""
-    lengths = accumulate(len(each.task.description or "") for each in due)
-    return [each for each, length in zip(due, lengths, strict=True) if each is due[0] or length <= _CHARACTERS]

@@ -1,5 +1,6 @@
 """Publishing, on a real database and broker: nothing lost, in the order of commit, whoever dies or is away."""
 
+import contextlib
 import json
 import random
 import signal
@@ -26,7 +27,7 @@ from knative.local.processes import base_environment
 from taskmaster import settings
 from taskmaster.broker.outbox import publish
 from taskmaster.broker.producer import KafkaBroker
-from taskmaster.broker.transport import BrokerUnavailable
+from taskmaster.broker.transport import BrokerUnavailable, Unsendable
 from taskmaster.database.store import Database
 from tests.support.brokers import Kafka
 from tests.support.function_pack import FUNCTIONS
@@ -375,6 +376,53 @@ def test_an_event_that_no_broker_takes_holds_up_its_own_key_alone(
     assert f"event {stuck[0]} cannot be published" in caplog.text
     with outbox.reader() as published:
         assert {*ids(published.wait_for(5))} == {*others}
+
+
+def test_nothing_overtakes_a_batch_that_the_broker_refused(outbox: Outbox) -> None:
+    """The first event goes alone; of the many behind it the first request is refused, and the next would be taken."""
+    first = outbox.add("a key")
+    outbox.publish()
+    written = [outbox.add("a key", value=b"x" * 20_000) for _ in range(40)]
+    with contextlib.closing(KafkaBroker(settings.read(outbox.environment))) as broker:
+        records = [(n, (outbox.topic, "a key", {"ce_id": each}, b"x" * 20_000)) for n, each in enumerate(written)]
+        outbox.broker.refusals = 1
+        acknowledged, failed = broker.send(records)
+        assert acknowledged == set()
+        assert isinstance(failed[0], Unsendable)
+        assert isinstance(failed[39], BrokerUnavailable)
+    outbox.publish()
+    with outbox.reader() as topic:
+        assert ids(topic.wait_for(41)) == [first, *written]
+
+
+def test_many_events_of_one_key_go_out_in_few_rounds(outbox: Outbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    written, send, rounds = [outbox.add("a key") for _ in range(300)], KafkaBroker.send, list[int]()
+
+    def counted(self: KafkaBroker, records: Any) -> Any:
+        rounds.append(len(records))
+        return send(self, records)
+
+    monkeypatch.setattr(KafkaBroker, "send", counted)
+    monkeypatch.setattr("taskmaster.broker.outbox._FOLLOWED", 60.0)
+    assert outbox.publish() == 300
+    assert rounds == [1, 299]
+    with outbox.reader() as topic:
+        assert ids(topic.wait_for(300)) == written
+
+
+def test_an_event_that_no_broker_takes_holds_up_what_is_behind_it(
+    outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    written = [outbox.add("a key") for _ in range(3)]
+    stuck = [outbox.add("a key", value=b"x" * 2_000_000), outbox.add("a key")]
+    others = [outbox.add("another") for _ in range(3)]
+    assert outbox.publish() == 6
+    assert outbox.waiting() == stuck
+    assert caplog.text.count("cannot be published") == 1
+    with outbox.reader() as topic:
+        events = topic.wait_for(6)
+    assert [event.id for event in events if event.key == "a key"] == written
+    assert [event.id for event in events if event.key == "another"] == others
 
 
 # The broker ---------------------------------------------------------------------------------------

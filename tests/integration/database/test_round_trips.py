@@ -115,27 +115,27 @@ def test_a_repeated_event_takes_one(pack: Pack, trips: Trips) -> None:
         assert trips.taken() == expected
 
 
-def test_a_successor_takes_four(pack: Pack, trips: Trips) -> None:
+def test_a_successor_takes_three(pack: Pack, trips: Trips) -> None:
     task = due_task(pack, recurrence_pattern="daily")
     pack.complete(task)
     [completed] = pack.events("task.completed", of=task)
     trips.taken()
     deliver(pack, completed, "schedule-next-recurrence")
-    assert trips.taken() == 4
+    assert trips.taken() == 3
     assert len(pack.events("task.recurring.next")) == 1
 
 
-def test_a_successor_that_is_due_on_a_day_takes_five(pack: Pack, trips: Trips) -> None:
+def test_a_successor_that_is_due_on_a_day_takes_three(pack: Pack, trips: Trips) -> None:
     task = pack.create(due_on="2089-03-08", recurrence_pattern="daily")
     pack.complete(task)
     [completed] = pack.events("task.completed", of=task)
     trips.taken()
     deliver(pack, completed, "schedule-next-recurrence")
-    assert trips.taken() == 5  # one more for the user's hour of the day
+    assert trips.taken() == 3  # the user's hour of the day comes with the task
     assert len(pack.events("task.recurring.next")) == 1
 
 
-def test_a_reminder_takes_three_to_be_fired_and_five_to_be_sent(pack: Pack, trips: Trips) -> None:
+def test_a_reminder_takes_two_to_be_fired_and_three_to_be_sent(pack: Pack, trips: Trips) -> None:
     with HTTPServer(host="127.0.0.1") as server:
         server.expect_request("/hook", method="POST").respond_with_data()
         pack.prefer(channels=[{"type": "webhook", "url": server.url_for("/hook"), "secret": SECRET}])
@@ -143,10 +143,10 @@ def test_a_reminder_takes_three_to_be_fired_and_five_to_be_sent(pack: Pack, trip
         pack.travel(hours=1)
         trips.taken()
         assert pack.runtime.due_reminders.dispatch(now=clock.now()) == 1
-        assert trips.taken() == 3
+        assert trips.taken() == 2
         [fired] = pack.events("reminder.due", of=task)
         deliver(pack, fired, "send-reminder")
-        assert trips.taken() == 5
+        assert trips.taken() == 3
         assert len(server.log) == 1
     assert len(pack.events("reminder.sent", of=task)) == 1
 

@@ -208,7 +208,7 @@ def test_two_dispatchers_and_one_that_dies_fire_every_reminder_once(
         pack.create(due_at=at(seconds=3600 + number))
     pack.travel(hours=2)
     monkeypatch.setattr(due_reminders, "BATCH", 7)
-    original, calls = SystemTransaction.fire_reminders, count(1)
+    original, calls = SystemTransaction.fire_due_reminders, count(1)
 
     def dying(self: SystemTransaction, *arguments: Any, **named: Any) -> Any:
         fired = original(self, *arguments, **named)
@@ -216,7 +216,7 @@ def test_two_dispatchers_and_one_that_dies_fire_every_reminder_once(
             raise KeyboardInterrupt  # between marking and committing
         return fired
 
-    monkeypatch.setattr(SystemTransaction, "fire_reminders", dying)
+    monkeypatch.setattr(SystemTransaction, "fire_due_reminders", dying)
 
     def dispatch_until_nothing_is_left() -> None:
         while True:

@@ -12,6 +12,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from taskmaster import clock
+from taskmaster.database.user_transaction import UserTransaction
 from taskmaster.reminding.breaker import Breaker
 from tests.support.fake_store import MOST_UNDER_WAY
 from tests.support.function_pack import Json, Pack
@@ -352,3 +353,82 @@ def test_a_mail_goes_out_and_a_refused_address_fails(
         ring(pack)
         assert [event_type for event_type, _ in outcomes(pack)] == ["reminder.sent", "reminder.failed"]
         server.shutdown()
+
+
+# What changes between the look, which locks nothing, and what is written ----------------------------------------------
+
+
+@pytest.mark.parametrize("change", ["completed", "moved", "retitled"])
+def test_what_changes_during_the_call_is_seen_before_its_outcome_is_kept(
+    pack: Pack, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    pack.prefer(channels=channels(receiver))
+    task = pack.create(due_at=at(hours=1))
+    path = f"/tasks/{task['task_id']}"
+    pack.travel(hours=1)
+    deliver = pack.module("send-reminder").deliver
+
+    def change_and_deliver(*arguments: Any, **named: Any) -> Any:
+        sent = deliver(*arguments, **named)
+        if change == "completed":
+            pack.complete(task)
+        else:
+            changed = {"due_at": at(hours=9)} if change == "moved" else {"title": "another"}
+            assert pack.call("update-task", "PATCH", path, changed).status_code == 200
+        return sent
+
+    monkeypatch.setattr(pack.module("send-reminder"), "deliver", change_and_deliver)
+    ring(pack)
+    assert len(receiver.got) == 1
+    told = pack.events("reminder.sent", of=task)
+    if change == "retitled":
+        assert len(told) == 1
+        assert pack.rings(task) == []
+    else:
+        assert told == []
+        assert pack.rings(task) == (["2089-05-20T21:00"] if change == "moved" else [])
+
+
+def test_a_task_that_moves_as_it_is_held_back_keeps_its_new_moment(
+    pack: Pack, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack.prefer(quiet_hours={"start": "12:30", "end": "14:00"})
+    task = pack.create(due_at=at(hours=1))
+    pack.travel(hours=1)
+    read, looks = UserTransaction.read_reminder, list[int]()
+
+    def read_and_move(self: UserTransaction, task_id: int, reminder_id: str) -> Any:
+        found = read(self, task_id, reminder_id)
+        if not looks:
+            looks.append(task_id)
+            path = f"/tasks/{task['task_id']}"
+            assert pack.call("update-task", "PATCH", path, {"due_at": at(hours=9)}).status_code == 200
+        return found
+
+    monkeypatch.setattr(UserTransaction, "read_reminder", read_and_move)
+    ring(pack)
+    assert looks == [task["task_id"]]
+    assert pack.rings(task) == ["2089-05-20T21:00"]
+
+
+def test_an_event_that_was_answered_during_the_call_is_answered_once(
+    pack: Pack, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two deliveries of one event at the same time: both call, and one outcome is kept."""
+    pack.prefer(channels=channels(receiver))
+    task = pack.create(due_at=at(hours=1))
+    pack.travel(hours=1)
+    assert pack.runtime.due_reminders.dispatch(now=clock.now()) == 1
+    [fired] = pack.events("reminder.due", of=task)
+    deliver, again = pack.module("send-reminder").deliver, list[int]()
+
+    def deliver_twice(*arguments: Any, **named: Any) -> Any:
+        if not again:
+            again.append(1)
+            assert pack.redeliver(fired, "send-reminder").status_code == 204
+        return deliver(*arguments, **named)
+
+    monkeypatch.setattr(pack.module("send-reminder"), "deliver", deliver_twice)
+    assert pack.redeliver(fired, "send-reminder").status_code == 204
+    assert len(receiver.got) == 2
+    assert len(pack.events("reminder.sent", of=task)) == 1

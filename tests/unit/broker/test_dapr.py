@@ -146,6 +146,20 @@ def test_a_record_that_cannot_be_sent_stops_neither_its_key_nor_others(daprd: Da
     assert (sent, {number: type(error) for number, error in failed.items()}) == ({2, 3}, {1: Unsendable})
 
 
+def test_nothing_of_its_key_overtakes_a_number_that_failed_on_a_topic(daprd: Daprd, broker: DaprBroker) -> None:
+    daprd.answers["forbidden"] = 403
+    sent, failed = broker.send(
+        [
+            (1, ("t", "a", {}, b"1")),
+            (1, ("forbidden", "a", {}, b"1")),
+            (2, ("t", "a", {}, b"2")),
+            (3, ("t", "b", {}, b"3")),
+        ]
+    )
+    assert (sent, set(failed)) == ({3}, {1}), "2 was not tried"
+    assert sorted(daprd.values) == [b"1", b"1", b"3"]
+
+
 def test_a_number_fails_as_a_whole(daprd: Daprd, broker: DaprBroker) -> None:
     daprd.answers["forbidden"] = 403
     sent, failed = broker.send([(1, ("t", "a", {}, b"1")), (1, ("forbidden", "a", {}, b"1"))])

@@ -27,6 +27,9 @@ UPDATE inbox SET digest = %(digest)s WHERE {inbox_key:matches}
 -- name: lock_inbox
 SELECT {inbox_row} FROM inbox WHERE {inbox_key:matches} FOR UPDATE
 
+-- name: expect_unanswered
+SELECT must_hold(EXISTS (SELECT FROM inbox WHERE {inbox_key:matches} AND status IS NULL FOR UPDATE))
+
 -- name: read_inbox
 SELECT {inbox_key}, {inbox_row}
   FROM inbox JOIN (SELECT DISTINCT * FROM unnest(%(functions)s::text[], %(user_ids)s::text[], %(sources)s::text[], %(ids)s::text[])

@@ -1,6 +1,13 @@
 -- name: insert_outbox
 INSERT INTO outbox ({outbox_row}) VALUES ({outbox_row:values})
 
+-- name: insert_outbox_rows
+-- Many in one statement, in their order. The names of a row's topics are joined: an array of arrays of several lengths is none.
+INSERT INTO outbox ({outbox_row})
+SELECT key, string_to_array(topics, ','), headers, value
+  FROM unnest(%(keys)s::text[], %(topics)s::text[], %(headers)s::jsonb[], %(values)s::bytea[])
+       WITH ORDINALITY AS new (key, topics, headers, value, number) ORDER BY number
+
 -- name: prepare_publishing
 -- A lost delete only repeats events, so it need not be flushed. The planner has no statistics of a table that was just empty.
 SELECT set_config('synchronous_commit', 'off', true), set_config('enable_hashjoin', 'off', true),
@@ -50,10 +57,18 @@ SELECT o.id, o.key, o.topics, o.headers, o.value, extract(epoch FROM clock_times
  WHERE o.id <> ALL (%(failed)s) LIMIT %(limit)s FOR UPDATE OF o SKIP LOCKED
 
 -- name: claim_successors
--- The oldest row of each of these keys, by the index alone: claim_outbox reads a thousand rows.
+-- The oldest rows of each of these keys, by the index alone: claim_outbox reads a thousand rows. The first row of a key
+-- is locked, and stands for those behind it: whoever has no lock on the first takes none of them.
+WITH first AS MATERIALIZED (
+  SELECT o.id, o.key FROM unnest(%(keys)s::text[]) AS published (key)
+    JOIN outbox o ON o.id = (SELECT min(e.id) FROM outbox e WHERE e.key = published.key) FOR UPDATE OF o SKIP LOCKED),
+queue AS (
+  SELECT own.id, sum(own.size) OVER (ORDER BY own.turn, own.id) - own.size AS before
+    FROM first, LATERAL (
+    SELECT o.id, octet_length(o.value) AS size, row_number() OVER (ORDER BY o.id) AS turn FROM outbox o
+     WHERE o.key = first.key AND o.id >= first.id ORDER BY o.id LIMIT %(each)s) AS own)
 SELECT o.id, o.key, o.topics, o.headers, o.value, extract(epoch FROM clock_timestamp() - o.created_at)::float8 AS waited
-  FROM unnest(%(keys)s::text[]) AS published (key)
-  JOIN outbox o ON o.id = (SELECT min(e.id) FROM outbox e WHERE e.key = published.key) FOR UPDATE OF o SKIP LOCKED
+  FROM queue q JOIN outbox o ON o.id = q.id WHERE q.before < %(bytes)s ORDER BY o.id
 
 -- name: delete_outbox
 DELETE FROM outbox WHERE id = ANY (%(ids)s)

@@ -68,6 +68,26 @@ SELECT set_config('taskmaster.stale_by', %(stale)s::timestamptz::text, true)
 -- name: lock_due_reminders
 SELECT reminder_id::text, user_id, {task_fixed}, {task_state} FROM lock_due_reminders(%(now)s, %(limit)s)
 
+-- name: lock_due_reminders_to_fire
+-- The first of them, as many as a short transaction can carry, at least one: the next batch waits for this transaction.
+-- Their ids are noted for fire_locked_reminders, which is sent in the same message.
+WITH due AS (
+  SELECT d.*, sum(coalesce(length(d.description), 0)) OVER (ORDER BY d.ordinality) AS characters
+    FROM lock_due_reminders(%(now)s, %(limit)s) WITH ORDINALITY AS d),
+batch AS MATERIALIZED (SELECT * FROM due WHERE ordinality = 1 OR characters <= %(characters)s)
+SELECT reminder_id::text, user_id, {task_fixed}, {task_state} FROM batch
+ WHERE (SELECT set_config('taskmaster.to_fire', string_agg(reminder_id::text, ','), true) FROM batch) IS NOT NULL
+ ORDER BY ordinality
+
+-- name: fire_locked_reminders
+-- As fire_reminders, of those that the statement before it has noted. In this form the planner finds them by their ids; it has
+-- no statistics of what has just become due, and would read all of that.
+UPDATE reminder SET fired_at = %(now)s, closed_at = CASE WHEN due_at <= %(stale)s THEN clock_timestamp() END,
+                    reason = CASE WHEN due_at <= %(stale)s THEN 'stale' END
+ WHERE reminder_id = ANY (string_to_array(current_setting('taskmaster.to_fire', true), ',')::uuid[])
+   AND CASE WHEN fired_at IS NULL AND closed_at IS NULL THEN due_at <= %(now)s ELSE false END
+RETURNING reminder_id::text, task_id, moment, due_at, closed_at IS NOT NULL, traceparent, tracestate
+
 -- name: fire_reminders
 -- A statement of its own behind the lock, so that its snapshot has what the last holder of the lock committed.
 UPDATE reminder SET fired_at = %(now)s, closed_at = CASE WHEN due_at <= %(stale)s THEN clock_timestamp() END,
@@ -91,6 +111,15 @@ SELECT min(due_at) FROM reminder WHERE fired_at IS NULL AND closed_at IS NULL AN
 
 -- name: scheduled_wakeup
 SELECT next_at FROM alarm
+
+-- name: read_reminder
+SELECT {reminder_row} FROM reminder WHERE reminder_id = %(reminder_id)s::uuid
+
+-- name: expect_reminder
+-- Task and reminder are locked in this order, and are as they were read. Every change of a task has a version of its own.
+SELECT must_hold(EXISTS (SELECT FROM task WHERE task_id = %(task_id)s AND version = %(version)s FOR UPDATE)),
+       must_hold(EXISTS (SELECT FROM reminder WHERE reminder_id = %(reminder_id)s::uuid AND due_at = %(due_at)s
+                            AND fired_at = %(fired_at)s AND attempts = %(attempts)s AND closed_at IS NULL FOR UPDATE))
 
 -- name: lock_reminder
 SELECT {reminder_row} FROM reminder WHERE reminder_id = %(reminder_id)s::uuid FOR UPDATE

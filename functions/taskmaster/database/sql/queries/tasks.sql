@@ -29,6 +29,9 @@ SELECT series_id, {series_state} FROM series WHERE series_id = %(series_id)s
 -- name: lock_series
 SELECT series_id, {series_state} FROM series WHERE series_id = %(series_id)s FOR UPDATE
 
+-- name: lock_series_of
+SELECT series_id, {series_state} FROM series WHERE series_id = (SELECT series_id FROM task WHERE task_id = %(task_id)s) FOR UPDATE
+
 -- name: insert_series
 INSERT INTO series (series_id, user_id, {series_state}) VALUES (%(series_id)s, %(user_id)s, {series_state:values})
 
