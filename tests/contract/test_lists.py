@@ -147,17 +147,47 @@ def expected(tasks: list[Task], asked: dict[str, Any]) -> list[list[Task]]:
     of_users=st.lists(st.lists(drafts(), max_size=12), min_size=2, max_size=3),
     asked=st.lists(questions(), min_size=1, max_size=6),
     walk=st.sampled_from([0, 1, 3, 1000]),
+    many=st.sampled_from([1, 2, 1000]),
 )
 def test_every_page_is_a_plain_filter_and_sort(
-    store: Store, of_users: list[list[dict[str, Any]]], asked: list[dict[str, Any]], walk: int
+    store: Store, of_users: list[list[dict[str, Any]]], asked: list[dict[str, Any]], walk: int, many: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lists, "_LEAST_WALK", walk)
         patch.setattr(lists, "_WALK_A_TASK", 0)
+        patch.setattr(lists, "_MANY", many)
         kept = {f"user-{uuid4()}": wanted for wanted in of_users}
         tasks = {user: keep(store, user, wanted) for user, wanted in kept.items()}
         for user, question in product(kept, asked):
             assert pages(store, user, question) == expected(tasks[user], question), question
+
+
+@pytest.mark.parametrize("place", [-1, 0, 2])
+def test_a_page_that_a_sample_bounds_lacks_nothing(store: Store, place: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """About six of 400 tasks are in the sample. A first place bounds too early, and the page is looked up anew."""
+    for name, value in {"_LEAST_WALK": 0, "_WALK_A_TASK": 0, "_LEAST_SAMPLED": place + 1, "_SAMPLE": 0}.items():
+        monkeypatch.setattr(lists, name, value)
+    user, stranger = f"user-{uuid4()}", f"user-{uuid4()}"
+    wanted = [
+        {
+            "title": "it's {title} %s \\"[number % 7 :] + ("\u03a3\u03a3" if number % 5 else "ab"),
+            "tags": ["a", "b"][: number % 3],
+            "priority": PRIORITIES[number % 4],
+            "created_at": NOW + timedelta(hours=number % 11),
+            "updated_at": NOW + timedelta(hours=20 + number % 13),
+            "completed": number % 3 == 0,
+            "completed_at": NOW if number % 3 == 0 else None,
+            **({"due_at": NOW + timedelta(hours=number % 17)} if number % 2 else {}),
+        }
+        for number in range(400)
+    ]
+    keep(store, stranger, wanted)
+    tasks = keep(store, user, wanted)
+    terms: tuple[dict[str, Any], ...] = ({"text": "\u03c3\u03c3"}, {"tag": ["a"]}, {"text": "ab", "tag": ["a", "b"]})
+    for sort, filters in product(SORTS, terms):
+        for others in ({"limit": 30}, {"limit": 17, "status": "open", "due_to": "2026-11-25T01:00:00Z"}):
+            asked = {"sort": sort, **filters, **others}
+            assert pages(store, user, asked) == expected(tasks, asked), asked
 
 
 @pytest.mark.parametrize("sort", SORTS)

@@ -17,7 +17,11 @@ log = logging.getLogger(__name__)
 _INDEXES = named("../indexes.sql")
 NAMES = tuple(_INDEXES)
 # What the indexes above took the place of.
-_SUPERSEDED = ("task_by_creation", "task_by_update", "task_by_deadline")
+_SUPERSEDED = (
+    *("task_by_creation", "task_by_update", "task_by_deadline"),
+    *("task_listed_by_creation", "task_listed_by_update", "task_found_by_terms"),
+)
+_SUPERSEDED_CONSTRAINT = "task_series_id_occurrence_key"  # its index cannot be dropped by itself
 _STATE = """
 SELECT c.relname, i.indisvalid AND i.indisready FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
  WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = ANY (%s)
@@ -37,10 +41,10 @@ def build(connection: psycopg.Connection[Any]) -> Built:
     `connection` is in autocommit mode, and the only one that does this. Raises psycopg's errors. Each build waits for
     the transactions that began before it, so no limit for locks or statements holds while it runs.
     """
-    valid = dict(connection.execute(_STATE, [[*_INDEXES, *_SUPERSEDED]]).fetchall())
+    valid = dict(connection.execute(_STATE, [[*_INDEXES, *_SUPERSEDED, _SUPERSEDED_CONSTRAINT]]).fetchall())
     missing = [name for name in _INDEXES if not valid.get(name)]
     superseded = [name for name in _SUPERSEDED if name in valid]
-    if not missing and not superseded:
+    if not missing and not superseded and _SUPERSEDED_CONSTRAINT not in valid:
         return Built([], [])
     connection.execute("SET lock_timeout = 0")
     connection.execute("SET statement_timeout = 0")
@@ -55,6 +59,7 @@ def build(connection: psycopg.Connection[Any]) -> Built:
     connection.execute("ANALYZE task")
     connection.execute("RESET lock_timeout")
     connection.execute("RESET statement_timeout")
+    connection.execute(f"ALTER TABLE task DROP CONSTRAINT IF EXISTS {_SUPERSEDED_CONSTRAINT}")
     return Built(missing, superseded)
 
 

@@ -130,7 +130,7 @@ def test_the_tasks_of_a_series_are_found_by_its_index(crowded: dict[str, str], s
     assert found
     [plan] = session.plans
     scans = [node for node in nodes(plan) if "Scan" in node["Node Type"] and node.get("Index Name")]
-    assert "task_series_id_occurrence_key" in {node["Index Name"] for node in scans}
+    assert "task_of_series" in {node["Index Name"] for node in scans}
     assert sum(node["Actual Rows"] * node["Actual Loops"] for node in scans) <= most
     assert "Seq Scan" not in {node["Node Type"] for node in nodes(plan)}
 

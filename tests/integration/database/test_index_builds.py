@@ -24,7 +24,15 @@ SUPERSEDED = {
     "task_by_creation": "user_id, created_at, task_id",
     "task_by_update": "user_id, updated_at, task_id",
     "task_by_deadline": "user_id, coalesce(deadline, 'infinity'), task_id",
+    "task_listed_by_creation": "user_key(user_id), completed, created_at, task_id",
+    "task_listed_by_update": "user_key(user_id), completed, updated_at, task_id",
 }
+OF_SERIES_BEFORE = "task_series_id_occurrence_key"
+TERMS_BEFORE = (
+    "CREATE INDEX task_found_by_terms ON task USING gin (task_terms(user_id,"
+    " searched_text(search_title, search_version, version, title),"
+    " searched_text(search_description, search_version, version, description), tags))"
+)
 
 
 @pytest.fixture
@@ -42,11 +50,13 @@ def owner(environment: dict[str, str]) -> Iterator["psycopg.Connection[Any]"]:
 
 
 def as_before(owner: "psycopg.Connection[Any]") -> None:
-    """The indexes that version 0009 of the schema left."""
+    """The indexes that releases before left."""
     for name in indexes.NAMES:
         owner.execute(f"DROP INDEX IF EXISTS {name}".encode())
     for name, columns in SUPERSEDED.items():
         owner.execute(f"CREATE INDEX {name} ON task ({columns})".encode())
+    owner.execute(TERMS_BEFORE.encode())
+    owner.execute(f"ALTER TABLE task ADD CONSTRAINT {OF_SERIES_BEFORE} UNIQUE (series_id, occurrence)".encode())
 
 
 def state(owner: "psycopg.Connection[Any]") -> dict[str, bool]:
@@ -65,7 +75,7 @@ def test_the_migration_says_which_indexes_it_built(
     as_before(owner)
     assert f"applied {', '.join(indexes.NAMES)}" in taskmaster(environment, "migrate").stdout
     assert "up to date" in taskmaster(environment, "migrate").stdout
-    assert not set(SUPERSEDED) & set(state(owner))
+    assert not {*SUPERSEDED, OF_SERIES_BEFORE, "task_found_by_terms"} & set(state(owner))
 
 
 def test_a_build_that_broke_off_is_done_again(environment: dict[str, str], owner: "psycopg.Connection[Any]") -> None:
@@ -135,13 +145,27 @@ def test_writes_go_on_while_indexes_are_built(environment: dict[str, str], owner
     owner.execute("SET enable_seqscan = off")
     for name, condition in {
         "task_listed_by_title": "user_key(user_id) = user_key('writer')",
-        "task_found_by_terms": (
-            "task_terms(user_id, searched_text(search_title, search_version, version, title),"
+        "task_found_by_sampled_terms": (
+            "task_terms(task_id, user_id, searched_text(search_title, search_version, version, title),"
             " searched_text(search_description, search_version, version, description), tags)"
-            " @@ terms_wanted('writer', 'x', '{}')"
+            " @@ terms_wanted('writer', 'x', '{}', false)"
         ),
     }.items():
         query = f"SELECT count(*) FROM task WHERE {condition} AND user_id = 'writer'"
         plan = owner.execute(f"EXPLAIN {query}".encode()).fetchall()
         assert "Seq Scan" not in str(plan), (name, plan)
         assert owner.execute(query.encode()).fetchone() == (sum(written),)
+
+
+def test_functions_of_the_release_before_find_terms_by_either_index(owner: "psycopg.Connection[Any]") -> None:
+    """While the new index is built, and after the one that they know was dropped."""
+    for _ in range(3):
+        owner.execute(INSERT)
+    as_before(owner)
+    owner.execute("SELECT set_config('taskmaster.user_id', 'writer', false)")
+    for text, count in (("x", 3), ("y", 0)):
+        assert owner.execute("SELECT count(*) FROM tasks_with_terms(%s, '{}')", [text]).fetchone() == (count,)
+    indexes.build(owner)
+    assert "task_found_by_terms" not in state(owner)
+    for text, count in (("x", 3), ("y", 0)):
+        assert owner.execute("SELECT count(*) FROM tasks_with_terms(%s, '{}')", [text]).fetchone() == (count,)

@@ -10,9 +10,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from taskmaster.database import lists
 from taskmaster.domain.paging import Sort
 from tests.programs.bench import seeding
-from tests.programs.bench.list_plans import faults, plans
+from tests.programs.bench.list_plans import Step, faults, plans, read
 from tests.programs.bench.list_shapes import FILTERS, SORTS, cursor_at
 from tests.support.command_line import prepare
 from tests.support.explaining import nodes
@@ -52,12 +53,13 @@ def test_no_list_reads_the_whole_table_or_sorts_all_tasks(seeded: dict[str, str]
         for name, filters in filters_of(sort).items():
             found = plans(seeded, {"sort": sort, **filters, "cursor": cursor})
             assert faults(found, of_the_caller=OF_THE_CALLER) == [], (name, json.dumps(found)[:5000])
+            assert read(seeded, {"sort": sort, **filters, "cursor": cursor}).scans == 0, name
 
 
 @pytest.mark.parametrize("sort", SORTS)
 def test_a_page_without_filters_reads_no_more_than_it_shows(seeded: dict[str, str], sort: Sort) -> None:
     for status in ("open", "completed", "all"):
-        [plan] = plans(seeded, {"sort": sort, "status": status, "cursor": middle(seeded, sort)})
+        [(_, plan)] = plans(seeded, {"sort": sort, "status": status, "cursor": middle(seeded, sort)})
         scans = [node for node in nodes(plan) if node["Node Type"] == "Index Scan"]
         assert sum(scan["Actual Rows"] for scan in scans) <= 21 + 2
         assert not any(scan.get("Rows Removed by Filter") for scan in scans), scans
@@ -65,14 +67,52 @@ def test_a_page_without_filters_reads_no_more_than_it_shows(seeded: dict[str, st
 
 @pytest.mark.parametrize("filters", [{"text": seeding.ABSENT_WORD}, {"tag": [seeding.ABSENT_TAG]}])
 def test_what_is_absent_is_looked_up_in_the_index(seeded: dict[str, str], filters: dict[str, Any]) -> None:
-    walk, search = plans(seeded, {"sort": "-created_at", **filters})
-    assert sum(node["Actual Rows"] for node in nodes(walk) if node["Node Type"] == "Index Scan") < 1100
-    assert not any(node["Actual Rows"] for node in nodes(search) if node.get("Relation Name") == "task")
+    walk, *searches = plans(seeded, {"sort": "-created_at", **filters})
+    assert sum(node["Actual Rows"] for node in nodes(walk.plan) if node["Node Type"] == "Index Scan") < 1100
+    for search in searches:
+        assert not any(node["Actual Rows"] for node in nodes(search.plan) if node.get("Relation Name") == "task")
+    assert read(seeded, {"sort": "-created_at", **filters}).rows < 1100
+
+
+@pytest.mark.parametrize("sort", ["created_at", "-created_at", "updated_at", "-updated_at", "due", "-due"])
+def test_of_a_range_of_due_dates_no_other_task_is_read(seeded: dict[str, str], sort: Sort) -> None:
+    for bounds in ({"due_from": "2025-01-01", "due_to": "2025-04-30"}, {"due_to": "2020-01-01"}, {"status": "overdue"}):
+        found = plans(seeded, {"sort": sort, **bounds, "cursor": middle(seeded, sort)})
+        assert [step.name for step in found] == ["walk"]
+        assert read(seeded, {"sort": sort, **bounds, "cursor": middle(seeded, sort)}).rows <= 2 * 22
+
+
+def test_of_thousands_of_tasks_with_a_term_a_page_reads_a_part(
+    seeded: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most have it, so a walk would find the page: there is none here."""
+    monkeypatch.setattr(lists, "_LEAST_WALK", 0)
+    monkeypatch.setattr(lists, "_WALK_A_TASK", 0)
+    for sort in SORTS:
+        for cursor in (None, middle(seeded, sort)):
+            found = read(seeded, {"sort": sort, "text": "re", "cursor": cursor})
+            assert found.scans == 0
+            assert found.rows < OF_THE_CALLER / 5, (sort, found)
+
+
+def test_thousands_of_tasks_behind_others_are_not_sorted(
+    seeded: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A common priority, of which none is among the first tasks: there are none of those here."""
+    monkeypatch.setattr(lists, "_LEAST_WALK", 0)
+    monkeypatch.setattr(lists, "_WALK_A_TASK", 1)
+    monkeypatch.setattr(lists, "_FURTHER", 1)
+    monkeypatch.setattr(lists, "_MANY", 100)
+    for sort in ("-created_at", "updated_at", "title", "due"):
+        asked = {"sort": sort, "priority": ["low", "high"]}
+        found = plans(seeded, asked)
+        assert [step.name for step in found] == ["walk", "search", "walk"]
+        assert read(seeded, asked).rows < 1_000
 
 
 def test_a_sort_a_scan_and_workers_are_told() -> None:
     below = {"Node Type": "Seq Scan", "Relation Name": "task", "Actual Rows": 10.0}
     plan = {"Node Type": "Gather Merge", "Plans": [{"Node Type": "Incremental Sort", "Plans": [below]}]}
-    assert len(faults([plan], of_the_caller=100)) == 3
-    assert len(faults([{"Node Type": "Result"}, plan], of_the_caller=100)) == 2
-    assert len(faults([{"Node Type": "Result"}, plan], of_the_caller=10)) == 3
+    assert len(faults([Step("walk", plan)], of_the_caller=100)) == 3
+    assert len(faults([Step("search", plan)], of_the_caller=100)) == 2
+    assert len(faults([Step("search", plan)], of_the_caller=10)) == 3

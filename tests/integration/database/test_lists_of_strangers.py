@@ -1,4 +1,4 @@
-"""What lists ask with the owner's rights (tasks_with_terms) tells nobody of another user's task, by any plan."""
+"""What lists ask with the owner's rights (tasks_found) tells nobody of another user's task, by any plan."""
 
 from itertools import product
 from typing import Any
@@ -10,7 +10,10 @@ from psycopg import errors
 
 from tests.support.function_pack import Pack, act_for
 
-FIND = "SELECT task_id, user_id FROM tasks_with_terms(%s, %s)"
+FIND = "SELECT task_id, user_id FROM tasks_found(%s, %s, false)"
+BEFORE = "SELECT task_id, user_id FROM tasks_with_terms(%s, %s)"
+SAMPLE = "SELECT task_id, user_id FROM tasks_found(%s, %s, true)"
+WITHIN = "SELECT task_id, user_id FROM tasks_found('secret', '{}', false, NULL, %s, %s, %s, 0, %s, %s)"
 SWITCHES = ("enable_bitmapscan", "enable_indexscan", "enable_seqscan")
 # What finds everything, something and nothing; and what could be taken for part of a condition.
 TEXTS = ("secret", "s", "", "zz", "' | 'a", "\\", "':*", "%", "@", "\u725b")
@@ -34,8 +37,8 @@ def ids_of(pack: Pack, user: str) -> set[int]:
     return {row[0] for row in pack.sql("SELECT task_id FROM task WHERE user_id = %(whose)s", whose=user)}
 
 
-def told(connection: "psycopg.Connection[Any]", text: str | None, tags: list[str] | None) -> set[int]:
-    found = connection.execute(FIND, [text, tags]).fetchall()
+def told(connection: "psycopg.Connection[Any]", *asked: Any, query: str = FIND) -> set[int]:
+    found = connection.execute(query.encode(), asked).fetchall()
     assert len({user for _, user in found}) <= 1
     return {task_id for task_id, _ in found}
 
@@ -52,8 +55,31 @@ def test_no_plan_tells_of_a_strangers_task(
         act_for(user_login, user)
         own = ids_of(pack, user)
         assert told(user_login, "secret", []) == own
-        for text, tags in product(TEXTS, TAGS):
-            assert told(user_login, text, tags) <= own, (text, tags)
+        for text, tags, query in product(TEXTS, TAGS, (FIND, BEFORE, SAMPLE)):
+            assert told(user_login, text, tags, query=query) <= own, (text, tags)
+
+
+KEYS = {"created_at": "infinity", "updated_at": "infinity", "due": "infinity", "priority": "3", "title": "zz' OR 'a"}
+
+
+@pytest.mark.parametrize("switched_off", list(product((False, True), repeat=len(SWITCHES))))
+def test_no_range_of_an_order_has_a_strangers_task(
+    pack: Pack, stranger: str, user_login: "psycopg.Connection[Any]", switched_off: tuple[bool, ...]
+) -> None:
+    for switch, is_off in zip(SWITCHES, switched_off, strict=True):
+        user_login.execute(f"SET {switch} = {'off' if is_off else 'on'}".encode())
+    for user in (pack.user, stranger):
+        act_for(user_login, user)
+        for sort, key in KEYS.items():
+            found = [told(user_login, sort, down, None, key, 2**62, query=WITHIN) for down in (False, True)]
+            assert found[0] == ids_of(pack, user), sort
+            assert found[1] <= ids_of(pack, user), sort
+
+
+@pytest.mark.parametrize("sort", ["user_id", "title) OR true --", "", None])
+def test_another_order_is_none(pack: Pack, user_login: "psycopg.Connection[Any]", stranger: str, sort: str) -> None:
+    act_for(user_login, pack.user)
+    assert told(user_login, sort, False, None, "2000-01-01", 1, query=WITHIN) == ids_of(pack, pack.user)
 
 
 def test_a_user_with_the_same_key_is_a_stranger_too(pack: Pack, user_login: "psycopg.Connection[Any]") -> None:
@@ -75,8 +101,8 @@ def test_a_user_with_the_same_key_is_a_stranger_too(pack: Pack, user_login: "psy
 def test_without_a_user_nothing_is_told(pack: Pack, stranger: str, user_login: "psycopg.Connection[Any]") -> None:
     assert told(user_login, "secret", []) == set()
     act_for(user_login, "")
-    for text, tags in product((None, *TEXTS), (None, *TAGS)):
-        assert told(user_login, text, tags) == set()
+    for text, tags, query in product((None, *TEXTS), (None, *TAGS), (FIND, BEFORE, SAMPLE)):
+        assert told(user_login, text, tags, query=query) == set()
 
 
 def test_the_systems_login_may_not_ask(pack: Pack, environment: dict[str, str]) -> None:
@@ -91,5 +117,7 @@ def test_each_function_with_the_owners_rights_is_tried_here_or_in_the_table(pack
     found = pack.sql(
         "SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace ORDER BY proname"
     )
-    known = "lock_due_reminders lock_tasks_to_remind_of tasks_with_terms user_of_calendar users_with_changes"
+    known = (
+        "lock_due_reminders lock_tasks_to_remind_of tasks_found tasks_with_terms user_of_calendar users_with_changes"
+    )
     assert [name for (name,) in found] == known.split()

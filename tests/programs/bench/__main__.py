@@ -32,6 +32,7 @@ BENCHMARKS = {
     "relay": "a full outbox drained, beside kafka-python alone",
     "users": "a hundred users at once, from zero, and more",
     "rest": "an hour without work, and the memory of a pod",
+    "lists": "GET /tasks as the tasks grow, and what its indexes cost",
     "telemetry": "create-task with telemetry and without",
     "rebuild": "tasks made again from a million events",
 }

@@ -1,17 +1,18 @@
 """What the indexes of lists cost: bytes, milliseconds of a create and of an update, and the migration."""
 
-import statistics
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from itertools import product
 from typing import Any
 
 import psycopg
 import requests
-from rich.console import Console
 
 from tests.programs.bench import seeding
+from tests.programs.bench.contenders import Wrong
+from tests.programs.bench.report import Step
 from tests.support import tokens
 from tests.support.command_line import taskmaster
 from tests.support.function_process import FunctionProcess, eventually
@@ -22,12 +23,6 @@ SELECT relname, pg_relation_size(oid) FROM pg_class
 """
 
 
-def session_of_caller() -> requests.Session:
-    session = requests.Session()
-    session.headers["Authorization"] = tokens.bearer(seeding.CALLER)
-    return session
-
-
 def percentile(values: Sequence[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
@@ -35,41 +30,55 @@ def percentile(values: Sequence[float], share: float) -> float:
 # Writes ---------------------------------------------------------------------------------------------------------------
 
 
-def writes(console: Console, before: Mapping[str, str], many: Mapping[str, str], count: int) -> dict[str, Any]:
-    """Milliseconds of creates and of updates, one here, one there."""
-    console.print(f"{count:,} creates and updates each", highlight=False)
-    taken: dict[str, dict[str, list[float]]] = {kind: {"before": [], "now": []} for kind in ("create", "update")}
+def writes(
+    step: Step, environments: Mapping[str, Mapping[str, str]], rounds: int, count: int
+) -> dict[str, dict[str, list[list[float]]]]:
+    """Milliseconds of creates and of updates over HTTP, by kind, database and round: one here, one there."""
+    taken: dict[str, dict[str, list[list[float]]]] = {
+        kind: {name: [] for name in environments} for kind in ("create", "update")
+    }
     with ExitStack() as stack:
         functions = {
             name: [
                 stack.enter_context(FunctionProcess(function, environment))
                 for function in ("create-task", "update-task")
             ]
-            for name, environment in (("before", before), ("now", many))
+            for name, environment in environments.items()
         }
-        session = stack.enter_context(session_of_caller())
-        for number in range(count):
-            for name, (create, update) in functions.items():
-                body = _body(number)
-                begun = time.perf_counter()
-                created = session.post(create.url + "/tasks", json=body, timeout=60)
-                between = time.perf_counter()
-                updated = session.patch(
-                    f"{update.url}/tasks/{created.json()['task_id']}", json={"title": body["title"] + "!"}, timeout=60
-                )
-                ended = time.perf_counter()
-                if (created.status_code, updated.status_code) != (201, 200):
-                    raise RuntimeError(f"{created.text} {updated.text}")
-                if number >= count // 10:  # those before warm up
-                    taken["create"][name].append((between - begun) * 1000)
-                    taken["update"][name].append((ended - between) * 1000)
-    return {
-        kind: {
-            name: {"median": statistics.median(each), "mean": statistics.mean(each), "p99": percentile(each, 0.99)}
-            for name, each in of_kind.items()
-        }
-        for kind, of_kind in taken.items()
-    }
+        session = stack.enter_context(_session_of_caller())
+        for number in range(rounds + 1):
+            step(f"creates and updates ({' and '.join(environments)}), round {number} of {rounds}")
+            of_round = {kind: {name: [] for name in environments} for kind in taken}  # type: ignore[var-annotated]
+            for each in range(count):
+                for name, urls in functions.items():
+                    created, updated = _write(session, urls[0].url, urls[1].url, each)
+                    of_round["create"][name].append(created)
+                    of_round["update"][name].append(updated)
+            for kind, name in product(taken, environments):
+                if number:  # the first warms up
+                    taken[kind][name].append(of_round[kind][name])
+    return taken
+
+
+def _write(session: requests.Session, create: str, update: str, number: int) -> tuple[float, float]:
+    body = _body(number)
+    begun = time.perf_counter()
+    created = session.post(create + "/tasks", json=body, timeout=60)
+    between = time.perf_counter()
+    if created.status_code != 201:
+        raise Wrong(f"{created.status_code} {created.text}")
+    change = {"title": body["title"] + "!"}
+    updated = session.patch(f"{update}/tasks/{created.json()['task_id']}", json=change, timeout=60)
+    ended = time.perf_counter()
+    if updated.status_code != 200:
+        raise Wrong(f"{updated.status_code} {updated.text}")
+    return (between - begun) * 1000, (ended - between) * 1000
+
+
+def _session_of_caller() -> requests.Session:
+    session = requests.Session()
+    session.headers["Authorization"] = tokens.bearer(seeding.CALLER)
+    return session
 
 
 def _body(number: int) -> dict[str, Any]:
@@ -85,12 +94,12 @@ def _body(number: int) -> dict[str, Any]:
 # The migration --------------------------------------------------------------------------------------------------------
 
 
-def migration(console: Console, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Seconds that `taskmaster migrate` takes while one client writes, and the milliseconds of those writes."""
-    console.print("the migration, while tasks are created", highlight=False)
+def migration(step: Step, environment: Mapping[str, str]) -> dict[str, float]:
+    """Seconds that `taskmaster migrate` takes while one client writes, and the milliseconds of the longest write."""
+    step("the migration, while tasks are created")
     waited: list[float] = []
     ended = threading.Event()
-    with FunctionProcess("create-task", environment) as create, session_of_caller() as session:
+    with FunctionProcess("create-task", environment) as create, _session_of_caller() as session:
 
         def write() -> None:
             while not ended.is_set():
@@ -109,14 +118,7 @@ def migration(console: Console, environment: Mapping[str, str]) -> dict[str, Any
         seconds = time.perf_counter() - begun
         ended.set()
         writer.join(60)
-    during = waited[alone:]
-    return {
-        "seconds": seconds,
-        "writes": len(during),
-        "median": statistics.median(during),
-        "p99": percentile(during, 0.99),
-        "longest": max(during),
-    }
+    return {"seconds": seconds, "longest": max(waited[alone:])}
 
 
 def sizes(environment: Mapping[str, str]) -> dict[str, int]:

@@ -1,92 +1,140 @@
-"""Lists at a million tasks: how long each takes beside itself at ten thousand, and what the indexes cost.
-
-    python -m tests.programs.bench.lists [--tasks 1000000] [--few 10000] [--rounds 8] [--writes 1000] [--json FILE]
+"""Lists as they grow: how long each takes at a million tasks beside itself at ten thousand, and what the indexes cost.
 
 A tenth of the tasks are the caller's. Every filter with common, rare and absent values is asked for in every order, at
-the start, half-way and at the end of it, over HTTP of one function that runs already, by one client. The writes and the
-sizes are compared with a database that has the indexes of before; that one is migrated at the end, while others write.
+the start, half-way and at the end of it, by one client. Writes and sizes are compared with a database that has the
+indexes that were there before those of lists; that one is migrated at the end, while others write.
 """
 
-import argparse
-import json
-import logging
-import os
-import platform
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import psycopg
-import requests
-from rich.console import Console
-from rich.table import Table
 
 from knative.local.embedded import Server, postgres
 from taskmaster.database import indexes
+from taskmaster.database.queries import named
 from taskmaster.database.store import Database
 from taskmaster.domain.paging import ListTasks, page, position_of
 from tests.programs.bench import seeding
-from tests.programs.bench.list_costs import migration, percentile, session_of_caller, sizes, writes
-from tests.programs.bench.list_plans import faults, plans
+from tests.programs.bench.list_costs import migration, percentile, sizes, writes
+from tests.programs.bench.list_plans import faults, plans, read
 from tests.programs.bench.list_shapes import Shape, shapes
+from tests.programs.bench.report import Comparison, Curve, Figure, Section, Step
 from tests.support import tokens
 from tests.support.command_line import taskmaster
-from tests.support.function_process import FunctionProcess
 
 FORMER = {
     "task_by_creation": "user_id, created_at, task_id",
     "task_by_update": "user_id, updated_at, task_id",
     "task_by_deadline": "user_id, coalesce(deadline, 'infinity'), task_id",
+    "task_by_series": "series_id, occurrence",
 }
+_NOT_OF_LISTS = "task_by_change"  # of the change feed: in both databases
+_GOAL = 20  # milliseconds
+Times = list[list[float]]  # milliseconds of each list, in each round
 
 
-def main() -> int:
-    options = _options()
-    console = Console()
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+class Sized(NamedTuple):
+    """A database and how many tasks it has."""
+
+    tasks: int
+    environment: dict[str, str]
+
+    @property
+    def shapes(self) -> list[Shape]:
+        return list(shapes(self.environment["MIGRATION_DATABASE_URL"], self.tasks // 10))
+
+
+def measure(
+    step: Step, *, tasks: int = 1_000_000, few: int = 10_000, most: int = 0, rounds: int = 5, creates: int = 200
+) -> Section:
+    """`few`, something between, `tasks` and, unless it is 0, `most` tasks. `creates` are those of a round."""
     with ExitStack() as stack:
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=options.directory)))
-        server = stack.enter_context(postgres(directory))
-        console.print(f"seeding {options.few:,} and {options.tasks:,} tasks", highlight=False)
-        few = _seeded(server, "few", seeding.Seeding(tasks=options.few, others=options.others // 100 + 1))
-        before = _seeded(server, "before", seeding.Seeding(tasks=options.tasks, others=options.others))
+        server = stack.enter_context(postgres(Path(stack.enter_context(tempfile.TemporaryDirectory()))))
+        before = _seeded(step, server, "before", tasks)
         many = _database_of(server, "many", template="before")
-        for environment, is_before in ((few, False), (many, False), (before, True)):
-            _index(environment, is_before=is_before)
-        lists = _lists(console, few, many, options)
-        result = {
-            "machine": {"cores": os.cpu_count(), "processor": platform.machine(), "python": platform.python_version()},
-            "tasks": options.tasks,
-            "of the caller": options.tasks // 10,
-            "at first": options.few,
-            "lists": lists,
-            "faults of plans": _faults(many, options.tasks // 10),
-            "sizes": {"before": sizes(before), "now": sizes(many)},
-            "writes": writes(console, before, many, options.writes),
-            "migration": migration(console, before),
-        }
-    _show(console, result)
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
-    return 0
+        counts = [few, int((few * tasks) ** 0.5), *([most] if most else [])]
+        sized = [Sized(count, _seeded(step, server, f"of_{count}", count)) for count in counts]
+        sized = sorted([*sized, Sized(tasks, many)])
+        for one in sized:
+            step(f"building the indexes of {one.tasks:,} tasks")
+            _index(one.environment)
+        for name, columns in FORMER.items():
+            _run_as_owner(before, f"CREATE INDEX {name} ON task ({columns})")
+        _run_as_owner(before, named("../indexes.sql")[_NOT_OF_LISTS])
+        taken = {one.tasks: _times(step, one, rounds) for one in sized}
+        step(f"the plans of {tasks:,} tasks")
+        at_many = Sized(tasks, many)
+        wrong = sum(bool(faults(plans(many, shape.asked), of_the_caller=tasks // 10)) for shape in at_many.shapes)
+        rows = [read(many, shape.asked) for shape in at_many.shapes]
+        largest = sized[-1]
+        by_indexes = writes(step, {"before": before, "now": many}, rounds, creates)
+        by_size = writes(step, {"few": sized[0].environment, "most": largest.environment}, rounds, creates)
+        bytes_before, bytes_now = (sum(sizes(environment).values()) for environment in (before, many))
+        migrated = migration(step, before)
+    return Section(
+        title="Lists",
+        how=f"GET /tasks in the function, from the command to the answer, of a caller with a tenth of all tasks:"
+        f" {len(rows)} combinations of filter, order and depth, {rounds} times each, in"
+        f" {', '.join(f'{one.tasks:,}' for one in sized)} tasks. A list's own time is its fastest.",
+        figures=[
+            *_of_times(taken, few, tasks),
+            Figure(what="lists whose plan scans the table or sorts half of the tasks", value=wrong, unit="", goal=0),
+            Figure(
+                what="scans of the table, those in functions included",
+                value=sum(r.scans for r in rows),
+                unit="",
+                goal=0,
+            ),
+            Figure(what="tasks that a list reads, p99", value=percentile([r.rows for r in rows], 0.99), unit=""),
+            Figure(what="the table with its indexes", value=bytes_now / bytes_before, unit="times before", goal=1.4),
+            *(
+                _ratio(f"{kind}, median of rounds", by_indexes[kind], "before", "now", 0.5, goal=1.1)
+                for kind in ("create", "update")
+            ),
+            _ratio(
+                f"create p99 at {largest.tasks:,} beside {few:,} tasks",
+                by_size["create"],
+                "few",
+                "most",
+                0.99,
+                goal=1.2,
+            ),
+            Figure(what="taskmaster migrate, beside a client that writes", value=migrated["seconds"], unit="s"),
+            Figure(what="the longest write meanwhile", value=migrated["longest"], unit="ms"),
+        ],
+        curves=[
+            Curve(
+                name="lists",
+                title="A list as the tasks grow",
+                x="tasks, a tenth of them the caller's",
+                y="milliseconds",
+                lines={
+                    name: [(count, percentile(list(chain(*times)), share)) for count, times in taken.items()]
+                    for name, share in (("median", 0.5), ("p99", 0.99))
+                },
+            )
+        ],
+    )
 
 
 # Preparing ------------------------------------------------------------------------------------------------------------
 
 
-def _seeded(server: Server, name: str, wanted: seeding.Seeding) -> dict[str, str]:
+def _seeded(step: Step, server: Server, name: str, tasks: int) -> dict[str, str]:
     """A database of its own with the schema and tasks, without the indexes of lists."""
+    step(f"seeding {tasks:,} tasks")
     environment = _database_of(server, name)
     taskmaster(environment, "migrate")
-    with psycopg.connect(environment["MIGRATION_DATABASE_URL"], autocommit=True) as connection:
-        for index in indexes.NAMES:
-            connection.execute(f"DROP INDEX {index}".encode())
-    seeding.seed(environment["MIGRATION_DATABASE_URL"], wanted)
+    for index in indexes.NAMES:
+        _run_as_owner(environment, f"DROP INDEX {index}")
+    seeding.seed(environment["MIGRATION_DATABASE_URL"], seeding.Seeding(tasks=tasks, others=tasks // 1000 + 1))
     return environment
 
 
@@ -98,73 +146,46 @@ def _database_of(server: Server, name: str, template: str = "template1") -> dict
         "DATABASE_URL": server.login("taskmaster_user", "secret", name),
         "SYSTEM_DATABASE_URL": server.login("taskmaster_system", "secret", name),
         "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+        "USER_CALLS_PER_SECOND": "0",  # one user calls as fast as it can
         **tokens.settings(),
     }
 
 
-def _index(environment: Mapping[str, str], *, is_before: bool) -> None:
-    """The indexes of before, or those of now."""
+def _index(environment: Mapping[str, str]) -> None:
     with psycopg.connect(environment["MIGRATION_DATABASE_URL"], autocommit=True) as connection:
-        if is_before:
-            for name, columns in FORMER.items():
-                connection.execute(f"CREATE INDEX {name} ON task ({columns})".encode())
-        else:
-            indexes.build(connection)
+        indexes.build(connection)
         connection.execute("VACUUM ANALYZE task")
+
+
+def _run_as_owner(environment: Mapping[str, str], statement: str) -> None:
+    with psycopg.connect(environment["MIGRATION_DATABASE_URL"], autocommit=True) as connection:
+        connection.execute(statement.encode())
 
 
 # Lists ----------------------------------------------------------------------------------------------------------------
 
 
-def _lists(
-    console: Console, few: Mapping[str, str], many: Mapping[str, str], options: argparse.Namespace
-) -> list[dict[str, Any]]:
-    """Each shape in both databases, all shapes a round, so that none has the machine's good minute to itself.
-
-    `few` and `many` are milliseconds of the operation, from the command to the answer as JSON; `over HTTP` has those of
-    a call at `many`.
-    """
-    asked = [
-        list(shapes(environment["MIGRATION_DATABASE_URL"], count // 10))
-        for environment, count in ((few, options.few), (many, options.tasks))
-    ]
-    taken: dict[str, list[list[float]]] = {name: [[] for _ in asked[0]] for name in ("few", "many", "over HTTP")}
-    with ExitStack() as stack:
-        at_few, at_many = (stack.enter_context(closing(_database(environment))) for environment in (few, many))
-        function = stack.enter_context(FunctionProcess("query-tasks", many))
-        session = stack.enter_context(session_of_caller())
-        for number in range(options.rounds + 1):
-            console.print(f"lists, round {number} of {options.rounds}", highlight=False)
-            for place, (at_first, now) in enumerate(zip(*asked, strict=True)):
-                taken["few"][place].append(_run(at_few, at_first))
-                taken["many"][place].append(_run(at_many, now))
-                if number in (0, 1):
-                    taken["over HTTP"][place].append(_ask(session, function, now))
-    return [
-        {
-            "shape": shape.name,
-            **{name: [round(each, 2) for each in times[place][1:]] for name, times in taken.items()},
-        }
-        for place, shape in enumerate(asked[1])
-    ]
-
-
-def _faults(many: Mapping[str, str], of_the_caller: int) -> dict[str, list[str]]:
-    """By shape, what in its plans grows with all of the caller's tasks."""
-    told = {
-        shape.name: faults(plans(many, shape.asked), of_the_caller=of_the_caller)
-        for shape in shapes(many["MIGRATION_DATABASE_URL"], of_the_caller)
-    }
-    return {name: each for name, each in told.items() if each}
-
-
-def _database(environment: Mapping[str, str]) -> Database:
-    return Database(
-        user_url=environment["DATABASE_URL"], system_url=environment["SYSTEM_DATABASE_URL"], pool_size=1, timeout=5
+def _times(step: Step, sized: Sized, rounds: int) -> Times:
+    """Milliseconds of each shape, all shapes a round, so that none has the machine's good minute to itself."""
+    asked = sized.shapes
+    taken: Times = [[] for _ in asked]
+    database = Database(
+        user_url=sized.environment["DATABASE_URL"],
+        system_url=sized.environment["SYSTEM_DATABASE_URL"],
+        pool_size=1,
+        timeout=5,
     )
+    with closing(database):
+        for number in range(rounds + 1):
+            step(f"lists of {sized.tasks:,} tasks, round {number} of {rounds}")
+            for times, shape in zip(taken, asked, strict=True):
+                milliseconds = run(database, shape)
+                if number:  # the first warms up
+                    times.append(milliseconds)
+    return taken
 
 
-def _run(database: Database, shape: Shape) -> float:
+def run(database: Database, shape: Shape) -> float:
     """Milliseconds of the operation."""
     begun = time.perf_counter()
     command = ListTasks.model_validate(shape.asked)
@@ -176,60 +197,27 @@ def _run(database: Database, shape: Shape) -> float:
     return (time.perf_counter() - begun) * 1000
 
 
-def _ask(session: requests.Session, process: FunctionProcess, shape: Shape) -> float:
-    """Milliseconds of one call."""
-    begun = time.perf_counter()
-    answer = session.get(process.url + "/tasks", params=shape.asked, timeout=60)
-    taken = (time.perf_counter() - begun) * 1000
-    if answer.status_code != 200:
-        raise RuntimeError(f"{shape.name}: {answer.status_code} {answer.text}")
-    return taken
-
-
 # Figures --------------------------------------------------------------------------------------------------------------
 
 
-def _show(console: Console, result: dict[str, Any]) -> None:
-    lists = result["lists"]
-    by_filter: dict[str, list[dict[str, Any]]] = {}
-    for each in lists:
-        by_filter.setdefault(each["shape"].split("; ")[0], []).append(each)
-    drawn = Table("list, ms", f"{result['at first']:,}", "p99", f"{result['tasks']:,}", "p99", "ratio", "over HTTP")
-    for name, each in [*by_filter.items(), ("all", lists)]:
-        few, many, calls = ([taken for one in each for taken in one[key]] for key in ("few", "many", "over HTTP"))
-        figures = statistics.median(few), percentile(few, 0.99), statistics.median(many), percentile(many, 0.99)
-        ratio = f"{figures[2] / figures[0]:.2f}"
-        drawn.add_row(name, *(f"{figure:.1f}" for figure in figures), ratio, f"{statistics.median(calls):.1f}")
-    console.print(drawn)
-    slowest = sorted(lists, key=lambda each: -statistics.median(each["many"]))[:12]
-    for each in slowest:
-        times = (statistics.median(each[key]) for key in ("few", "many"))
-        console.print("{:7.1f} {:7.1f} ms".format(*times), each["shape"], highlight=False)
-    before, now = (sum(result["sizes"][name].values()) for name in ("before", "now"))
-    console.print("plans that grow with all of the caller's tasks:", result["faults of plans"] or "none")
-    console.print(f"table with indexes: {before / 1e6:.0f} MB before, {now / 1e6:.0f} now, {now / before:.2f} times")
-    console.print(
-        {
-            kind: {name: {k: round(v, 2) for k, v in each.items()} for name, each in of.items()}
-            for kind, of in result["writes"].items()
-        }
+def _of_times(taken: Mapping[int, Times], few: int, tasks: int) -> list[Figure]:
+    at_few, at_many = ([min(times) for times in taken[count]] for count in (few, tasks))
+    ratios = [many / one for one, many in zip(at_few, at_many, strict=True)]
+    every = list(chain(*taken[tasks]))
+    return [
+        Figure(what=f"{tasks:,} tasks: median", value=statistics.median(every), unit="ms"),
+        Figure(what=f"{tasks:,} tasks: p99", value=percentile(every, 0.99), unit="ms", goal=_GOAL),
+        Figure(what=f"{tasks:,} tasks: p99 of each list's own time", value=percentile(at_many, 0.99), unit="ms"),
+        Figure(what=f"own time beside that at {few:,}: median", value=statistics.median(ratios), unit="times", goal=3),
+        Figure(what=f"own time beside that at {few:,}: p99", value=percentile(ratios, 0.99), unit="times"),
+    ]
+
+
+def _ratio(what: str, taken: Mapping[str, Times], base: str, ours: str, share: float, goal: float) -> Figure:
+    """Of a percentile of each round."""
+    compared = Comparison(
+        what=what,
+        base=[percentile(times, share) for times in taken[base]],
+        ours=[percentile(times, share) for times in taken[ours]],
     )
-    console.print({name: round(value, 2) for name, value in result["migration"].items()})
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.programs.bench.lists", description="Measure lists as they grow."
-    )
-    parser.add_argument("--tasks", type=int, default=1_000_000, help="a tenth of them the caller's (%(default)s)")
-    parser.add_argument("--few", type=int, default=10_000, help="what they are compared with (%(default)s)")
-    parser.add_argument("--others", type=int, default=1_000, help="other users (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=8, help="calls of each list (%(default)s)")
-    parser.add_argument("--writes", type=int, default=1_000, help="creates and updates (%(default)s)")
-    parser.add_argument("--directory", type=Path, default=None, help="where the database lies")
-    parser.add_argument("--json", type=Path, default=None, help="a file for all figures")
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return Figure(what=what, value=compared.ratio, unit="times", goal=goal)

@@ -1,4 +1,4 @@
--- A page of tasks is looked for in two ways (lists.py). {key} is what the order goes by, {direction} is ASC or DESC and {beyond}
+-- A page of tasks is looked for in steps (lists.py). {key} is what the order goes by, {direction} is ASC or DESC and {beyond}
 -- is > or <: they come from closed tables, all else is a parameter.
 
 -- name: in_order
@@ -29,10 +29,10 @@ SELECT place, {task_fixed}, {task_state}
 
 -- name: search
 -- All the tasks that pass the filters, by whichever index leads to the fewest, sorted. MATERIALIZED: or the planner would
--- walk the order for a rare filter, since a limit makes that look cheap.
-WITH found AS MATERIALIZED ({branches}),
-page AS MATERIALIZED (SELECT task_id FROM found WHERE {mark} ORDER BY sort_key {direction}, task_id {direction} LIMIT %(limit)s)
-SELECT {task_fixed}, {task_state} FROM task WHERE task_id = ANY (ARRAY(SELECT task_id FROM page))
+-- walk the order for a rare filter, since a limit makes that look cheap. OFFSET 0: or it would from the mark on.
+WITH found AS MATERIALIZED (SELECT * FROM ({branches} OFFSET 0) AS passing WHERE {mark} LIMIT %(many)s),
+page AS MATERIALIZED (SELECT task_id FROM found ORDER BY sort_key {direction}, task_id {direction} LIMIT %(limit)s)
+SELECT (SELECT count(*) FROM found) AS size, {task_fixed}, {task_state} FROM task WHERE task_id = ANY (ARRAY(SELECT task_id FROM page))
  ORDER BY {key} {direction}, task_id {direction}
 
 -- name: search_branch
@@ -40,7 +40,20 @@ SELECT task_id, {key} AS sort_key FROM task WHERE {bounds} AND {filters}
 
 -- name: search_branch_with_terms
 -- Of text and tags an index knows, whose condition row-level security would not let it use.
-SELECT task_id, {key} AS sort_key FROM tasks_with_terms(%(text)s, %(tags)s::text[]) AS task WHERE {filters}
+SELECT task_id, {key} AS sort_key
+  FROM tasks_found(%(text)s, %(tags)s::text[], false, %(completed)s, {sort}, {descending}, %(mark_text)s, %(mark_id)s,
+                   %(bound_key)s, %(bound_id)s) AS task
+ WHERE {filters}
+
+-- name: sample
+-- Of a 64th of the tasks that pass the filters, the one at a place of the order. None if so few pass that all are soon read.
+SELECT sort_key::text AS bound_key, task_id AS bound_id
+  FROM (SELECT sort_key, task_id, count(*) OVER () AS size,
+               row_number() OVER (ORDER BY sort_key {direction}, task_id {direction}) AS place
+          FROM (SELECT {key} AS sort_key, task_id FROM tasks_found(%(text)s, %(tags)s::text[], true) AS task
+                 WHERE {filters}) AS passing
+         WHERE {mark}) AS placed
+ WHERE place = %(sampled)s AND size >= %(sample)s
 
 -- name: beyond_mark
 ({key}, task_id) {beyond} (%(mark_key)s, %(mark_id)s)
