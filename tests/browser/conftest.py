@@ -87,6 +87,10 @@ class Visitor:
         """Wait until nothing is on its way to the server."""
         self.page.wait_for_function("() => !document.querySelector('.mark.waiting')")
 
+    def kept(self) -> None:
+        """Wait until the browser keeps the page's own files: they open without a network then."""
+        self.page.evaluate("() => navigator.serviceWorker.ready.then(() => null)")
+
     def become(self, state: str) -> None:
         """Have the page "hidden" or "visible", as another tab or a lock of the screen would."""
         self.page.evaluate(
