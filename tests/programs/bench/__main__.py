@@ -25,6 +25,7 @@ from tests.programs.bench.contenders import Wrong
 BENCHMARKS = {
     "creates": "create-task by HTTP beside the usual design",
     "starts": "a start from zero beside a hello world's",
+    "two_pages": "how soon a change in one page is seen in another, and everything sleeps behind both",
     "reminders": "how late a thousand reminders are, from zero",
     "users": "a hundred users at once, from zero, and more",
     "rest": "an hour without work, and the memory of a pod",
