@@ -131,11 +131,11 @@ def recurring(director: Director, user: User) -> None:
 
     after = director.until("the next occurrence", successor)
     director.until("the next occurrence on the page", lambda: director.desk.row(title).count() == 2)
+    director.until("its function, awake", lambda: functions(director)["schedule-next-recurrence"] != "asleep")
     day = datetime.fromisoformat(after["due_on"])
     director.tell(
         f"Done: the event woke schedule-next-recurrence, and the next one is there, for {day:%A}.",
-        holds=(day - datetime.fromisoformat(before["due_on"])).days == 3
-        and functions(director)["schedule-next-recurrence"] != "asleep",
+        holds=(day - datetime.fromisoformat(before["due_on"])).days == 3,
         but=str(after["due_on"]),
     )
 
