@@ -42,7 +42,7 @@ ONLY ?=
 TRANSPORT ?= kafka
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up venv travel token link check test test-thorough test-kafka test-dapr test-compose test-browser test-assistants test-jaeger jaeger promtool screenshots chromium chaos attack bench image push sign attest verify chart deploy manifests helm \
+.PHONY: help demo up venv travel token link check test test-thorough test-kafka test-dapr test-compose test-browser test-assistants test-jaeger jaeger promtool screenshots film chromium chaos attack bench image push sign attest verify chart deploy manifests helm \
 	notify pgbouncer kind test-cluster test-cluster-dapr demo-cluster idle-cluster backing documents asyncapi types fuzz fuzz-http workflows lint format lock sbom licences \
 	audit secrets clean
 
@@ -102,6 +102,9 @@ test-jaeger: .dev jaeger ## Export the story of a recurring task to Jaeger, and 
 screenshots: .browser ## Make the pictures of the page in docs/images again (needs chromium)
 	@$(RUN) tests.browser.screenshots
 
+film: .browser ## Make docs/demo.webm, the page and the pack at work, each caption checked (needs chromium, ffmpeg)
+	@$(RUN) tests.programs.film
+
 chromium: ## Install Chromium, for its tests: a browser comes in no wheel (Debian, Ubuntu)
 	@command -v chromium >/dev/null || { $(SUDO) apt-get update -qq && \
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; }
@@ -112,7 +115,7 @@ chaos: .dev ## Kill every part at random, then check every promise: make chaos S
 attack: .dev ## Measure what a hostile user, receiver or client costs another user: make attack SECONDS=60 ONLY=full-speed SEED=7
 	@$(RUN) tests.programs.attack --seconds $(SECONDS) $(foreach name,$(ONLY),--only $(name)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-bench: .bench ## Measure every figure of docs/benchmarks.md, and write that page: make bench ONLY=creates WITH=rounds=2
+bench: .bench .browser ## Measure every figure of docs/benchmarks.md, and write that page (needs chromium): make bench ONLY=creates WITH=rounds=2
 	@$(RUN) tests.programs.bench $(ONLY) $(if $(WITH),--with $(WITH)) $(ARGS)
 
 manifests: .dev ## Render the chart into knative/ and eventing/, and write its README, after a change of the chart (needs helm)

@@ -9,6 +9,7 @@ import { Database } from "./store/database.js";
 import { Queue } from "./store/queue.js";
 import { Tasks } from "./store/tasks.js";
 import { addView } from "./views/add.js";
+import { calendarButton } from "./views/calendar.js";
 import { h } from "./views/dom.js";
 import { filtersView } from "./views/filters.js";
 import { landingView } from "./views/landing.js";
@@ -28,7 +29,7 @@ async function start() {
   const session = new Session(JSON.parse(meta("settings")), database);
   const said = await session.resume();
   if (said && !session.user) {
-    topView(session, null, null);
+    topView(session, null);
     return main?.replaceChildren(landingView(session, said));
   }
   const client = new Client(session);
@@ -47,7 +48,7 @@ function show(session, actions, pack) {
   const filters = filtersView(actions);
   const list = listView(actions);
   const beside = pack && packView(pack);
-  const renders = [topView(session, actions, beside?.toggle), filters.render, list.render];
+  const renders = [topView(session, actions, beside && beside.toggle, calendarButton(actions.client)), filters.render, list.render];
   main?.replaceChildren(...(beside ? [beside.element] : []), h("div.column", {}, addView(actions), filters.element, list.element));
   if (beside) pack.on("change", beside.render);
   beside?.render();

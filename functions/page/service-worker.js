@@ -18,7 +18,9 @@ self.addEventListener("fetch", (event) => {
 // A notification of a reminder leads to the page.
 self.addEventListener("notificationclick", (event) => {
   event.notification.close();
-  event.waitUntil(self.clients.matchAll({ type: "window" }).then(([page]) => page?.focus() ?? self.clients.openWindow("/")));
+  const pages = self.clients.matchAll({ type: "window", includeUncontrolled: true }); // also that of a first visit
+  const page = pages.then((found) => found.find(({ url }) => new URL(url).pathname === "/"));
+  event.waitUntil(page.then((found) => found?.focus() ?? self.clients.openWindow("/")));
 });
 
 /** The document that was kept, at once: a start from zero takes a moment. A newer one is kept for the next time. */

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from http import HTTPStatus
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Event, Thread
 from typing import Any
 
 from urllib3.exceptions import HTTPError
@@ -43,6 +43,7 @@ _HOP_BY_HOP = {
 _CLUSTER_HOST = re.compile(r"\.svc(\.|:|,|\s|$)", re.IGNORECASE)
 _LOOPBACK = {"localhost", "127.0.0.1"}
 _AGAIN_SECONDS = 0.1
+_LOOK_SECONDS = 0.5  # between two looks for a client that has left
 
 # Answers a request below /-/; None where there is nothing.
 Admin = Callable[[str, str, bytes], tuple[int, dict[str, Any]] | None]
@@ -92,7 +93,7 @@ class Gateway:
                 response = self._serving.handle(service, forwarded(environ, _hosts(environ, service)))
             except UnavailableError as error:
                 return problem(start_response, error.status, str(error))
-            return answered(response, start_response, room.pop_all().close)
+            return answered(response, start_response, room.pop_all().close, environ["waitress.client_disconnected"])
 
     def _service_of(self, name: str) -> str | None:
         label, dot, _ = name.partition(".")
@@ -175,20 +176,31 @@ def _target(environ: Environ) -> str:
 
 
 def answered(
-    response: Response, start_response: StartResponse, ended: Callable[[], object] = lambda: None
+    response: Response,
+    start_response: StartResponse,
+    ended: Callable[[], object] = lambda: None,
+    has_gone: Callable[[], bool] = lambda: False,
 ) -> Iterable[bytes]:
-    """`ended` is called when the answer is out, or given up."""
+    """`ended` is called when the answer is out, or given up; `has_gone` says whether the client has left."""
     headers = [(name, value) for name, value in response.headers if name.lower() not in _HOP_BY_HOP]
     start_response(f"{response.status} {_phrase(response.status)}", headers)
-    return _Body(response, ended)
+    is_stream = any(name.lower() == "content-type" and value.startswith("text/event-stream") for name, value in headers)
+    return _Body(response, ended, has_gone if is_stream else None)
 
 
 class _Body:
-    """Passed on as it comes; WSGI calls close, whether the client stayed to the end or not."""
+    """Passed on as it comes; WSGI calls close, whether the client stayed to the end or not.
 
-    def __init__(self, response: Response, ended: Callable[[], object]) -> None:
+    A stream may have nothing to pass on for long. Its function is told at once that the client has left, as Knative's
+    ingress does: a pod that nobody listens to can sleep.
+    """
+
+    def __init__(self, response: Response, ended: Callable[[], object], has_gone: Callable[[], bool] | None) -> None:
         self._response = response
         self._ended = ended
+        self._is_over = Event()
+        if has_gone:
+            Thread(target=self._watch, args=(has_gone,), name="stream", daemon=True).start()
 
     def __iter__(self) -> Iterator[bytes]:
         try:
@@ -197,10 +209,17 @@ class _Body:
             raise ClientDisconnected from None
 
     def close(self) -> None:
+        self._is_over.set()
         try:
             self._response.close()
         finally:
             self._ended()
+
+    def _watch(self, has_gone: Callable[[], bool]) -> None:
+        while not self._is_over.wait(_LOOK_SECONDS):
+            if has_gone():
+                self._response.interrupt()
+                return
 
 
 def problem(start_response: StartResponse, status: int, detail: str) -> Iterable[bytes]:

@@ -41,12 +41,16 @@ class Request:
 
 @dataclass(frozen=True)
 class Response:
-    """An HTTP response whose body is read as it comes; whoever has it must `close` it."""
+    """An HTTP response whose body is read as it comes; whoever has it must `close` it.
+
+    `interrupt` ends the body for a thread that waits for more of it; any other thread may call it.
+    """
 
     status: int
     headers: Sequence[tuple[str, str]]
     body: Iterator[bytes]
     close: Callable[[], None]
+    interrupt: Callable[[], None] = lambda: None
 
     def read(self) -> bytes:
         with contextlib.closing(self):
@@ -130,6 +134,7 @@ class Pod:
             response.stream(65_536, decode_content=False),
             # Read to its end, the connection is back in the pool; if not, it is of no more use.
             response.close,
+            lambda: _interrupt(response),
         )
 
     def stop(self, grace: float) -> None:
@@ -153,3 +158,8 @@ class Pod:
         """The last line for the sentence, and what came before it below: the end of a traceback, as a rule."""
         lines = [line for line in self._tail if line.strip()]
         return "\n".join([lines[-1], *lines]) if lines else "it said nothing"
+
+
+def _interrupt(response: urllib3.BaseHTTPResponse) -> None:
+    with contextlib.suppress(OSError, ValueError, RuntimeError):  # it was at its end already
+        response.shutdown()

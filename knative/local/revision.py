@@ -179,7 +179,7 @@ class Revision:
                 response.close()
                 self._release(pod)
 
-        return Response(response.status, response.headers, response.body, close)
+        return Response(response.status, response.headers, response.body, close, response.interrupt)
 
     def _drain(self, pod: Pod, grace: float | None = None) -> None:
         self._pods.remove(pod)

@@ -68,6 +68,7 @@ class WebServer:
                 threads=threads,
                 caller=lambda headers: headers.get("AUTHORIZATION", ""),
                 clear_untrusted_proxy_headers=True,
+                channel_request_lookahead=1,  # reads while a request is answered, and so sees that the client goes
             )
         except OSError as error:
             if error.errno != errno.EADDRINUSE:

@@ -14,6 +14,19 @@ from knative.local.up import Platform
 ROOT = Path(__file__).parents[2]
 VIEWER = "ada"  # who sees the pack at work
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+# The page keeps each write until it was answered.
+SETTLE = """async () => {
+  const result = (request) => new Promise((done) => { request.onsuccess = () => done(request.result); });
+  const database = await result(indexedDB.open("taskmaster"));
+  const range = IDBKeyRange.bound("write ", "write ~");
+  const writes = () => database.transaction("values").objectStore("values").count(range);
+  const end = Date.now() + 20_000;
+  while (await result(writes()) || document.querySelector(".mark.waiting")) {
+    if (Date.now() > end) throw new Error("a write waits for 20 s");
+    await new Promise((done) => setTimeout(done, 20));
+  }
+  database.close();
+}"""
 WITHOUT = "no browser here: `make test-browser` installs Playwright, and Chromium comes from the distribution"
 
 
@@ -84,8 +97,12 @@ class Visitor:
         self.settled()
 
     def settled(self) -> None:
-        """Wait until nothing is on its way to the server."""
-        self.page.wait_for_function("() => !document.querySelector('.mark.waiting')")
+        """Wait until nothing is on its way to the server, of tasks that the list shows or of others."""
+        self.page.evaluate(SETTLE)
+
+    def kept(self) -> None:
+        """Wait until the browser keeps the page's own files: they open without a network then."""
+        self.page.evaluate("() => navigator.serviceWorker.ready.then(() => null)")
 
     def become(self, state: str) -> None:
         """Have the page "hidden" or "visible", as another tab or a lock of the screen would."""

@@ -82,7 +82,7 @@ def test_both_end_equal_to_the_database(platform: Platform, chromium: Any, tmp_p
         with lasting(chromium, tmp_path / "profile") as context:
             killed = Visitor(platform, context, asleep.user)
             eventually(lambda: len(shown(killed)) == len(shown(asleep)) == TASKS, "all tasks in both")
-            killed.page.wait_for_function("() => navigator.serviceWorker.controller")
+            killed.kept()
             context.set_offline(True)
             killed.page.locator(".chip.stale").wait_for()
             killed.page.get_by_label("New task").fill("Made before the end")

@@ -17,7 +17,7 @@ export function choose(mine, theirs) {
     const lines = rows.map(([name, ...values]) => h("tr", {}, h("th", { scope: "row" }, name), ...values.map((each) => h("td", {}, each))));
     const dialog = /** @type {HTMLDialogElement} */ (
       h(
-        "dialog.conflict", { "aria-labelledby": "conflict-title", oncancel: () => finish(false) },
+        "dialog", { "aria-labelledby": "conflict-title", oncancel: () => finish(false) },
         h("h2", { id: "conflict-title" }, theirs ? "Changed elsewhere meanwhile" : "Deleted elsewhere meanwhile"),
         h("p", {}, theirs ? `“${theirs.title}” is not as it was when you changed it.` : `“${mine.title}” is gone.`),
         rows.length && h("table", {}, h("thead", {}, h("tr", {}, ...heads)), h("tbody", {}, ...lines)),

@@ -3,12 +3,12 @@
 import { clockText } from "./dates.js";
 import { button, h, icon } from "./dom.js";
 
-/** @param {Session} session @param {Actions | null} actions @param {HTMLElement | null} [more] @returns {() => void} renders it anew */
-export function topView(session, actions, more) {
+/** @param {Session} session @param {Actions | null} actions @param {...(HTMLElement | null)} more @returns {() => void} renders it anew */
+export function topView(session, actions, ...more) {
   const state = h("div.state", { role: "status" });
   document.getElementById("top")?.replaceChildren(
     h("div.brand", {}, h("span.logo", {}, icon("check")), h("h1", {}, "Tasks")),
-    state, ...(more ? [more] : []),
+    state, ...more.filter((each) => each !== null),
     ...(actions ? [h("div.who", {}, h("span", {}, session.user), button("quiet", session.isSignedIn ? "Sign out" : "Forget me", () => void session.signOut()))] : []),
   );
   return () => actions && state.replaceChildren(...states(session, actions));

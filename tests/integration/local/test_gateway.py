@@ -15,6 +15,7 @@ from knative.local.pod import Request, Response
 from knative.local.resources import Route
 from knative.local.serving import Serving
 from knative.local.web import Gate, PortInUseError, WebServer
+from tests.support.function_process import eventually
 from tests.support.raw_http import RawAnswer, RawClient
 
 from .fixture_functions import DIRECTORY, service
@@ -79,6 +80,18 @@ def test_a_stream_is_passed_on_as_it_comes(gateway: WebServer) -> None:
     assert next(lines) == b"second"
     assert time.monotonic() - first > 1, "the first was held back"
     assert list(lines) == []
+
+
+def test_a_stream_whose_client_has_gone_occupies_its_pod_no_longer() -> None:
+    with Serving([service("quiet")], cwd=DIRECTORY) as serving:
+        server = WebServer(Gateway(serving, []), threads=2)
+        answer = ask(server, "GET", "/", host="quiet.localhost", stream=True)
+        assert next(answer.iter_lines(chunk_size=1)) == b"first"
+        [pod] = serving.pods("quiet")
+        assert pod.in_flight == 1
+        answer.close()
+        eventually(lambda: not pod.in_flight, "that its request is over", within=10)
+        server.stop()
 
 
 def test_an_expression_matches_the_whole_path(gateway: WebServer) -> None:

@@ -1,7 +1,8 @@
 """What one benchmark found: figures beside their goals, and how something grows.
 
 A benchmark is a module of this package with `measure(step, **sizes) -> Section`; `__main__.py` has the list. It calls
-`step` with what it does next, which is shown as progress, and raises Wrong when something answered wrongly. Sizes are
+`step` with what it does next, which is shown as progress, raises Wrong when
+something answered wrongly, and Absent when it cannot run here. Sizes are
 keyword arguments with whole numbers as defaults.
 """
 
@@ -10,6 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 Step = Callable[[str], None]
+
+
+class Absent(Exception):
+    """A benchmark needs what is not on this machine: it is left out. The text says what, and how to get it."""
 
 
 @dataclass(frozen=True, kw_only=True)
