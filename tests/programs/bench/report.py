@@ -1,9 +1,8 @@
 """What one benchmark found: figures beside their goals, and how something grows.
 
 A benchmark is a module of this package with `measure(step, **sizes) -> Section`; `__main__.py` has the list. It calls
-`step` with what it does next, which is shown as progress, raises Wrong when
-something answered wrongly, and Absent when it cannot run here. Sizes are
-keyword arguments with whole numbers as defaults.
+`step` with what it does next, which is shown as progress, raises Wrong when something answered wrongly, and Absent when
+it cannot run here. Sizes are keyword arguments with whole numbers as defaults.
 """
 
 import statistics
