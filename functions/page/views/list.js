@@ -51,7 +51,7 @@ export function listView(actions) {
 
   const edit = (/** @type {Task} */ task) => {
     close();
-    const [form, title] = editedRow(task, actions, close);
+    const { element: form, title } = editedRow(task, actions, close);
     edited = task.task_id;
     rows.get(edited)?.element.replaceChildren(form);
     title.focus();

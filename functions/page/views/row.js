@@ -2,10 +2,8 @@
 
 import { isOverdue } from "../store/query.js";
 import { dueText, HERE } from "./dates.js";
-import { button, h, icon, input } from "./dom.js";
-import { submitted, taskForm } from "./form.js";
-
-const SNOOZES = [["PT10M", "10 minutes"], ["PT1H", "1 hour"], ["P1D", "1 day"]];
+import { button, fromTemplate, h, icon } from "./dom.js";
+import { taskForm } from "./form.js";
 
 /** A task as it is shown. @param {Task} task @param {Actions} actions @param {boolean} isWaiting @param {() => void} edit */
 export function shownRow(task, actions, isWaiting, edit) {
@@ -39,30 +37,29 @@ export function shownRow(task, actions, isWaiting, edit) {
 
 /** The same task in its editor. @param {Task} task @param {Actions} actions @param {() => void} close */
 export function editedRow(task, actions, close) {
+  const { element, title, fields, told, cancel, skip, snooze, remove } = fromTemplate("editor");
   const form = taskForm(actions.client, task, actions.tasks.tags());
-  const title = input("title", { class: "edit-title", value: task.title, required: true, maxlength: 500, "aria-label": "Title" });
-  const wrong = h("p.wrong", { role: "alert" });
-  const onsubmit = submitted(wrong, () => form, (fields) => (actions.change(task, { title: title.value.trim(), ...fields }), close()));
-  const act = (/** @type {string} */ look, /** @type {string} */ label, /** @type {() => void} */ run) =>
-    button(look, label, () => (close(), run()));
-  const snoozes = SNOOZES.map(([duration, label]) => act("quiet", label, () => actions.snooze(task, duration)));
+  fields.replaceWith(form.element);
+  element.ariaLabel = `Edit ${task.title}`;
+  title.value = task.title;
   const isRecurring = Boolean(task.recurrence_pattern) && !task.completed;
-  const told = h("ul.told", { "aria-label": "Reminders", "aria-live": "polite" });
+  skip.hidden = !isRecurring;
+  snooze.hidden = task.completed;
+  if (isRecurring) remove.textContent = "Delete series";
+  const closing = (/** @type {() => void} */ act) => () => (close(), act());
+  cancel.onclick = close;
+  skip.onclick = closing(() => actions.queue.add("skip", task));
+  for (const each of snooze.querySelectorAll("button")) each.onclick = closing(() => actions.snooze(task, each.value));
+  remove.onclick = closing(() => actions.remove(task));
+  element.onkeydown = ({ key }) => key === "Escape" && close();
+  element.onsubmit = (event) => {
+    event.preventDefault();
+    actions.change(task, { title: title.value.trim(), ...form.read() });
+    close();
+  };
   const show = (/** @type {{reminders: Reminder[]}} */ { reminders }) => told.replaceChildren(...reminders.map(reminderLine));
   if (Number(task.task_id)) void actions.client.read(`/reminders?task_id=${task.task_id}`).then(show, () => {});
-  const onkeydown = (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && close();
-  const element = h(
-    "form.editor", { onsubmit, onkeydown, "aria-label": `Edit ${task.title}` },
-    title, form.element, told, wrong,
-    h(
-      "div.actions", {},
-      h("button.primary", { type: "submit" }, "Save"), h("button", { type: "button", onclick: close }, "Cancel"), h("span.gap"),
-      isRecurring && act("quiet", "Skip this date", () => void actions.queue.add("skip", task)),
-      !task.completed && h("span.snooze", { role: "group", "aria-label": "Snooze" }, h("span.hint", {}, "Snooze"), ...snoozes),
-      act("quiet.danger", isRecurring ? "Delete series" : "Delete", () => actions.remove(task)),
-    ),
-  );
-  return [element, title];
+  return { element, title };
 }
 
 /** When a reminder rings or rang, and what became of it on each channel. @param {Reminder} reminder */
