@@ -5,38 +5,52 @@ import { dueText, HERE } from "./dates.js";
 import { button, fromTemplate, h, icon } from "./dom.js";
 import { taskForm } from "./form.js";
 
-/** A task as it is shown. @param {Task} task @param {Actions} actions @param {boolean} isWaiting @param {() => void} edit */
-export function shownRow(task, actions, isWaiting, edit) {
-  const { title, priority, completed, time_zone: zone, snoozed_until: silent } = task;
-  const check = { role: "checkbox", "aria-checked": String(completed), "data-key": "check", "aria-label": `Done: ${title}` };
+/** What is shown of a task stays where it is while the task changes, so that the focus stays too. @param {Actions} actions */
+export function rowView(actions) {
+  const { element, check, title, notes, marks, edit, remove } = fromTemplate("row");
+  let shown = "";
+  const render = (/** @type {Task} */ task, /** @type {boolean} */ isWaiting) => {
+    const wanted = JSON.stringify([task, isWaiting]);
+    if (wanted === shown) return;
+    shown = wanted;
+    element.className = `task ${task.priority}${task.completed ? " done" : ""}`;
+    check.ariaChecked = String(task.completed);
+    check.ariaLabel = `Done: ${task.title}`;
+    check.onclick = () => actions.toggle(task);
+    title.textContent = task.title;
+    notes.textContent = task.description;
+    marks.replaceChildren(...marksOf(task, actions, isWaiting));
+    title.onclick = edit.onclick = () => open(task);
+    edit.ariaLabel = `Edit ${task.title}`;
+    remove.ariaLabel = `Delete ${task.title}`;
+    remove.onclick = () => actions.remove(task);
+  };
+  const open = (/** @type {Task} */ task) => {
+    document.querySelector(".editor")?.remove(); // one at a time
+    const editor = editorView(task, actions, () => (editor.element.remove(), title.focus()));
+    element.append(editor.element);
+    editor.title.focus();
+  };
+  return { element, render };
+}
+
+/** What is worth a word beside the title. @param {Task} task @param {Actions} actions @param {boolean} isWaiting */
+function marksOf(task, actions, isWaiting) {
+  const { priority, time_zone: zone, snoozed_until: silent } = task;
   const due = dueText(task, zone);
   const late = isOverdue(task);
-  const marks = [
+  return [
     priority !== "medium" && h(`span.mark.${priority}`, {}, priority),
     due && h(late ? "span.mark.late" : "span.mark", {}, icon("clock"), late ? `${due} · overdue` : due),
     task.recurrence_pattern && h("span.mark", {}, icon("repeat"), task.recurrence_paused ? "paused" : task.recurrence_pattern),
     silent && Date.parse(silent) > Date.now() && h("span.mark", {}, icon("moon"), `until ${dueText({ due_at: silent }, zone)}`),
     ...task.tags.map((tag) => button("tag", tag, () => void actions.tasks.load({ tag }), { "aria-label": `Only tag ${tag}` })),
     isWaiting && h("span.mark.waiting", {}, "waiting to be sent"),
-  ];
-  return [
-    button("check", icon("check"), () => actions.toggle(task), check),
-    h(
-      "div.body", {},
-      button("title", title, edit, { "data-key": "title", "aria-expanded": "false" }),
-      task.description && h("p.notes", {}, task.description),
-      marks.some(Boolean) && h("div.marks", {}, ...marks),
-    ),
-    h(
-      "div.tools", {},
-      button("tool", icon("pencil"), edit, { "data-key": "edit", "aria-label": `Edit ${title}`, title: "Edit" }),
-      button("tool", icon("trash"), () => actions.remove(task), { "data-key": "delete", "aria-label": `Delete ${title}`, title: "Delete" }),
-    ),
-  ];
+  ].filter((each) => each instanceof Node);
 }
 
-/** The same task in its editor. @param {Task} task @param {Actions} actions @param {() => void} close */
-export function editedRow(task, actions, close) {
+/** The form in place of what is shown. @param {Task} task @param {Actions} actions @param {() => void} close */
+function editorView(task, actions, close) {
   const { element, title, fields, told, cancel, skip, snooze, remove } = fromTemplate("editor");
   const form = taskForm(actions.client, task, actions.tasks.tags());
   fields.replaceWith(form.element);

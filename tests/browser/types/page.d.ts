@@ -77,6 +77,16 @@ interface Templates {
     dates: HTMLElement;
     description: HTMLTextAreaElement;
   };
+  list: { element: HTMLElement; list: HTMLElement; empty: HTMLElement; more: HTMLButtonElement };
+  row: {
+    element: HTMLElement;
+    check: HTMLButtonElement;
+    title: HTMLButtonElement;
+    notes: HTMLElement;
+    marks: HTMLElement;
+    edit: HTMLButtonElement;
+    remove: HTMLButtonElement;
+  };
   editor: {
     element: HTMLFormElement;
     title: HTMLInputElement;
