@@ -37,7 +37,7 @@ type Due = { due_at?: string | null; due_on?: string | null };
 type Fields = Record<string, any>;
 type Query = { status: string; priority: string; tag: string; text: string; sort: string };
 
-type Kind = "create" | "change" | "complete" | "reopen" | "skip" | "snooze" | "dismiss" | "delete";
+type Kind = "create" | "change" | "complete" | "reopen" | "skip" | "snooze" | "delete";
 
 /** A change on its way. `key` makes it safe to send again, `notBefore` (ms) leaves time to undo. */
 interface Write {
@@ -53,7 +53,6 @@ interface Write {
 
 type Settings = { issuer: string; clientId: string; scopes: string; userClaim: string; hasPack: boolean };
 type Provider = { authorization_endpoint: string; token_endpoint: string; end_session_endpoint?: string };
-type Attempt = { state: string; verifier: string; hash: string };
 type Granted = { access_token: string; refresh_token?: string; expires_in?: number };
 
 type CallOptions = { body?: unknown; headers?: Record<string, string>; keepalive?: boolean; signal?: AbortSignal };
