@@ -28,10 +28,7 @@ async function start() {
   const database = new Database();
   const session = new Session(JSON.parse(meta("settings")), database);
   const said = await session.resume();
-  if (said && !session.user) {
-    topView(session, null);
-    return main?.replaceChildren(landingView(session, said));
-  }
+  if (said && !session.user) return main?.replaceChildren(landingView(session, said));
   const client = new Client(session);
   const queue = new Queue(client, database);
   const tasks = new Tasks(client, queue, database);
@@ -48,7 +45,8 @@ function show(session, actions, pack) {
   const filters = filtersView(actions);
   const list = listView(actions);
   const beside = pack && packView(pack);
-  const renders = [topView(session, actions, beside && beside.toggle, calendarButton(actions.client)), filters.render, list.render];
+  const buttons = [...(beside ? [beside.toggle] : []), calendarButton(actions.client)];
+  const renders = [topView(session, actions, buttons), filters.render, list.render];
   main?.replaceChildren(...(beside ? [beside.element] : []), h("div.column", {}, addView(actions), filters.element, list.element));
   if (beside) pack.on("change", beside.render);
   beside?.render();

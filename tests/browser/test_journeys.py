@@ -85,6 +85,44 @@ def test_a_pattern_that_is_none_is_explained_as_it_is_typed(visitor: Visitor) ->
     assert "recurrence_pattern" in wrong.inner_text()
 
 
+def test_what_is_wrong_in_a_form_is_said_at_its_field_and_not_sent(visitor: Visitor) -> None:
+    page = visitor.page
+    page.get_by_role("button", name="Details").click()
+    page.get_by_label("New task").fill("At half past nine")
+    page.get_by_label("Time", exact=True).fill("09:30")
+    page.get_by_role("button", name="Add", exact=True).click()
+    date = page.get_by_label("Date", exact=True)
+    assert date.evaluate("(field) => field.validationMessage") == "A time needs its date."
+    assert date.evaluate("(field) => field === document.activeElement")
+    assert visitor.titles() == []
+    date.fill("2031-01-31")
+    zone = page.get_by_label("Time zone")
+    zone.fill("Europe/Atlantis")
+    page.get_by_role("button", name="Add", exact=True).click()
+    assert zone.evaluate("(field) => field.validationMessage") == "There is no such time zone."
+    zone.fill("Europe/Zurich")
+    page.get_by_role("button", name="Add", exact=True).click()
+    visitor.row("At half past nine").wait_for()
+    visitor.settled()
+    assert [task["due_at"] for task in tasks(visitor)] == ["2031-01-31T08:30:00Z"]
+
+
+def test_one_task_is_edited_at_a_time_and_shown_again_as_it_is_then(visitor: Visitor) -> None:
+    for title in ("First", "Second"):
+        visitor.add(title)
+        visitor.page.get_by_role("button", name=title, exact=True).click()
+    assert visitor.page.locator(".editor").count() == 1
+    visitor.row("First").wait_for()
+    [second] = [task for task in tasks(visitor) if task["title"] == "Second"]
+    visitor.call("PATCH", f"/tasks/{second['task_id']}", {"title": "Renamed meanwhile"})
+    visitor.page.locator(".task .title", has_text="Renamed meanwhile").wait_for(state="attached")
+    assert visitor.page.get_by_role("form", name="Edit Second").is_visible()
+    assert not visitor.page.get_by_role("button", name="Renamed meanwhile", exact=True).is_visible()
+    visitor.page.keyboard.press("Escape")
+    visitor.row("Renamed meanwhile").wait_for()
+    assert visitor.page.evaluate("() => document.activeElement.textContent") == "Renamed meanwhile"
+
+
 def test_a_deletion_can_be_taken_back_and_is_made_otherwise(visitor: Visitor) -> None:
     visitor.add("Keep me")
     visitor.add("Delete me")

@@ -15,7 +15,6 @@ export async function discover(issuer) {
 /**
  * Where to send the person, and what to remember until they come back. `prompt` "none" asks nothing of them.
  * @param {Provider} provider @param {Settings} settings @param {"" | "none"} prompt
- * @returns {Promise<{url: string, attempt: Attempt}>}
  */
 export async function authorization(provider, settings, prompt) {
   const attempt = { state: random(), verifier: random(), hash: location.hash };

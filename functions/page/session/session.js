@@ -5,6 +5,7 @@ import { authorization, claims, discover, granted, redirectUri, SignInError } fr
 
 const EARLY_MS = 60_000; // a token is renewed this long before it ends
 const NOBODY = "Sign in to see your tasks.";
+export const AWAY = "Whoever signs people in cannot be reached just now.";
 
 /** Emits "change" when nobody is signed in any longer. */
 export class Session extends Emitter {
@@ -32,7 +33,6 @@ export class Session extends Emitter {
   /**
    * Take up what the address says, or what the browser knows. Resolves to why nobody is signed in, or "".
    * Where the person has to be sent elsewhere it does not resolve: the page is about to be left.
-   * @returns {Promise<string>}
    */
   async resume() {
     const asked = new URLSearchParams(location.search);
@@ -45,7 +45,7 @@ export class Session extends Emitter {
       if (asked.get("iss") === this.settings.issuer) return await this.signIn();
       if (this.user && navigator.onLine) return await this.signIn("none");
     } catch (error) {
-      return error instanceof SignInError ? error.message : "Whoever signs people in cannot be reached just now.";
+      return error instanceof SignInError ? error.message : AWAY;
     }
     return NOBODY;
   }

@@ -3,6 +3,7 @@
 import { Problem, SignedOut, Unreachable } from "../api/client.js";
 import { Emitter } from "../events.js";
 
+/** Of writes that are no call of their own below the task, as complete is. @type {Record<string, string>} */
 const METHODS = { create: "POST", change: "PATCH", delete: "DELETE" };
 
 /**
@@ -101,13 +102,10 @@ export class Queue extends Emitter {
 
   /** @param {Write} write @param {boolean} keepalive @returns {Promise<Task | null>} */
   async #answer({ key, kind, id, version, fields }, keepalive) {
-    const method = kind in METHODS ? METHODS[/** @type {keyof METHODS} */ (kind)] : "POST";
     const path = kind === "create" ? "/tasks" : kind in METHODS ? `/tasks/${id}` : `/tasks/${id}/${kind}`;
-    /** @type {Record<string, string>} */
-    const headers = { "Idempotency-Key": key };
-    if (version) headers["If-Match"] = `"${version}"`;
+    const headers = { "Idempotency-Key": key, ...(version && { "If-Match": `"${version}"` }) };
     const body = Object.keys(fields).length ? fields : undefined;
-    const answer = await this.client.call(method, path, { body, headers, keepalive });
+    const answer = await this.client.call(METHODS[kind] ?? "POST", path, { body, headers, keepalive });
     return answer.status === 204 ? null : answer.json();
   }
 }

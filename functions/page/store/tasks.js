@@ -48,14 +48,12 @@ export class Tasks extends Emitter {
   async load(query) {
     this.query = { ...this.query, ...query };
     if (query) this.#sortLocally();
-    const turn = ++this.#turn;
-    await this.#read(null, () => turn === this.#turn);
+    await this.#read(null, ++this.#turn);
   }
 
   /** Read the page behind those that are shown. */
   async more() {
-    const turn = this.#turn;
-    await this.#read(this.next, () => turn === this.#turn);
+    await this.#read(this.next, this.#turn);
   }
 
   /** A task that the server told of. @param {Task} task */
@@ -100,14 +98,14 @@ export class Tasks extends Emitter {
     return [...counts].sort(([, one], [, other]) => other - one).map(([tag]) => tag);
   }
 
-  /** @param {string | null} cursor @param {() => boolean} isWanted */
-  async #read(cursor, isWanted) {
+  /** Read a page, which is taken unless the list was asked for anew meanwhile. @param {string | null} cursor @param {number} turn */
+  async #read(cursor, turn) {
     this.#reads++;
     try {
       const asked = Object.entries({ ...this.query, limit: "30", cursor: cursor ?? "" }).filter(([, value]) => value);
       /** @type {{tasks: Task[], next_cursor: string | null}} */
       const page = await this.client.read(`/tasks?${new URLSearchParams(asked)}`);
-      if (isWanted()) {
+      if (turn === this.#turn) {
         const ids = page.tasks.map((each) => each.task_id);
         this.#order = cursor ? [...new Set([...this.#order, ...ids])] : ids;
         this.next = page.next_cursor;

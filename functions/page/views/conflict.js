@@ -1,7 +1,7 @@
 // Two versions of one task: what the person wrote, and what is there since. One of them is to be chosen.
 
 import { dueText } from "./dates.js";
-import { button, h } from "./dom.js";
+import { fromTemplate, h } from "./dom.js";
 
 const NAMES = {
   title: "Title", description: "Notes", completed: "Done", priority: "Priority", tags: "Tags", due: "Due",
@@ -10,38 +10,35 @@ const NAMES = {
 
 /** Ask whether the person's version is to hold. @param {Task} mine @param {Task | null} theirs @returns {Promise<boolean>} */
 export function choose(mine, theirs) {
+  const { element: dialog, heading, said, table, rows, leave, keep } = fromTemplate("conflict");
+  if (theirs) {
+    heading.textContent = "Changed elsewhere meanwhile";
+    said.textContent = `“${theirs.title}” is not as it was when you changed it.`;
+    rows.append(...differences(mine, theirs));
+  } else {
+    heading.textContent = "Deleted elsewhere meanwhile";
+    said.textContent = `“${mine.title}” is gone.`;
+    leave.textContent = "All right";
+  }
+  table.hidden = !rows.childElementCount;
+  keep.hidden = !theirs;
+  document.body.append(dialog);
+  dialog.showModal();
   return new Promise((resolve) => {
-    const rows = theirs ? differences(mine, theirs) : [];
-    const finish = (/** @type {boolean} */ isMine) => (dialog.close(), dialog.remove(), resolve(isMine));
-    const heads = ["", "Yours", "There now"].map((name) => h("th", { scope: "col" }, name));
-    const lines = rows.map(([name, ...values]) => h("tr", {}, h("th", { scope: "row" }, name), ...values.map((each) => h("td", {}, each))));
-    const dialog = /** @type {HTMLDialogElement} */ (
-      h(
-        "dialog", { "aria-labelledby": "conflict-title", oncancel: () => finish(false) },
-        h("h2", { id: "conflict-title" }, theirs ? "Changed elsewhere meanwhile" : "Deleted elsewhere meanwhile"),
-        h("p", {}, theirs ? `“${theirs.title}” is not as it was when you changed it.` : `“${mine.title}” is gone.`),
-        rows.length && h("table", {}, h("thead", {}, h("tr", {}, ...heads)), h("tbody", {}, ...lines)),
-        h(
-          "div.actions", {},
-          button("primary", theirs ? "Keep what is there" : "All right", () => finish(false)),
-          theirs && button("", "Keep mine", () => finish(true)),
-        ),
-      )
-    );
-    document.body.append(dialog);
-    dialog.showModal();
+    dialog.onclose = () => (dialog.remove(), resolve(dialog.returnValue === "mine"));
   });
 }
 
-/** @param {Task} mine @param {Task} theirs @returns {string[][]} */
+/** The rows of the table. @param {Task} mine @param {Task} theirs */
 function differences(mine, theirs) {
   const [own, other] = [mine, theirs].map((task) => /** @type {Fields} */ ({ ...task, due: dueText(task, task.time_zone) }));
-  const rows = Object.entries(NAMES).filter(([key]) => JSON.stringify(own[key]) !== JSON.stringify(other[key]));
-  return rows.map(([key, name]) => [name, said(own[key]), said(other[key])]);
+  const different = Object.entries(NAMES).filter(([key]) => JSON.stringify(own[key]) !== JSON.stringify(other[key]));
+  return different.map(([key, name]) =>
+    h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, inWords(own[key])), h("td", {}, inWords(other[key]))));
 }
 
 /** @param {any} value */
-function said(value) {
+function inWords(value) {
   if (typeof value === "boolean") return value ? "yes" : "no";
   return (Array.isArray(value) ? value.join(", ") : String(value ?? "")) || "none";
 }

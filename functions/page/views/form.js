@@ -2,61 +2,41 @@
 
 import { Problem } from "../api/client.js";
 import { dueText, HERE, isZone, moment, wall } from "./dates.js";
-import { choice, field, h, input, whenQuiet } from "./dom.js";
+import { fromTemplate, h, whenQuiet } from "./dom.js";
 
-export const PRIORITIES = [["low", "Low"], ["medium", "Medium"], ["high", "High"], ["urgent", "Urgent"]];
-const PATTERNS = ["daily", "weekdays", "weekly", "every other week", "monthly", "yearly", "every 3 days", "RRULE:FREQ=MONTHLY;BYDAY=1MO"];
-const REMINDERS = [["default", "When it is due"], ["none", "None"], ["PT10M", "10 minutes before"], ["PT1H", "1 hour before"], ["P1D", "1 day before"]];
-
-/**
- * `read` says what stands there, as the API has it, or a sentence that says what is wrong.
- * @param {Client} client @param {Partial<Task>} task @param {string[]} tags
- */
+/** `read` says what stands there, as the API has it. @param {Client} client @param {Partial<Task>} task @param {string[]} tags */
 export function taskForm(client, task, tags) {
-  const itsZone = task.time_zone ?? HERE;
-  const [itsDay, itsTime] = task.due_at ? wall(Date.parse(task.due_at), itsZone).split("T") : [task.due_on ?? "", ""];
+  const { element, day, time, zone, priority, reminders, tags: words, pattern, dates, description } = fromTemplate("fields");
+  offer("tags", tags);
+  offer("zones", Intl.supportedValuesOf("timeZone"));
+  zone.value = task.time_zone ?? HERE;
+  [day.value, time.value] = task.due_at ? wall(Date.parse(task.due_at), zone.value).split("T") : [task.due_on ?? "", ""];
+  priority.value = task.priority ?? "medium";
+  words.value = (task.tags ?? []).join(", ");
+  pattern.value = task.recurrence_pattern ?? "";
+  description.value = task.description ?? "";
   const reminding = task.reminders ? task.reminders.join(" ") || "none" : "default";
-  const isKnown = REMINDERS.some(([key]) => key === reminding);
-  const typed = { oninput: whenQuiet(() => void preview()) };
-  const plain = { autocomplete: "off", spellcheck: "false" };
-  const day = input("day", { type: "date", value: itsDay, ...typed });
-  const time = input("time", { type: "time", value: itsTime, ...typed });
-  const zone = input("zone", { value: itsZone, list: "zones", ...plain, ...typed });
-  const priority = choice("priority", task.priority ?? "medium", PRIORITIES);
-  const words = input("tags", { value: (task.tags ?? []).join(", "), list: "tags", placeholder: "home, garden", ...plain });
-  const pattern = input("pattern", { value: task.recurrence_pattern ?? "", list: "patterns", placeholder: "Does not repeat", ...plain, ...typed });
-  const reminders = choice("reminders", reminding, isKnown ? REMINDERS : [...REMINDERS, [reminding, reminding]]);
-  const description = /** @type {HTMLTextAreaElement} */ (h("textarea", { name: "description", rows: 3, maxlength: 10000 }, task.description));
-  const dates = h("div.dates", { "aria-live": "polite" });
-  const element = h(
-    "div.fields", {},
-    field("Date", day), field("Time", time), field("Time zone", zone),
-    field("Priority", priority), field("Remind me", reminders), field("Tags", words),
-    h("div.wide", {}, field("Repeats", pattern), dates),
-    h("div.wide", {}, field("Notes", description)),
-    options("patterns", PATTERNS), options("tags", tags), options("zones", Intl.supportedValuesOf("timeZone")),
-  );
+  reminders.value = reminding;
+  if (!reminders.value) reminders.append(new Option(reminding, reminding, true, true)); // by another program
+
   const inZone = () => zone.value.trim() || HERE;
   /** @returns {Record<string, string>} */
   const due = () => (day.value && time.value ? { due_at: moment(day.value, time.value, inZone()) } : day.value ? { due_on: day.value } : {});
+  const read = () => ({
+    ...{ due_at: null, due_on: null, ...due() },
+    description: description.value.trim() || null,
+    priority: priority.value,
+    tags: words.value.split(",").map((tag) => tag.trim()).filter(Boolean),
+    time_zone: inZone(),
+    reminders: reminders.value === "default" ? null : reminders.value.split(" ").filter((each) => each !== "none"),
+    recurrence_pattern: pattern.value.trim() || null,
+  });
 
-  /** @returns {Filled} */
-  const read = () => {
-    const repeats = pattern.value.trim() || null;
-    if (!isZone(inZone())) return { wrong: "There is no such time zone.", at: zone };
-    if (time.value && !day.value) return { wrong: "A time needs its date.", at: day };
-    if (repeats && !day.value) return { wrong: "What repeats needs the date that it begins with.", at: day };
-    return {
-      fields: {
-        ...{ due_at: null, due_on: null, ...due() },
-        description: description.value.trim() || null,
-        priority: priority.value,
-        tags: words.value.split(",").map((tag) => tag.trim()).filter(Boolean),
-        time_zone: inZone(),
-        reminders: reminders.value === "default" ? null : reminders.value.split(" ").filter((each) => each !== "none"),
-        recurrence_pattern: repeats,
-      },
-    };
+  /** Have the browser say what is wrong when the form is sent. */
+  const check = () => {
+    zone.setCustomValidity(isZone(inZone()) ? "" : "There is no such time zone.");
+    const wanting = pattern.value.trim() ? "What repeats needs the date that it begins with." : time.value && "A time needs its date.";
+    day.setCustomValidity(day.value ? "" : wanting);
   };
 
   /** Show the next dates of the pattern as it is typed. */
@@ -76,24 +56,13 @@ export function taskForm(client, task, tags) {
       if (error instanceof Problem) dates.replaceChildren(h("p.wrong", {}, error.message));
     }
   };
-  if (task.recurrence_pattern) typed.oninput();
+  const previewSoon = whenQuiet(() => void preview());
+  for (const each of [day, time, zone, pattern]) each.oninput = () => (check(), previewSoon());
+  if (task.recurrence_pattern) previewSoon();
   return { element, read };
 }
 
-/**
- * A listener that passes on what a form holds, if there is one, or says what is wrong.
- * @param {HTMLElement} wrong @param {() => {read: () => Filled} | null} form @param {(fields: Fields) => void} take
- */
-export const submitted = (wrong, form, take) => (/** @type {Event} */ event) => {
-  event.preventDefault();
-  const read = form()?.read() ?? { fields: {} };
-  if (!("wrong" in read)) return take(read.fields);
-  wrong.replaceChildren(read.wrong);
-  read.at.focus();
-};
-
-/** @param {string} id @param {string[]} values */
-function options(id, values) {
-  document.getElementById(id)?.remove();
-  return h("datalist", { id }, ...values.map((value) => h("option", { value })));
+/** What a field offers while somebody types. @param {string} list @param {string[]} values */
+function offer(list, values) {
+  document.getElementById(list)?.replaceChildren(...values.map((value) => new Option(value)));
 }

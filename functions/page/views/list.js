@@ -1,23 +1,19 @@
 // The list: rows that stay where they are while others come and go, so that the focus stays too.
 
-import { button, h } from "./dom.js";
-import { editedRow, shownRow } from "./row.js";
+import { button, fromTemplate, h } from "./dom.js";
+import { rowView } from "./row.js";
 
 /** @type {Record<string, string>} */
 const NOTHING = { open: "All clear.", overdue: "Nothing is late.", completed: "Nothing is done yet.", all: "No tasks yet." };
 
-/** @param {Actions} actions @returns {{element: HTMLElement, render: () => void}} */
+/** @param {Actions} actions */
 export function listView(actions) {
   const { tasks, queue } = actions;
-  /** @type {Map<number | string, {element: HTMLElement, shown: string}>} */
+  const { element, list, empty, more } = fromTemplate("list");
+  /** @type {Map<number | string, ReturnType<typeof rowView>>} */
   const rows = new Map();
-  /** @type {number | string | null} */
-  let edited = null;
-  const list = h("ul.tasks", { "aria-label": "Tasks", onkeydown: move });
-  const empty = h("div.empty");
-  const more = button("more", "Show more", () => void tasks.more());
-  const element = h("section", { "aria-label": "Your tasks" }, list, empty, more);
-
+  list.onkeydown = move;
+  more.onclick = () => void tasks.more();
   const render = () => {
     const shown = tasks.shown();
     const ids = new Set(shown.map((task) => task.task_id));
@@ -29,41 +25,13 @@ export function listView(actions) {
       if (next) focus(next, "check");
     }
     shown.forEach((task, at) => {
-      const row = rowOf(task, queue.waiting.some((each) => each.id === task.task_id));
-      if (list.children[at] !== row) list.insertBefore(row, list.children[at] ?? null);
+      const row = rows.get(task.task_id) ?? rowView(actions);
+      rows.set(task.task_id, row);
+      row.render(task, queue.waiting.some((each) => each.id === task.task_id));
+      if (list.children[at] !== row.element) list.insertBefore(row.element, list.children[at] ?? null);
     });
     more.hidden = !tasks.next;
     empty.replaceChildren(...(shown.length ? [] : nothing(tasks)));
-  };
-
-  const rowOf = (/** @type {Task} */ task, /** @type {boolean} */ isWaiting) => {
-    const shown = JSON.stringify([task, isWaiting]);
-    const row = rows.get(task.task_id) ?? { element: h("li.task", { "data-id": task.task_id }), shown: "" };
-    rows.set(task.task_id, row);
-    if (row.shown === shown || edited === task.task_id) return row.element;
-    const key = row.element.contains(document.activeElement) && document.activeElement?.getAttribute("data-key");
-    row.element.className = `task ${task.priority}${task.completed ? " done" : ""}`;
-    row.element.replaceChildren(...shownRow(task, actions, isWaiting, () => edit(task)));
-    row.shown = shown;
-    if (key) focus(row.element, key);
-    return row.element;
-  };
-
-  const edit = (/** @type {Task} */ task) => {
-    close();
-    const [form, title] = editedRow(task, actions, close);
-    edited = task.task_id;
-    rows.get(edited)?.element.replaceChildren(form);
-    title.focus();
-  };
-
-  const close = () => {
-    const row = edited !== null && rows.get(edited);
-    edited = null;
-    if (!row) return;
-    row.shown = "";
-    render();
-    focus(row.element, "title");
   };
   return { element, render };
 }

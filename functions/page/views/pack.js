@@ -1,27 +1,19 @@
 // Beside the tasks the pack at work: which functions sleep, what they take up, and what could not be handled.
 
-import { button, h } from "./dom.js";
+import { button, fromTemplate, h } from "./dom.js";
 import { toast } from "./toasts.js";
 
-/** @param {Pack} pack @returns {{toggle: HTMLElement, element: HTMLElement, render: () => void}} */
+/** @param {Pack} pack */
 export function packView(pack) {
-  const open = () => (pack.toggle(), pack.isOpen && head.focus());
-  const toggle = button("quiet", "Pack at work", open, { "aria-controls": "pack" });
-  const head = h("h2", { tabindex: "-1" }, "The pack at work");
-  const said = h("p.hint");
-  const functions = h("ul.rows.functions", { "aria-label": "Functions" });
-  const events = h("ol.rows", { "aria-label": "What functions take up" });
-  const letters = h("ul.rows", { "aria-label": "Dead letters" });
-  const lists = h("div", {}, functions, h("h3", {}, "Taken up"), events, h("h3", {}, "Dead letters"), letters);
-  const element = h("section.pack", { id: "pack", "aria-label": "The pack at work" }, head, said, lists);
-
+  const { element, heading, said, lists, functions, events, letters } = fromTemplate("pack");
+  const toggle = button("quiet", "Pack at work", () => (pack.toggle(), pack.isOpen && heading.focus()), { "aria-controls": "pack" });
   const back = async (/** @type {DeadLetter} */ letter) => {
     toast(await pack.putBack(letter).then(() => `It goes back to ${letter.function}.`, ({ message }) => message || "Try again later."));
-    if (document.activeElement === document.body) head.focus();
+    if (document.activeElement === document.body) heading.focus();
   };
   const render = () => {
     element.hidden = !pack.isOpen;
-    toggle.setAttribute("aria-expanded", String(pack.isOpen));
+    toggle.ariaExpanded = String(pack.isOpen);
     lists.hidden = !pack.shown;
     said.textContent = pack.why;
     if (!pack.shown) return;

@@ -2,67 +2,80 @@
 
 import { isOverdue } from "../store/query.js";
 import { dueText, HERE } from "./dates.js";
-import { button, h, icon, input } from "./dom.js";
-import { submitted, taskForm } from "./form.js";
+import { button, fromTemplate, h, icon } from "./dom.js";
+import { taskForm } from "./form.js";
 
-const SNOOZES = [["PT10M", "10 minutes"], ["PT1H", "1 hour"], ["P1D", "1 day"]];
+/** What is shown of a task stays where it is while the task changes, so that the focus stays too. @param {Actions} actions */
+export function rowView(actions) {
+  const { element, check, title, notes, marks, edit, remove } = fromTemplate("row");
+  let shown = "";
+  const render = (/** @type {Task} */ task, /** @type {boolean} */ isWaiting) => {
+    const wanted = JSON.stringify([task, isWaiting]);
+    if (wanted === shown) return;
+    shown = wanted;
+    element.className = `task ${task.priority}${task.completed ? " done" : ""}`;
+    check.ariaChecked = String(task.completed);
+    check.ariaLabel = `Done: ${task.title}`;
+    check.onclick = () => actions.toggle(task);
+    title.textContent = task.title;
+    notes.textContent = task.description;
+    marks.replaceChildren(...marksOf(task, actions, isWaiting));
+    title.onclick = edit.onclick = () => open(task);
+    edit.ariaLabel = `Edit ${task.title}`;
+    remove.ariaLabel = `Delete ${task.title}`;
+    remove.onclick = () => actions.remove(task);
+  };
+  const open = (/** @type {Task} */ task) => {
+    document.querySelector(".editor")?.remove(); // one at a time
+    const editor = editorView(task, actions, () => (editor.element.remove(), title.focus()));
+    element.append(editor.element);
+    editor.title.focus();
+  };
+  return { element, render };
+}
 
-/** A task as it is shown. @param {Task} task @param {Actions} actions @param {boolean} isWaiting @param {() => void} edit */
-export function shownRow(task, actions, isWaiting, edit) {
-  const { title, priority, completed, time_zone: zone, snoozed_until: silent } = task;
-  const check = { role: "checkbox", "aria-checked": String(completed), "data-key": "check", "aria-label": `Done: ${title}` };
+/** What is worth a word beside the title. @param {Task} task @param {Actions} actions @param {boolean} isWaiting */
+function marksOf(task, actions, isWaiting) {
+  const { priority, time_zone: zone, snoozed_until: silent } = task;
   const due = dueText(task, zone);
   const late = isOverdue(task);
-  const marks = [
+  return [
     priority !== "medium" && h(`span.mark.${priority}`, {}, priority),
     due && h(late ? "span.mark.late" : "span.mark", {}, icon("clock"), late ? `${due} · overdue` : due),
     task.recurrence_pattern && h("span.mark", {}, icon("repeat"), task.recurrence_paused ? "paused" : task.recurrence_pattern),
     silent && Date.parse(silent) > Date.now() && h("span.mark", {}, icon("moon"), `until ${dueText({ due_at: silent }, zone)}`),
     ...task.tags.map((tag) => button("tag", tag, () => void actions.tasks.load({ tag }), { "aria-label": `Only tag ${tag}` })),
     isWaiting && h("span.mark.waiting", {}, "waiting to be sent"),
-  ];
-  return [
-    button("check", icon("check"), () => actions.toggle(task), check),
-    h(
-      "div.body", {},
-      button("title", title, edit, { "data-key": "title", "aria-expanded": "false" }),
-      task.description && h("p.notes", {}, task.description),
-      marks.some(Boolean) && h("div.marks", {}, ...marks),
-    ),
-    h(
-      "div.tools", {},
-      button("tool", icon("pencil"), edit, { "data-key": "edit", "aria-label": `Edit ${title}`, title: "Edit" }),
-      button("tool", icon("trash"), () => actions.remove(task), { "data-key": "delete", "aria-label": `Delete ${title}`, title: "Delete" }),
-    ),
-  ];
+  ].filter((each) => each instanceof Node);
 }
 
-/** The same task in its editor. @param {Task} task @param {Actions} actions @param {() => void} close */
-export function editedRow(task, actions, close) {
+/** The form in place of what is shown. @param {Task} task @param {Actions} actions @param {() => void} close */
+function editorView(task, actions, close) {
+  const { element, title, fields, told, cancel, skip, snooze, remove } = fromTemplate("editor");
   const form = taskForm(actions.client, task, actions.tasks.tags());
-  const title = input("title", { class: "edit-title", value: task.title, required: true, maxlength: 500, "aria-label": "Title" });
-  const wrong = h("p.wrong", { role: "alert" });
-  const onsubmit = submitted(wrong, () => form, (fields) => (actions.change(task, { title: title.value.trim(), ...fields }), close()));
-  const act = (/** @type {string} */ look, /** @type {string} */ label, /** @type {() => void} */ run) =>
-    button(look, label, () => (close(), run()));
-  const snoozes = SNOOZES.map(([duration, label]) => act("quiet", label, () => actions.snooze(task, duration)));
+  fields.replaceWith(form.element);
+  element.ariaLabel = `Edit ${task.title}`;
+  title.value = task.title;
   const isRecurring = Boolean(task.recurrence_pattern) && !task.completed;
-  const told = h("ul.told", { "aria-label": "Reminders", "aria-live": "polite" });
+  skip.hidden = !isRecurring;
+  snooze.hidden = task.completed;
+  if (isRecurring) remove.textContent = "Delete series";
+  const closing = (/** @type {() => void} */ act) => () => (close(), act());
+  cancel.onclick = close;
+  skip.onclick = closing(() => actions.queue.add("skip", task));
+  for (const each of snooze.querySelectorAll("button")) each.onclick = closing(() => actions.snooze(task, each.value));
+  remove.onclick = closing(() => actions.remove(task));
+  element.onkeydown = ({ key }) => {
+    if (key === "Escape") close();
+  };
+  element.onsubmit = (event) => {
+    event.preventDefault();
+    actions.change(task, { title: title.value.trim(), ...form.read() });
+    close();
+  };
   const show = (/** @type {{reminders: Reminder[]}} */ { reminders }) => told.replaceChildren(...reminders.map(reminderLine));
   if (Number(task.task_id)) void actions.client.read(`/reminders?task_id=${task.task_id}`).then(show, () => {});
-  const onkeydown = (/** @type {KeyboardEvent} */ event) => event.key === "Escape" && close();
-  const element = h(
-    "form.editor", { onsubmit, onkeydown, "aria-label": `Edit ${task.title}` },
-    title, form.element, told, wrong,
-    h(
-      "div.actions", {},
-      h("button.primary", { type: "submit" }, "Save"), h("button", { type: "button", onclick: close }, "Cancel"), h("span.gap"),
-      isRecurring && act("quiet", "Skip this date", () => void actions.queue.add("skip", task)),
-      !task.completed && h("span.snooze", { role: "group", "aria-label": "Snooze" }, h("span.hint", {}, "Snooze"), ...snoozes),
-      act("quiet.danger", isRecurring ? "Delete series" : "Delete", () => actions.remove(task)),
-    ),
-  );
-  return [element, title];
+  return { element, title };
 }
 
 /** When a reminder rings or rang, and what became of it on each channel. @param {Reminder} reminder */

@@ -1,17 +1,13 @@
 // The head of the page: who is signed in, whether what is shown is fresh, and what waits.
 
 import { clockText } from "./dates.js";
-import { button, h, icon } from "./dom.js";
+import { button, h } from "./dom.js";
 
-/** @param {Session} session @param {Actions | null} actions @param {...(HTMLElement | null)} more @returns {() => void} renders it anew */
-export function topView(session, actions, ...more) {
-  const state = h("div.state", { role: "status" });
-  document.getElementById("top")?.replaceChildren(
-    h("div.brand", {}, h("span.logo", {}, icon("check")), h("h1", {}, "Tasks")),
-    state, ...more.filter((each) => each !== null),
-    ...(actions ? [h("div.who", {}, h("span", {}, session.user), button("quiet", session.isSignedIn ? "Sign out" : "Forget me", () => void session.signOut()))] : []),
-  );
-  return () => actions && state.replaceChildren(...states(session, actions));
+/** @param {Session} session @param {Actions} actions @param {HTMLElement[]} more @returns {() => void} renders it anew */
+export function topView(session, actions, more) {
+  const leave = button("quiet", session.isSignedIn ? "Sign out" : "Forget me", () => void session.signOut());
+  document.getElementById("top")?.append(...more, h("div.who", {}, h("span", {}, session.user), leave));
+  return () => document.getElementById("state")?.replaceChildren(...states(session, actions));
 }
 
 /** @param {Session} session @param {Actions} actions */

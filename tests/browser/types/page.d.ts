@@ -37,7 +37,7 @@ type Due = { due_at?: string | null; due_on?: string | null };
 type Fields = Record<string, any>;
 type Query = { status: string; priority: string; tag: string; text: string; sort: string };
 
-type Kind = "create" | "change" | "complete" | "reopen" | "skip" | "snooze" | "dismiss" | "delete";
+type Kind = "create" | "change" | "complete" | "reopen" | "skip" | "snooze" | "delete";
 
 /** A change on its way. `key` makes it safe to send again, `notBefore` (ms) leaves time to undo. */
 interface Write {
@@ -53,7 +53,6 @@ interface Write {
 
 type Settings = { issuer: string; clientId: string; scopes: string; userClaim: string; hasPack: boolean };
 type Provider = { authorization_endpoint: string; token_endpoint: string; end_session_endpoint?: string };
-type Attempt = { state: string; verifier: string; hash: string };
 type Granted = { access_token: string; refresh_token?: string; expires_in?: number };
 
 type CallOptions = { body?: unknown; headers?: Record<string, string>; keepalive?: boolean; signal?: AbortSignal };
@@ -61,8 +60,78 @@ type CallOptions = { body?: unknown; headers?: Record<string, string>; keepalive
 /** What a write is about: a task, or one that is to be made. */
 type Subject = { task_id: number | string; version: number | null; title: string };
 
-/** What a form holds, or what is wrong with it and where. */
-type Filled = { fields: Fields } | { wrong: string; at: HTMLElement };
+/** The templates of index.html: the element of each, and its parts by their data-part. */
+interface Templates {
+  landing: { element: HTMLElement; reason: HTMLElement; begin: HTMLButtonElement; wrong: HTMLElement };
+  add: { element: HTMLFormElement; title: HTMLInputElement; toggle: HTMLButtonElement; details: HTMLElement };
+  fields: {
+    element: HTMLElement;
+    day: HTMLInputElement;
+    time: HTMLInputElement;
+    zone: HTMLInputElement;
+    priority: HTMLSelectElement;
+    reminders: HTMLSelectElement;
+    tags: HTMLInputElement;
+    pattern: HTMLInputElement;
+    dates: HTMLElement;
+    description: HTMLTextAreaElement;
+  };
+  list: { element: HTMLElement; list: HTMLElement; empty: HTMLElement; more: HTMLButtonElement };
+  row: {
+    element: HTMLElement;
+    check: HTMLButtonElement;
+    title: HTMLButtonElement;
+    notes: HTMLElement;
+    marks: HTMLElement;
+    edit: HTMLButtonElement;
+    remove: HTMLButtonElement;
+  };
+  editor: {
+    element: HTMLFormElement;
+    title: HTMLInputElement;
+    fields: HTMLElement;
+    told: HTMLElement;
+    cancel: HTMLButtonElement;
+    skip: HTMLButtonElement;
+    snooze: HTMLElement;
+    remove: HTMLButtonElement;
+  };
+  filters: {
+    element: HTMLElement;
+    statuses: HTMLElement;
+    text: HTMLInputElement;
+    priority: HTMLSelectElement;
+    sort: HTMLSelectElement;
+    tag: HTMLElement;
+  };
+  pack: {
+    element: HTMLElement;
+    heading: HTMLElement;
+    said: HTMLElement;
+    lists: HTMLElement;
+    functions: HTMLElement;
+    events: HTMLElement;
+    letters: HTMLElement;
+  };
+  calendar: {
+    element: HTMLDialogElement;
+    line: HTMLElement;
+    address: HTMLInputElement;
+    copy: HTMLButtonElement;
+    said: HTMLElement;
+    make: HTMLButtonElement;
+    revoke: HTMLButtonElement;
+  };
+  conflict: {
+    element: HTMLDialogElement;
+    heading: HTMLElement;
+    said: HTMLElement;
+    table: HTMLTableElement;
+    rows: HTMLElement;
+    leave: HTMLButtonElement;
+    keep: HTMLButtonElement;
+  };
+}
 
 /** What became of a reminder, or will: "ahead", "under way", "later", "sent", "failed" or "ended". */
 interface Reminder {

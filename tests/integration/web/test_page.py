@@ -222,7 +222,20 @@ def test_a_wrong_setting_ends_it_at_start_by_name(monkeypatch: pytest.MonkeyPatc
         made("show_page", FOLDER, http=[])
 
 
+def test_the_scripts_name_templates_parts_and_icons_that_are_there() -> None:
+    document = (FOLDER / "index.html").read_text(encoding="utf-8")
+    templates = dict(re.findall(r'<template id="(\w+)-template">(.*?)</template>', document, re.DOTALL))
+    scripts = "".join(path.read_text(encoding="utf-8") for path in FOLDER.rglob("*.js"))
+    used = {name: parts for parts, name in re.findall(r'const \{([^}]+)\} = fromTemplate\("(\w+)"\)', scripts)}
+    assert used.keys() == templates.keys()
+    for name, parts in used.items():
+        named = {part.split(":")[0].strip() for part in parts.split(",")} - {"element"}
+        assert named == set(re.findall(r'data-part="(\w+)"', templates[name])), name
+    icons = {*re.findall(r'icon\("(\w+)"\)', scripts), *re.findall(r'href="#icon-(\w+)"', document)}
+    assert icons == set(re.findall(r'<symbol id="icon-(\w+)"', document))
+
+
 def test_the_pages_scripts_are_few_enough_to_read() -> None:
     scripts = list((FUNCTIONS / "page").rglob("*.js"))
     assert len(scripts) > 15
-    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in scripts) < 1670
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in scripts) < 1590
