@@ -19,6 +19,7 @@ from tests.programs.bench.load import complete
 
 _ROOT = Path(__file__).parents[3]
 _LATER = (429, 503)
+_RECONNECTED = 1.0  # seconds, where the server has no room for a connection
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,31 +48,39 @@ def gather(port: int, stories: Mapping[str, Sequence[str]]) -> list[Answer]:
 
 
 async def _story(port: int, requests: Sequence[str]) -> list[Answer]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     answers = []
+    connection = await asyncio.open_connection("127.0.0.1", port)
     for place, request in enumerate(requests):
         begun, refused = time.perf_counter(), 0
         while True:
-            writer.write(request.encode())
-            status, head = await _answer(reader)
+            try:
+                status, seconds = await _answer(*connection, request)
+            except ConnectionError:  # beyond the server's connections, before the request was looked at
+                status, seconds = 503, _RECONNECTED
             if status not in _LATER:
                 break
             refused += 1
-            await asyncio.sleep(float(head.lower().partition(b"retry-after:")[2].partition(b"\r")[0]))
+            await asyncio.sleep(seconds)
+            if connection[1].is_closing() or connection[0].at_eof():
+                connection = await asyncio.open_connection("127.0.0.1", port)
         taken = (time.perf_counter() - begun) * 1000
         answers.append(Answer(place=place, status=status, milliseconds=taken, refused=refused))
-    writer.close()
+    connection[1].close()
     return answers
 
 
-async def _answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: str) -> tuple[int, float]:
+    """The status, and after how many seconds to come back. Raises ConnectionError where there is no answer."""
+    writer.write(request.encode())
     received = b""
     while complete(received) is None:
         data = await reader.read(65_536)
         if not data:
-            return 0, b""
+            writer.close()
+            raise ConnectionResetError
         received += data
-    return int(received[9:12]), received
+    later = received.lower().partition(b"retry-after:")[2].partition(b"\r")[0]
+    return int(received[9:12]), float(later or 0)
 
 
 async def _told(port: int, stories: Sequence[Sequence[str]]) -> list[Answer]:
