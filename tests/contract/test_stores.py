@@ -1,6 +1,7 @@
 """What a store owes those who use it, held against the one in memory and the one on PostgreSQL alike."""
 
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -243,8 +244,7 @@ def test_reminders_are_armed_once_for_each_moment_and_fired_once(store: Store, a
     with store.as_user(ada) as transaction:
         transaction.insert_reminders(task, [early, late])
         transaction.insert_reminders(task, [early])
-    with store.as_system() as system:
-        assert system.lock_due_reminders(early - timedelta(seconds=1), 10) == []
+    assert _due(store, at=early - timedelta(seconds=1)) == []
     fired = _fire(store, task, at=early)
     assert [(each.task_id, each.moment, each.is_stale) for each in fired] == [(task.task_id, early, False)]
     assert _fire(store, task, at=early) == []
@@ -267,8 +267,7 @@ def test_what_is_due_comes_with_its_task_and_its_user(store: Store, ada: str) ->
     task = _keep(store, ada, due_at=NOW, title="ring")
     with store.as_user(ada) as transaction:
         transaction.insert_reminders(task, [NOW])
-    with store.as_system() as system:
-        [due] = [each for each in system.lock_due_reminders(NOW, 1000) if each.task.task_id == task.task_id]
+    [due] = [each for each in _due(store, at=NOW) if each.task.task_id == task.task_id]
     assert (due.task.title, due.task.due_at, due.user_id) == ("ring", NOW, ada)
 
 
@@ -321,8 +320,7 @@ def test_reminders_go_with_their_task(store: Store, ada: str) -> None:
     with store.as_user(ada) as transaction:
         transaction.insert_reminders(task, [NOW])
         transaction.delete_task(task)
-    with store.as_system() as system:
-        assert task.task_id not in {each.task.task_id for each in system.lock_due_reminders(NOW, 1000)}
+    assert task.task_id not in {each.task.task_id for each in _due(store, at=NOW)}
 
 
 def test_open_tasks_due_on_a_day_come_by_their_ids_a_few_at_a_time(store: Store, ada: str, bob: str) -> None:
@@ -345,8 +343,7 @@ def test_what_is_due_comes_by_turns_of_users(store: Store, ada: str, bob: str) -
         task = _keep(store, user, due_at=NOW)
         with store.as_user(user) as transaction:
             transaction.insert_reminders(task, own)
-    with store.as_system() as system:
-        due = [each for each in system.lock_due_reminders(moments[-1], 1000) if each.user_id in (ada, bob)]
+    due = [each for each in _due(store, at=moments[-1]) if each.user_id in (ada, bob)]
     assert [each.user_id for each in due] == [ada, bob, ada, ada, ada, ada]
 
 
@@ -359,9 +356,8 @@ def test_of_a_user_few_are_under_way_at_once(store: Store, ada: str, bob: str) -
 
     def has_due(at: datetime, stale: datetime | None = None) -> Counter[str]:
         with store.as_system() as system:
-            found = [each for each in system.lock_due_reminders(at, 1000, stale=stale) if each.user_id in (ada, bob)]
-            system.fire_reminders([each.reminder_id for each in found], now=at, stale=at - timedelta(hours=24))
-        return Counter(each.user_id for each in found)
+            found, _ = _fired(system, at, stale)
+        return Counter(each.user_id for each in found if each.user_id in (ada, bob))
 
     at = moments[-1]
     assert has_due(at) == {ada: MOST_UNDER_WAY, bob: 1}
@@ -633,8 +629,23 @@ def _paged(store: Store, user: str, sort: str, *, limit: int) -> list[Task]:
 
 def _fire(store: Store, task: Task, *, at: datetime) -> list[Any]:
     with store.as_system() as system:
-        due = [each.reminder_id for each in system.lock_due_reminders(at, 1000) if each.task.task_id == task.task_id]
-        return list(system.fire_reminders(due, now=at, stale=at - timedelta(hours=24)))
+        _, fired = _fired(system, at)
+    return [each for each in fired if each.task_id == task.task_id]
+
+
+def _due(store: Store, *, at: datetime) -> list[Any]:
+    """What would be fired, in that order; nothing is."""
+    with suppress(HalfWay), store.as_system() as system:
+        due, _ = _fired(system, at)
+        raise HalfWay
+    return due
+
+
+def _fired(system: Any, at: datetime, stale: datetime | None = None) -> tuple[list[Any], list[Any]]:
+    stale = stale or at - timedelta(hours=24)
+    due, fired = system.fire_due_reminders(at, 1000, stale=stale, characters=1_000_000)
+    assert {each.reminder_id for each in fired} == {each.reminder_id for each in due}
+    return due, fired
 
 
 def _key(user: str) -> InboxKey:

@@ -397,7 +397,7 @@ class FakeSystemTransaction(_FakeInbox):
     def read_inbox(self, keys: Sequence[InboxKey]) -> dict[InboxKey, InboxRow]:
         return {key: self._tables.inbox[key] for key in keys if key in self._tables.inbox}
 
-    def lock_due_reminders(self, now: datetime, limit: int, *, stale: datetime | None = None) -> list[DueReminder]:
+    def _due_in_turn(self, now: datetime, limit: int, stale: datetime) -> list[DueReminder]:
         queue: list[tuple[int, datetime, DueReminder]] = []
         turns = Counter(
             user
@@ -407,7 +407,7 @@ class FakeSystemTransaction(_FakeInbox):
         closed: Counter[str] = Counter()
         for row in sorted(self._due(now), key=lambda row: (row.due_at, row.reminder_id)):
             user, task = self._tables.tasks[row.task_id]
-            if stale and row.due_at <= stale:
+            if row.due_at <= stale:
                 closed[user] += 1
                 due = DueReminder(row.reminder_id, user, ReminderDue.model_construct(**task.__dict__))
                 queue.append((closed[user], row.due_at, due))
@@ -419,7 +419,7 @@ class FakeSystemTransaction(_FakeInbox):
             queue.append((turns[user], row.due_at, due))
         return [due for _, _, due in sorted(queue, key=lambda each: each[:2])][:limit]
 
-    def fire_reminders(self, reminder_ids: Sequence[str], *, now: datetime, stale: datetime) -> list[Fired]:
+    def _fired(self, reminder_ids: Sequence[str], now: datetime, stale: datetime) -> list[Fired]:
         fired = []
         for row in [row for row in self._due(now) if row.reminder_id in reminder_ids]:
             is_stale = row.due_at <= stale
@@ -434,10 +434,10 @@ class FakeSystemTransaction(_FakeInbox):
     def fire_due_reminders(
         self, now: datetime, limit: int, *, stale: datetime, characters: int
     ) -> tuple[list[DueReminder], list[Fired]]:
-        due = self.lock_due_reminders(now, limit, stale=stale)
+        due = self._due_in_turn(now, limit, stale)
         lengths = itertools.accumulate(len(each.task.description or "") for each in due)
         first = [each for each, length in zip(due, lengths, strict=True) if each is due[0] or length <= characters]
-        return first, self.fire_reminders([each.reminder_id for each in first], now=now, stale=stale)
+        return first, self._fired([each.reminder_id for each in first], now, stale)
 
     def schedule_next_wakeup(
         self, by: datetime | None = None, *, now: datetime, recheck_by: datetime

@@ -147,24 +147,17 @@ class SystemTransaction(InboxTransaction):
     def delete_outbox(self, ids: Sequence[int]) -> None:
         self._session.later(_OUTBOX["delete_outbox"], {"ids": list(ids)})
 
-    def lock_due_reminders(self, now: datetime, limit: int, *, stale: datetime | None = None) -> list[DueReminder]:
-        """Due reminders, users in turn, with their tasks locked. Reminders whose task is locked are skipped.
-
-        At most as many of a user as may be under way at once (0009.under_way.sql). Reminders that were due by `stale`
-        do not count.
-        """
-        self._hold_briefly(stale)
-        return self._session.fetch(_REMINDERS["lock_due_reminders"], {"now": now, "limit": limit}, _as_due)
-
     def fire_due_reminders(
         self, now: datetime, limit: int, *, stale: datetime, characters: int
     ) -> tuple[list[DueReminder], list[Fired]]:
-        """Lock what is due, and mark what is still due under the lock as fired: both in one round trip.
+        """Lock what is due, users in turn, and mark what is still due under the lock as fired: both in one round trip.
 
-        As lock_due_reminders and fire_reminders. The descriptions of the tasks have no more than so many characters,
-        unless it is one task alone.
+        Returns what was locked, with its tasks, and what was fired. Reminders whose task is locked are skipped. At most
+        as many of a user as may be under way at once (0009.under_way.sql); those that were due by `stale` do not count,
+        and are closed. The descriptions of the tasks have no more than so many characters, unless it is one task alone.
         """
-        self._hold_briefly(stale)
+        self._session.later(_REMINDERS["hold_briefly"])
+        self._session.later(_REMINDERS["set_stale_by"], {"stale": stale})
         parameters = {"now": now, "stale": stale, "limit": limit, "characters": characters}
         due, fired = self._session.fetch_each(
             [
@@ -173,16 +166,6 @@ class SystemTransaction(InboxTransaction):
             ]
         )
         return due, fired
-
-    def _hold_briefly(self, stale: datetime | None) -> None:
-        self._session.later(_REMINDERS["hold_briefly"])
-        if stale is not None:
-            self._session.later(_REMINDERS["set_stale_by"], {"stale": stale})
-
-    def fire_reminders(self, reminder_ids: Sequence[str], *, now: datetime, stale: datetime) -> list[Fired]:
-        """Mark reminders that are still due as fired, and close those older than `stale`. Their tasks are locked."""
-        parameters = {"reminder_ids": list(reminder_ids), "now": now, "stale": stale}
-        return self._session.fetch(_REMINDERS["fire_reminders"], parameters, _as_fired)
 
     def insert_outbox_if_missed(self, event: Outgoing, by: datetime) -> None:
         """Insert an event if a reminder that was due by that moment is not fired."""

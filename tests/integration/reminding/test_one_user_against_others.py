@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import timedelta
 
 import psycopg
@@ -100,11 +101,13 @@ def test_a_batch_of_long_descriptions_is_cut_short(pack: Pack) -> None:
 def test_what_dispatch_holds_goes_soon_when_it_freezes(pack: Pack) -> None:
     tasks_of(pack, pack.user, 1)
     pack.travel(minutes=1)
-    with pack.runtime.database.as_system() as transaction:
-        transaction.lock_due_reminders(clock.now(), 10)
+    now = clock.now()
+    with suppress(psycopg.Rollback), pack.runtime.database.as_system() as transaction:
+        transaction.fire_due_reminders(now, 10, stale=now - timedelta(days=1), characters=1000)
         [(bound,)] = transaction._session.fetch(
             "SELECT current_setting('idle_in_transaction_session_timeout')", {}, psycopg.rows.tuple_row
         )
+        raise psycopg.Rollback
     assert bound == "5s"
 
 

@@ -65,9 +65,6 @@ SELECT set_config('idle_in_transaction_session_timeout', '5s', true)
 -- Reminders that were due by then are closed when they are fired, so lock_due_reminders does not bound their number.
 SELECT set_config('taskmaster.stale_by', %(stale)s::timestamptz::text, true)
 
--- name: lock_due_reminders
-SELECT reminder_id::text, user_id, {task_fixed}, {task_state} FROM lock_due_reminders(%(now)s, %(limit)s)
-
 -- name: lock_due_reminders_to_fire
 -- The first of them, as many as a short transaction can carry, at least one: the next batch waits for this transaction.
 -- Their ids are noted for fire_locked_reminders, which is sent in the same message.
@@ -80,19 +77,13 @@ SELECT reminder_id::text, user_id, {task_fixed}, {task_state} FROM batch
  ORDER BY ordinality
 
 -- name: fire_locked_reminders
--- As fire_reminders, of those that the statement before it has noted. In this form the planner finds them by their ids; it has
--- no statistics of what has just become due, and would read all of that.
+-- Those that the statement before it has noted. It is a statement of its own behind the lock, so that its snapshot has what
+-- the last holder of the lock committed. In this form the planner finds them by their ids; it has no statistics of what has
+-- just become due, and would read all of that.
 UPDATE reminder SET fired_at = %(now)s, closed_at = CASE WHEN due_at <= %(stale)s THEN clock_timestamp() END,
                     reason = CASE WHEN due_at <= %(stale)s THEN 'stale' END
  WHERE reminder_id = ANY (string_to_array(current_setting('taskmaster.to_fire', true), ',')::uuid[])
    AND CASE WHEN fired_at IS NULL AND closed_at IS NULL THEN due_at <= %(now)s ELSE false END
-RETURNING reminder_id::text, task_id, moment, due_at, closed_at IS NOT NULL, traceparent, tracestate
-
--- name: fire_reminders
--- A statement of its own behind the lock, so that its snapshot has what the last holder of the lock committed.
-UPDATE reminder SET fired_at = %(now)s, closed_at = CASE WHEN due_at <= %(stale)s THEN clock_timestamp() END,
-                    reason = CASE WHEN due_at <= %(stale)s THEN 'stale' END
- WHERE reminder_id = ANY (%(reminder_ids)s::uuid[]) AND fired_at IS NULL AND closed_at IS NULL AND due_at <= %(now)s
 RETURNING reminder_id::text, task_id, moment, due_at, closed_at IS NOT NULL, traceparent, tracestate
 
 -- name: lock_alarm
