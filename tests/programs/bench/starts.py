@@ -9,7 +9,7 @@ from tests.programs.bench.evidence import Evidence
 from tests.programs.bench.report import Compared, Comparison, Section, Step
 
 
-def measure(step: Step, *, pairs: int = 10) -> Section:
+def measure(step: Step, *, pairs: int = 25) -> Section:
     """Pairs of fresh processes. A first pair is not counted: it compiles the modules to byte code."""
     step("starting PostgreSQL and the broker")
     measured: list[tuple[Start, Start]] = []
