@@ -111,7 +111,7 @@ def measure(
         ],
         curves=[
             Curve(
-                name="lists",
+                name="bench-lists",
                 title="A list as the tasks grow",
                 x="tasks, a tenth of them the caller's",
                 y="milliseconds",

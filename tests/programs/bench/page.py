@@ -62,7 +62,10 @@ def _compared(compared: Compared) -> str:
 
 
 def _figures(figures: Sequence[Figure]) -> str:
-    rows = [(each.what, f"**{number(each.value)}** {each.unit}", _goal(each.bound, each.verdict)) for each in figures]
+    rows = [
+        (each.what, f"**{number(each.value)}** {each.unit}".rstrip(), _goal(each.bound, each.verdict))
+        for each in figures
+    ]
     return _table(("", "measured", "goal"), rows)
 
 

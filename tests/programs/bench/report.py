@@ -132,4 +132,4 @@ class Section:
 
 def number(value: float) -> str:
     """With as many digits as say something."""
-    return f"{value:,.{0 if value >= 100 else 1 if value >= 10 else 2}f}"
+    return f"{value:,.{0 if value >= 100 or not value else 1 if value >= 10 else 2}f}"
