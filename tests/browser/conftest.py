@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -41,21 +41,35 @@ def program() -> str | None:
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """A browser of Playwright's synchronous interface."""
+class NoBrowser(Exception):
+    """The text says how to get one."""
+
+
+@contextmanager
+def launched() -> Iterator[Any]:
+    """A browser of Playwright's synchronous interface. Raises NoBrowser where there is none."""
     path = program()
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
         path = None
     if path is None:
-        pytest.skip(WITHOUT)
+        raise NoBrowser(WITHOUT)
     with sync_playwright() as playwright:
         # Its sandbox wants a user namespace, which root in a container has not.
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    with ExitStack() as stack:
+        try:
+            browser = stack.enter_context(launched())
+        except NoBrowser as error:
+            pytest.skip(str(error))
+        yield browser
 
 
 @pytest.fixture(scope="session")

@@ -1,20 +1,17 @@
 """`make screenshots`: pictures of the page for the documents, with tasks that somebody might have."""
 
-import shutil
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from knative.local.up import Platform
-from tests.browser.conftest import NAMES, ROOT, VIEWER, visiting
+from tests.browser.conftest import ROOT, VIEWER, launched, visiting
 
 FOLDER = ROOT / "docs" / "images"
 
 
 def main() -> None:
-    from playwright.sync_api import sync_playwright
-
     today = datetime.now(UTC).date()
     tasks = [
         {"title": "Call the plumber about the boiler", "due_on": str(today - timedelta(days=1)), "priority": "urgent"},
@@ -26,14 +23,12 @@ def main() -> None:
         {"title": "Book a table for eight", "due_on": str(today + timedelta(days=9)), "tags": ["friends"]},
         {"title": "Buy oat milk", "tags": ["home"]},
     ]  # fmt: skip
-    program = next(filter(None, map(shutil.which, NAMES)))
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as state,
         Platform(ROOT, state=Path(state), watch=False, viewer=VIEWER) as platform,
-        sync_playwright() as playwright,
+        launched() as browser,
     ):
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         sharp: dict[str, Any] = {"device_scale_factor": 1.5}
         narrow = {**sharp, "viewport": {"width": 390, "height": 760}, "color_scheme": "dark"}
         with visiting(platform, browser, **narrow) as visitor:
@@ -55,7 +50,6 @@ def main() -> None:
             pack.locator(".functions .awake", has_text="schedule-next-recurrence").wait_for()
             visitor.page.screenshot(path=str(FOLDER / "pack.png"))
             print("wrote docs/images/pack.png")
-        browser.close()
 
 
 if __name__ == "__main__":

@@ -90,9 +90,7 @@ class Session:
 
     def fetch_each(self, reads: Sequence[tuple[Query, Parameters, RowFactory[Any]]]) -> list[list[Any]]:
         """The rows of each of several queries, in one round trip, sent behind all that is queued."""
-        found: list[list[Any]] = []
-        for query, parameters, rows in reads:
-            self.fetch_later(query, parameters, rows, found.append)
+        found = self._fetch_each_later(reads)
         self._send()
         return found
 
@@ -101,10 +99,15 @@ class Session:
 
         What follows is another transaction, and sees what others have committed meanwhile.
         """
+        found = self._fetch_each_later(reads)
+        self._commit()
+        return found
+
+    def _fetch_each_later(self, reads: Sequence[tuple[Query, Parameters, RowFactory[Any]]]) -> list[list[Any]]:
+        """A list that has the rows of each query once they have arrived."""
         found: list[list[Any]] = []
         for query, parameters, rows in reads:
             self.fetch_later(query, parameters, rows, found.append)
-        self._commit()
         return found
 
     def count(self, query: Query, parameters: Parameters) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal
 
 from psycopg.rows import class_row, dict_row, kwargs_row, tuple_row
 from psycopg.types.json import Jsonb
@@ -12,7 +12,7 @@ from taskmaster.database.history import insert_history, read_history
 from taskmaster.database.inbox_rows import InboxTransaction, outbox_row
 from taskmaster.database.lists import read_page
 from taskmaster.database.queries import named
-from taskmaster.database.session import Session
+from taskmaster.database.session import Query, Session
 from taskmaster.domain.changes import ChangePosition, Found
 from taskmaster.domain.history import HistoryEntry
 from taskmaster.domain.paging import PagePosition, Sort
@@ -153,14 +153,7 @@ class UserTransaction(InboxTransaction):
 
     def read_reminder(self, task_id: int, reminder_id: str) -> tuple[Task | None, ReminderRow | None, Preferences]:
         """As lock_reminder, and the end of the transaction: nothing is locked. What follows is another transaction."""
-        tasks, reminders, preferred = self._session.fetch_each_and_end(
-            [
-                (_TASKS["read_task"], {"task_id": task_id}, _AS_TASK),
-                (_REMINDERS["read_reminder"], {"reminder_id": reminder_id}, _AS_REMINDER),
-                (_PREFERENCES["read_preferences"], {}, dict_row),
-            ]
-        )
-        return next(iter(tasks), None), next(iter(reminders), None), _preferences_in(preferred)
+        return _delivery_in(self._session.fetch_each_and_end(_of_reminder("read", task_id, reminder_id)))
 
     def expect_reminder(self, task: Task, reminder: ReminderRow) -> None:
         """Lock both before anything else is written. Raises Busy, at the latest with the commit, if one has changed."""
@@ -169,14 +162,7 @@ class UserTransaction(InboxTransaction):
 
     def lock_reminder(self, task_id: int, reminder_id: str) -> tuple[Task | None, ReminderRow | None, Preferences]:
         """A task, then one reminder of it, and the user's preferences, in one round trip."""
-        tasks, reminders, preferred = self._session.fetch_each(
-            [
-                (_TASKS["lock_task"], {"task_id": task_id}, _AS_TASK),
-                (_REMINDERS["lock_reminder"], {"reminder_id": reminder_id}, _AS_REMINDER),
-                (_PREFERENCES["read_preferences"], {}, dict_row),
-            ]
-        )
-        return next(iter(tasks), None), next(iter(reminders), None), _preferences_in(preferred)
+        return _delivery_in(self._session.fetch_each(_of_reminder("lock", task_id, reminder_id)))
 
     def read_reminders(self, task_ids: Sequence[int], limit: int) -> list[ReminderRow]:
         """The reminders of tasks, not locked, the latest moments first."""
@@ -247,6 +233,20 @@ class UserTransaction(InboxTransaction):
 
     def _series_row(self, series: Series) -> dict[str, Any]:
         return {**series.__dict__, "user_id": self._user_id, "template": Jsonb(series.template)}
+
+
+def _of_reminder(how: Literal["read", "lock"], task_id: int, reminder_id: str) -> list[tuple[Query, Any, Any]]:
+    """The queries of a delivery: a task, then one reminder of it, and the user's preferences."""
+    return [
+        (_TASKS[f"{how}_task"], {"task_id": task_id}, _AS_TASK),
+        (_REMINDERS[f"{how}_reminder"], {"reminder_id": reminder_id}, _AS_REMINDER),
+        (_PREFERENCES["read_preferences"], {}, dict_row),
+    ]
+
+
+def _delivery_in(found: list[list[Any]]) -> tuple[Task | None, ReminderRow | None, Preferences]:
+    tasks, reminders, preferred = found
+    return next(iter(tasks), None), next(iter(reminders), None), _preferences_in(preferred)
 
 
 def _preferences_in(rows: Sequence[dict[str, Any]]) -> Preferences:

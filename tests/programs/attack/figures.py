@@ -1,8 +1,10 @@
 """What was measured of the bystander, and the verdict: how much worse an attack made it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
+
+from tests.programs.bench.report import percentile
 
 MORE_LATE = 2.0  # seconds that a reminder, or what follows an event, may be later than the latest one alone
 TIMES = 3.0  # how many times as slow a call may be, by median and by 95th percentile
@@ -54,11 +56,7 @@ def summary(values: Iterable[float]) -> Summary:
     ordered = sorted(values)
     if not ordered:
         return Summary(0, *[float("nan")] * 3)
-    return Summary(len(ordered), _at(ordered, 0.5), _at(ordered, 0.95), ordered[-1])
-
-
-def _at(ordered: Sequence[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+    return Summary(len(ordered), percentile(ordered, 0.5), percentile(ordered, 0.95), ordered[-1])
 
 
 class Fault(NamedTuple):

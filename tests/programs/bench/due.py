@@ -15,7 +15,7 @@ from taskmaster.broker.publisher import ThreadPublisher
 from taskmaster.reminding.due import DueReminders
 from taskmaster.settings import read
 from tests.programs.bench.contenders import Wrong
-from tests.programs.bench.report import Figure, Section, Step
+from tests.programs.bench.report import Figure, Section, Step, percentile
 from tests.programs.bench.surroundings import database, surroundings
 from tests.support.function_process import FunctionProcess
 
@@ -66,8 +66,13 @@ def measure(step: Step, *, pending: int = 1_000_000, minute: int = 10_000, secon
         figures=[
             Figure(what="a look with nothing due, p50", value=statistics.median(looks), unit="ms", goal=5),
             Figure(what="finding the next moment, p50", value=statistics.median(plans), unit="ms", goal=5),
-            Figure(what=f"{minute:,} in a minute: late, p50", value=_share(spread, 0.5) * 1000, unit="ms"),
-            Figure(what=f"{minute:,} in a minute: late, p99", value=_share(spread, 0.99) * 1000, unit="ms", goal=1000),
+            *(
+                Figure(what=f"{minute:,} in a minute: late, {name}", value=late * 1000, unit="ms", goal=goal)
+                for name, late, goal in (
+                    ("p50", percentile(spread, 0.5), None),
+                    ("p99", percentile(spread, 0.99), 1000),
+                )
+            ),
             Figure(what=f"{second:,} in a second: the last is late", value=max(burst), unit="s"),
             Figure(what=f"{second:,} in a second", value=second / took, unit="a second", goal=2000, less=False),
         ],
@@ -139,7 +144,3 @@ def _arm(function: FunctionProcess, at: datetime) -> None:
     """Have the dispatcher look. Its first request is answered once nothing is due soon."""
     with contextlib.suppress(requests.RequestException):
         function.event("reminder.armed", {"moment": at.isoformat()}, user="taskmaster")
-
-
-def _share(ordered: list[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import ExitStack
 from itertools import product
 from typing import Any
@@ -21,10 +21,6 @@ _SIZES = """
 SELECT relname, pg_relation_size(oid) FROM pg_class
  WHERE oid = 'task'::regclass OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'task'::regclass)
 """
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
 # Writes ---------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -22,11 +22,11 @@ from taskmaster.database.queries import named
 from taskmaster.database.store import Database
 from taskmaster.domain.paging import ListTasks, page, position_of
 from tests.programs.bench import seeding
-from tests.programs.bench.list_costs import migration, percentile, sizes, writes
+from tests.programs.bench.list_costs import migration, sizes, writes
 from tests.programs.bench.list_plans import faults, plans, read
 from tests.programs.bench.list_shapes import Shape, shapes
-from tests.programs.bench.report import Comparison, Curve, Figure, Section, Step
-from tests.support import tokens
+from tests.programs.bench.report import Comparison, Curve, Figure, Section, Step, percentile
+from tests.programs.bench.surroundings import database, settings
 from tests.support.command_line import taskmaster
 
 FORMER = {
@@ -70,9 +70,9 @@ def measure(
         _run_as_owner(before, named("../indexes.sql")[_NOT_OF_LISTS])
         taken = {one.tasks: _times(step, one, rounds) for one in sized}
         step(f"the plans of {tasks:,} tasks")
-        at_many = Sized(tasks, many)
-        wrong = sum(bool(faults(plans(many, shape.asked), of_the_caller=tasks // 10)) for shape in at_many.shapes)
-        rows = [read(many, shape.asked) for shape in at_many.shapes]
+        asked = [shape.asked for shape in Sized(tasks, many).shapes]
+        wrong = sum(bool(faults(plans(many, each), of_the_caller=tasks // 10)) for each in asked)
+        rows = [read(many, each) for each in asked]
         largest = sized[-1]
         by_indexes = writes(step, {"before": before, "now": many}, rounds, creates)
         by_size = writes(step, {"few": sized[0].environment, "most": largest.environment}, rounds, creates)
@@ -141,14 +141,7 @@ def _seeded(step: Step, server: Server, name: str, tasks: int) -> dict[str, str]
 def _database_of(server: Server, name: str, template: str = "template1") -> dict[str, str]:
     with psycopg.connect(server.url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
-    return {
-        "MIGRATION_DATABASE_URL": server.login("postgres", server.password, name),
-        "DATABASE_URL": server.login("taskmaster_user", "secret", name),
-        "SYSTEM_DATABASE_URL": server.login("taskmaster_system", "secret", name),
-        "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
-        "USER_CALLS_PER_SECOND": "0",  # one user calls as fast as it can
-        **tokens.settings(),
-    }
+    return settings(server, name)
 
 
 def _index(environment: Mapping[str, str]) -> None:
@@ -169,27 +162,21 @@ def _times(step: Step, sized: Sized, rounds: int) -> Times:
     """Milliseconds of each shape, all shapes a round, so that none has the machine's good minute to itself."""
     asked = sized.shapes
     taken: Times = [[] for _ in asked]
-    database = Database(
-        user_url=sized.environment["DATABASE_URL"],
-        system_url=sized.environment["SYSTEM_DATABASE_URL"],
-        pool_size=1,
-        timeout=5,
-    )
-    with closing(database):
+    with database(sized.environment) as opened:
         for number in range(rounds + 1):
             step(f"lists of {sized.tasks:,} tasks, round {number} of {rounds}")
             for times, shape in zip(taken, asked, strict=True):
-                milliseconds = run(database, shape)
+                milliseconds = run(opened, shape)
                 if number:  # the first warms up
                     times.append(milliseconds)
     return taken
 
 
-def run(database: Database, shape: Shape) -> float:
+def run(opened: Database, shape: Shape) -> float:
     """Milliseconds of the operation."""
     begun = time.perf_counter()
     command = ListTasks.model_validate(shape.asked)
-    with database.as_user(seeding.CALLER) as transaction:
+    with opened.as_user(seeding.CALLER) as transaction:
         found = transaction.list_tasks(
             command.filters(now=seeding.NOW), command.sort, position_of(command), command.limit + 1
         )

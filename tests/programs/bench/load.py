@@ -15,6 +15,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from tests.programs.bench.report import percentile
+
 _ROOT = Path(__file__).parents[3]
 
 
@@ -42,7 +44,7 @@ class Outcome:
         return len(self.latencies) / self.seconds
 
     def percentile(self, share: float) -> float:
-        return self.latencies[min(len(self.latencies) - 1, int(len(self.latencies) * share))]
+        return percentile(self.latencies, share)
 
 
 def drive(port: int, request: bytes, plan: Plan) -> Outcome:

@@ -34,9 +34,8 @@ def write(name: str, section: Section, *, order: Sequence[str], load: float) -> 
 
 def _parts(page: str) -> dict[str, str]:
     """By name, from its heading to the next one."""
-    found = re.findall(r"^## .*\n<!-- (\w+) -->\n(?:(?!^## )[\s\S])*", page, re.MULTILINE)
-    texts = re.findall(r"^## .*\n<!-- \w+ -->\n(?:(?!^## )[\s\S])*", page, re.MULTILINE)
-    return dict(zip(found, (text.rstrip("\n") + "\n" for text in texts), strict=True))
+    found = re.finditer(r"^## .*\n<!-- (\w+) -->\n(?:(?!^## )[\s\S])*", page, re.MULTILINE)
+    return {part[1]: part[0].rstrip("\n") + "\n" for part in found}
 
 
 def _part(name: str, section: Section, load: float) -> str:

@@ -4,22 +4,19 @@ Two shapes: as many tasks as reminders, of twenty users; and fifty reminders on 
 out one behind the other. Functions start from zero, and the receiver, the load and the platform share the machine.
 """
 
-import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime, timedelta
-from pathlib import Path
 
-from knative.local.up import Platform
 from tests.platform.user import User
 from tests.programs.bench.contenders import Wrong
-from tests.programs.bench.report import Figure, Section, Step
+from tests.programs.bench.report import Figure, Section, Step, percentile
+from tests.programs.bench.surroundings import fall_asleep, stand_in
 from tests.support.brokers import Kafka
 from tests.support.receiver import SECRET, Receiver
 
-_ROOT = Path(__file__).parents[3]
 _USERS = 20
 _AHEAD = timedelta(hours=2)  # travelled over once everything is created, until shortly before the first alarm
 _ALARM = timedelta(seconds=15)
@@ -38,7 +35,7 @@ def measure(step: Step, *, reminders: int = 1000, seconds: int = 20) -> Section:
         step(shape)
         late = _measure(shape, create, reminders, apart)
         for name, share, goal in (("median", 0.5, None), ("p99", 0.99, _GOAL), ("latest", 1.0, None)):
-            milliseconds = late[min(len(late) - 1, int(len(late) * share))] * 1000
+            milliseconds = percentile(late, share) * 1000
             figures.append(Figure(what=f"{shape}: {name}", value=milliseconds, unit="ms late", goal=goal))
     return Section(
         title="Reminders",
@@ -52,22 +49,16 @@ Create = Callable[[list[User], list[datetime]], None]
 
 
 def _measure(shape: str, create: Create, count: int, apart: timedelta) -> list[float]:
-    """Seconds of lateness, in order. On a platform of its own, so that no shape finds functions awake."""
-    with tempfile.TemporaryDirectory(prefix="taskmaster-bench-") as state, ExitStack() as stack:
-        receiver = stack.enter_context(Receiver())
-        Path(state).chmod(0o711)
-        platform = stack.enter_context(Platform(_ROOT, state=Path(state), environ={}, watch=False))
+    """Seconds of lateness. On a platform of its own, so that no shape finds functions awake."""
+    with Receiver() as receiver, stand_in() as platform, ExitStack() as stack:
         kafka = Kafka({"KAFKA_BOOTSTRAP_SERVERS": platform.bootstrap_servers})
-        if not platform.wait_until_consuming(60):
-            raise Wrong("a KafkaSource has no partitions after a minute")
         users = [stack.enter_context(User.of(platform, kafka, f"user-{number}")) for number in range(_USERS)]
         for user in users:
             user.call("PUT", "/preferences", {"channels": [{"type": "webhook", "url": receiver.url, "secret": SECRET}]})
         start = platform.clock.now() + _AHEAD
         moments = [start + apart * number for number in range(count)]
         create(users, moments)
-        if not platform.wait_for_zero(120):
-            raise Wrong("a function is still awake two minutes after the last task was created")
+        fall_asleep(platform)
         platform.travel(start - platform.clock.now() - _ALARM)
         receiver.travelled = platform.clock.offset
         deadline = time.monotonic() + (moments[-1] - platform.clock.now()).total_seconds() + 60
@@ -77,7 +68,7 @@ def _measure(shape: str, create: Create, count: int, apart: timedelta) -> list[f
         repeated = sum(receiver.rung.values()) - len(receiver.rung)
         if len(receiver.rung) != count or repeated:
             raise Wrong(f"{shape}: {len(receiver.rung)} of {count} reminders came, {repeated} of them again")
-        return sorted(receiver.late)
+        return list(receiver.late)
 
 
 def _one_each(users: list[User], moments: list[datetime]) -> None:

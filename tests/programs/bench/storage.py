@@ -14,7 +14,7 @@ import psycopg
 from knative.local.embedded import postgres
 from taskmaster.database.retention import purge
 from taskmaster.database.store import Database
-from tests.support import tokens
+from tests.programs.bench.surroundings import settings
 from tests.support.command_line import taskmaster
 from tests.support.function_process import FunctionProcess
 
@@ -26,14 +26,7 @@ NEON = 0.5e9  # bytes of its free plan
 
 def main() -> None:
     with postgres(durable=False) as server:
-        environment = {
-            "USER_CALLS_PER_SECOND": "0",  # one user calls as fast as it can
-            "MIGRATION_DATABASE_URL": server.url,
-            "DATABASE_URL": server.login("taskmaster_user", "secret", "postgres"),
-            "SYSTEM_DATABASE_URL": server.login("taskmaster_system", "secret", "postgres"),
-            "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
-            **tokens.settings(),
-        }
+        environment = settings(server)
         taskmaster(environment, "migrate")
         body = {"title": "water the plants", "tags": ["home"], "priority": "medium"}
         with FunctionProcess("create-task", environment) as function:

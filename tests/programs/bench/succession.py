@@ -1,45 +1,36 @@
 """From a completion's answer to the next occurrence committed, through Kafka, on the stand-in: warm, and from zero."""
 
 import statistics
-import tempfile
 import time
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from knative.local.up import Platform
 from tests.platform.user import User
 from tests.programs.bench.contenders import Wrong
-from tests.programs.bench.report import Figure, Section, Step
+from tests.programs.bench.report import Figure, Section, Step, percentile
+from tests.programs.bench.surroundings import fall_asleep, stand_in
 from tests.support.brokers import Kafka
 
-_ROOT = Path(__file__).parents[3]
 _WARM_UP = 10
 _LOOK_EVERY = 0.002  # seconds: by so much a figure may be too large
 _PATIENCE = 30.0
 
 
 def measure(step: Step, *, completions: int = 200, starts: int = 3) -> Section:
-    with tempfile.TemporaryDirectory(prefix="taskmaster-bench-") as state, ExitStack() as stack:
-        Path(state).chmod(0o711)
-        platform = stack.enter_context(Platform(_ROOT, state=Path(state), environ={}, watch=False))
-        if not platform.wait_until_consuming(60):
-            raise Wrong("a KafkaSource has no partitions after a minute")
+    with stand_in() as platform, ExitStack() as stack:
         kafka = Kafka({"KAFKA_BOOTSTRAP_SERVERS": platform.bootstrap_servers})
         user = stack.enter_context(User.of(platform, kafka, "ada"))
-        owner = stack.enter_context(psycopg.connect(_owner(platform), autocommit=True))
+        owner = stack.enter_context(psycopg.connect(platform.database_urls["owner"], autocommit=True))
         step(f"{completions} completions, one after the other")
         warm = [_completed(user, owner)[1] for _ in range(completions + _WARM_UP)][_WARM_UP:]
         from_zero = []
         for number in range(starts):
             task = _created(user)
             step(f"start {number + 1} of {starts}: waiting for zero")
-            if not platform.wait_for_zero(180):
-                raise Wrong("a function is still awake after three minutes")
+            fall_asleep(platform, seconds=180)
             from_zero.append(_completed(user, owner, task))
-    warm.sort()
     beyond = [successor - cold for cold, successor in from_zero]
     return Section(
         title="Successors",
@@ -48,7 +39,7 @@ def measure(step: Step, *, completions: int = 200, starts: int = 3) -> Section:
         f"{starts} times with all functions at zero: the answer is one start, and the successor another.",
         figures=[
             Figure(what="warm, p50", value=statistics.median(warm) * 1000, unit="ms", goal=30),
-            Figure(what="warm, p99", value=warm[int(len(warm) * 0.99)] * 1000, unit="ms", goal=150),
+            Figure(what="warm, p99", value=percentile(warm, 0.99) * 1000, unit="ms", goal=150),
             Figure(
                 what="from zero: the answer, median",
                 value=statistics.median(cold for cold, _ in from_zero) * 1000,
@@ -83,7 +74,3 @@ def _completed(user: User, owner: "psycopg.Connection[Any]", task_id: int | None
             raise Wrong(f"task {task_id} has no successor after {_PATIENCE:.0f} s")
         time.sleep(_LOOK_EVERY)
     return answered - begun, time.perf_counter() - answered
-
-
-def _owner(platform: Platform) -> str:
-    return platform.secret("taskmaster-database-owner")["MIGRATION_DATABASE_URL"]

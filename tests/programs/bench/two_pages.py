@@ -6,37 +6,30 @@ machine.
 """
 
 import statistics
-import tempfile
 import time
-from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 from knative.local.up import Platform
-from tests.browser.conftest import ROOT, WITHOUT, Visitor, program, visiting
+from tests.browser.conftest import NoBrowser, Visitor, launched, visiting
 from tests.browser.timing import between
 from tests.programs.bench.contenders import Wrong
-from tests.programs.bench.report import Absent, Figure, Section, Step
+from tests.programs.bench.report import Absent, Figure, Section, Step, percentile
+from tests.programs.bench.surroundings import stand_in
 
 _LONGEST_TO_ZERO = 120.0  # seconds
 
 
 def measure(step: Step, *, warm: int = 40, from_zero: int = 5) -> Section:
     """Raises Absent where there is no browser, Wrong where a change is not seen."""
-    try:
-        from playwright.sync_api import Error, sync_playwright
-    except ImportError:
-        raise Absent(WITHOUT) from None
-    if program() is None:
-        raise Absent(WITHOUT)
     with ExitStack() as stack:
-        state = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="taskmaster-bench-")))
-        state.chmod(0o711)
+        try:
+            browser = stack.enter_context(launched())
+        except NoBrowser as error:
+            raise Absent(str(error)) from None
+        from playwright.sync_api import Error
+
         step("starting the platform and two browsers")
-        platform = stack.enter_context(Platform(ROOT, state=state, environ={}, watch=False))
-        chromium = stack.enter_context(sync_playwright()).chromium
-        browser = chromium.launch(executable_path=program(), args=["--no-sandbox"])
-        stack.callback(browser.close)
+        platform = stack.enter_context(stand_in())
         one, other = (stack.enter_context(visiting(platform, browser, user="ada")) for _ in range(2))
         try:
             _seen(one, other, "the first")
@@ -59,7 +52,7 @@ def measure(step: Step, *, warm: int = 40, from_zero: int = 5) -> Section:
         " pages were hidden until no pod was left: from its Enter until the other page has painted it.",
         figures=[
             Figure(what="awake, median", value=statistics.median(awake), unit="ms"),
-            Figure(what="awake, p95", value=_p95(awake), unit="ms", goal=500),
+            Figure(what="awake, p95", value=percentile(awake, 0.95), unit="ms", goal=500),
             Figure(what="all asleep, median", value=statistics.median(asleep), unit="ms"),
             Figure(what="all asleep, slowest", value=max(asleep), unit="ms", goal=2000),
             Figure(
@@ -86,7 +79,3 @@ def _to_zero(platform: Platform, *pages: Visitor) -> float:
     if not platform.wait_for_zero(_LONGEST_TO_ZERO):
         raise Wrong(f"a function is awake {_LONGEST_TO_ZERO:.0f} s after the last page was hidden")
     return time.monotonic() - begun
-
-
-def _p95(values: Sequence[float]) -> float:
-    return sorted(values)[min(len(values) - 1, int(len(values) * 0.95))]

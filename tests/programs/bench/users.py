@@ -5,57 +5,50 @@ Retry-After says, and every 201 must be a task in the database.
 """
 
 import json
-import tempfile
-from pathlib import Path
 
 import psycopg
 
 from knative.local.up import Platform
 from tests.programs.bench.contenders import Wrong
 from tests.programs.bench.crowd import Answer, gather
-from tests.programs.bench.report import Curve, Figure, Section, Step
+from tests.programs.bench.report import Curve, Figure, Section, Step, percentile
+from tests.programs.bench.surroundings import fall_asleep, stand_in
 
-_ROOT = Path(__file__).parents[3]
 _TASK = {"title": "water the plants", "due_at": "2090-01-31T09:00:00Z", "reminders": []}
 _RECURRING = {**_TASK, "recurrence_pattern": "daily"}
 
 
 def measure(step: Step, *, users: int = 100, most: int = 1600) -> Section:
     """`users` from zero, and up to `most` at once with the functions awake."""
-    with tempfile.TemporaryDirectory(prefix="taskmaster-bench-") as state:
-        Path(state).chmod(0o711)
-        with Platform(_ROOT, state=Path(state), environ={}, watch=False) as platform:
-            step("waiting until every function is at zero")
-            if not platform.wait_until_consuming(60) or not platform.wait_for_zero(120):
-                raise Wrong("the stand-in is not at rest after two minutes")
-            crowd = _Crowd(platform)
-            step(f"{users} users at once, from zero")
-            from_zero = crowd.come(users)
-            levels, refused = {}, {}
-            count = users // 4
-            while count <= most:
-                step(f"{count} users at once, awake")
-                answers = crowd.come(count)
-                levels[count] = [each.milliseconds for each in answers]
-                refused[count] = sum(each.refused > 0 for each in answers)
-                count *= 2
-            crowd.check()
+    step("waiting until every function is at zero")
+    with stand_in() as platform:
+        fall_asleep(platform)
+        crowd = _Crowd(platform)
+        step(f"{users} users at once, from zero")
+        from_zero = crowd.come(users)
+        levels, refused = {}, {}
+        count = users // 4
+        while count <= most:
+            step(f"{count} users at once, awake")
+            answers = crowd.come(count)
+            levels[count] = [each.milliseconds for each in answers]
+            refused[count] = sum(each.refused > 0 for each in answers)
+            count *= 2
+        crowd.check()
     first = [each.milliseconds for each in from_zero if each.place == 0]
+    every = [each.milliseconds for each in from_zero]
     begins = next((count for count, number in refused.items() if number), None)
     return Section(
         title="Many users at once",
         how="Each user has a connection, creates a task, lists, and creates one that recurs. What exceeds a limit is"
         " answered 429 or 503 with Retry-After, and asked again then; every 201 is a task in the database.",
         figures=[
-            Figure(what=f"{users} users, from zero: first call, p99", value=_p99(first), unit="ms", goal=1000),
-            Figure(
-                what=f"{users} users, from zero: any call, p99",
-                value=_p99([each.milliseconds for each in from_zero]),
-                unit="ms",
-                goal=1000,
+            *(
+                Figure(what=f"{users} users, from zero: {which} call, p99", value=p99, unit="ms", goal=1000)
+                for which, p99 in (("first", percentile(first, 0.99)), ("any", percentile(every, 0.99)))
             ),
             *(
-                Figure(what=f"{count} users, awake: any call, p99", value=_p99(taken), unit="ms")
+                Figure(what=f"{count} users, awake: any call, p99", value=percentile(taken, 0.99), unit="ms")
                 for count, taken in levels.items()
             ),
             Figure(
@@ -71,8 +64,8 @@ def measure(step: Step, *, users: int = 100, most: int = 1600) -> Section:
                 x="users at once",
                 y="ms",
                 lines={
-                    "p99": [(count, _p99(taken)) for count, taken in levels.items()],
-                    "median": [(count, sorted(taken)[len(taken) // 2]) for count, taken in levels.items()],
+                    "p99": [(count, percentile(taken, 0.99)) for count, taken in levels.items()],
+                    "median": [(count, percentile(taken, 0.5)) for count, taken in levels.items()],
                 },
             )
         ],
@@ -118,7 +111,3 @@ class _Crowd:
             request("GET", "/tasks?limit=20"),
             request("POST", "/tasks", _RECURRING),
         ]
-
-
-def _p99(taken: list[float]) -> float:
-    return sorted(taken)[int(len(taken) * 0.99)]

@@ -13,7 +13,7 @@ from time import time
 
 from knative.demo.story import NotTrue
 from knative.local.up import Platform
-from tests.browser.conftest import ROOT, VIEWER, WITHOUT, program
+from tests.browser.conftest import ROOT, VIEWER, NoBrowser, launched
 from tests.programs.film.director import Director
 from tests.programs.film.footage import Footage
 from tests.programs.film.projector import encoder, project
@@ -23,19 +23,14 @@ FILM = ROOT / "docs" / "demo.webm"
 
 
 def main() -> None:
-    from playwright.sync_api import sync_playwright
-
     logging.disable(logging.CRITICAL)
     try:
         encoder()
-        if program() is None:
-            raise NotTrue(WITHOUT)
         with (
+            launched() as browser,
             _folder() as folder,
             Platform(ROOT, state=folder / "state", environ={}, watch=False, viewer=VIEWER) as platform,
-            sync_playwright() as playwright,
         ):
-            browser = playwright.chromium.launch(executable_path=program(), args=["--no-sandbox"])
             if not platform.wait_until_consuming(60):
                 raise NotTrue("the KafkaSources have no partitions")
             footage = Footage(folder)
@@ -43,8 +38,7 @@ def main() -> None:
                 tell(Director(platform, footage, browser.new_page()), browser, stack)
                 end = time()
             seconds = project(footage, end, browser, FILM)
-            browser.close()
-    except NotTrue as error:
+    except (NotTrue, NoBrowser) as error:
         sys.exit(f"make film: {error}")
     print(f"wrote {FILM.relative_to(ROOT)}: {seconds:.0f} s, {FILM.stat().st_size / 1e6:.1f} MB")
 

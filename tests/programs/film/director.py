@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from knative.demo.story import NotTrue
 from knative.local.up import Platform
 from tests.browser.conftest import Visitor
-from tests.programs.film.footage import Footage
+from tests.programs.film.footage import Footage, Track
 
 Found = TypeVar("Found")
 
@@ -54,20 +54,18 @@ class Director:
 
     def tell(self, sentence: str, *, holds: bool, but: str = "it is not so") -> None:
         """Show a sentence, long enough to be read. Raises NotTrue, and shows nothing, unless it holds."""
-        if not holds:
-            raise NotTrue(f"“{sentence}”: {but}")
-        print(f"  {sentence}")
-        self.footage.said.append((time.time(), sentence))
-        self.footage.card.append((time.time(), ""))
-        self.wait(_READ_SECONDS + _LETTER_SECONDS * len(sentence))
+        self._show(sentence, self.footage.said, self.footage.card, holds, but)
 
     def card(self, text: str, *, holds: bool, but: str = "it is not so") -> None:
         """The same, over the whole picture: its first line is a title."""
-        self.footage.said.append((time.time(), ""))
+        self._show(text, self.footage.card, self.footage.said, holds, but)
+
+    def _show(self, text: str, on: Track, instead_of: Track, holds: bool, but: str) -> None:
         if not holds:
             raise NotTrue(f"“{text}”: {but}")
         print(f"  {text}")
-        self.footage.card.append((time.time(), text))
+        on.append((time.time(), text))
+        instead_of.append((time.time(), ""))
         self.wait(_READ_SECONDS + _LETTER_SECONDS * len(text))
 
     def wait(self, seconds: float) -> None:
