@@ -107,10 +107,14 @@ class Dispatcher:
             return False
         if not wakeups:
             return True
-        if following:
-            self._wakeup.schedule(following - START_UP)
-        else:
+        if not following:
             self._wakeup.cancel()
+        else:
+            self._wakeup.schedule(following - START_UP)
+            if following <= clock.now() + SOON:
+                # Time has leapt, as on a machine that was suspended. A schedule that is set after its moment rings in
+                # a year.
+                return False
         # If it differs, another transaction has scheduled another moment meanwhile.
         return self._due_reminders.scheduled_wakeup() == following
 

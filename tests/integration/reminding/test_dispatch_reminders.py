@@ -150,6 +150,14 @@ def test_an_alarm_that_somebody_else_set_meanwhile_is_looked_at_again(pack: Pack
     assert cluster.schedules == ["50 59 14 20 11 *", "50 59 13 20 11 *"]
 
 
+def test_a_leap_in_time_while_the_alarm_is_set_is_noticed(pack: Pack, cluster: Cluster) -> None:
+    """A machine that was suspended: the schedule is stored after its own moment, and a PingSource rings in a year."""
+    task = pack.create(due_at=at(hours=3))
+    cluster.on_patch = lambda: pack.travel(to=START + timedelta(hours=3, seconds=-2))
+    pack.tick(DISPATCH)
+    assert len(due(pack, task)) == 1
+
+
 def test_three_hours_asleep_and_all_go_out_once_marked_late(pack: Pack, cluster: Cluster) -> None:
     for minutes in range(1, 181, 6):
         pack.create(due_at=at(minutes=minutes))
