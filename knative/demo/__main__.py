@@ -1,10 +1,11 @@
 """`make demo`: the story of the pack, on real requests and records, each claim checked.
 
-Exit code 1, with a sentence, if one of them is not true.
+Exit code 1, with a sentence and the last that functions and stand-in logged, if one of them is not true.
 """
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 import tempfile
@@ -23,6 +24,7 @@ from rich.table import Table
 from knative.demo.story import ROOT, USER, NotTrue, Story
 from knative.local.dapr.side import BROKERS
 from knative.local.embedded import EmbeddedError
+from knative.local.logs import LogStream, StreamHandler
 from knative.local.up import Platform
 
 
@@ -157,6 +159,7 @@ RUNS = {
     "dapr-kafka": "a Kafka broker, daprd with its bridge",
     "dapr-redis": "Redis, daprd with its bridge",
 }
+LINES = 60  # of the log, where something is not true
 STORY = (
     everything_at_zero,
     created_over_rest,
@@ -177,10 +180,12 @@ def main(broker: str) -> None:
     """Tell the story. Exit code 1 with a sentence if anything in it is not true."""
     console = Console(highlight=False)
     begun = time.perf_counter()
-    logging.disable(logging.CRITICAL)
+    logged = io.StringIO()
+    logs = LogStream(logged)
+    logging.basicConfig(level=logging.INFO, handlers=[StreamHandler(logs)])
     console.print("[bold]taskmaster functions[/bold]: a to-do back end that sleeps at zero and loses nothing")
     try:
-        with _platform(console, broker) as platform:
+        with _platform(console, broker, logs) as platform:
             story = Story(platform, console)
             for chapter in STORY:
                 chapter(story)
@@ -190,16 +195,17 @@ def main(broker: str) -> None:
         raise click.ClickException(str(error)) from None
     except NotTrue as error:
         console.print(f"\n[bold red]Not true:[/bold red] {error}")
+        print(*logged.getvalue().splitlines()[-LINES:], sep="\n", file=sys.stderr)
         sys.exit(1)
     console.print(f"\nAll of it is true, in {time.perf_counter() - begun:.0f} s. Go on with [bold]make up[/bold].")
 
 
 @contextmanager
-def _platform(console: Console, broker: str) -> Iterator[Platform]:
+def _platform(console: Console, broker: str, logs: LogStream) -> Iterator[Platform]:
     """A platform of its own, that leaves nothing behind."""
     with tempfile.TemporaryDirectory(prefix="taskmaster-demo-") as state:
         Path(state).chmod(0o711)  # as root, PostgreSQL runs as another user and must get there
-        platform = Platform(ROOT, state=Path(state), environ={}, broker=broker, watch=False)
+        platform = Platform(ROOT, state=Path(state), logs=logs, environ={}, broker=broker, watch=False)
         with console.status(f"starting PostgreSQL, {RUNS[broker]} and the stand-in for Knative"):
             begun = time.perf_counter()
             platform.start()

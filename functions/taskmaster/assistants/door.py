@@ -76,7 +76,7 @@ def tool_server(target: str, *functions: Function, http: Sequence[str]) -> Funct
             return _metadata(place, runtime.settings, request)
         _check(request, place)
         scope = f', scope="{READ} {WRITE}"'
-        caller = signed_in(request.headers, runtime.assistant_tokens, more=place.challenge + scope)
+        caller = signed_in(request, runtime.assistant_tokens, more=place.challenge + scope)
         await_turn(request, caller.user_id, runtime.pace_of_users)
         invoker = Invoker(function=name, settings=runtime.settings, database=runtime.database)
         door = _Door(tools, invoker, caller, request.headers, place)

@@ -8,6 +8,7 @@ import time
 from typing import NamedTuple
 
 from taskmaster.errors import TaskmasterError
+from taskmaster.identity.jwks import Postpone
 from taskmaster.identity.oidc import Rejected, Verifier
 from taskmaster.trusted_hosts import is_internal
 
@@ -53,15 +54,18 @@ class NotAllowed(TaskmasterError):
         self.challenge = f'Bearer realm="taskmaster", error="insufficient_scope", scope="{scope}"'
 
 
-def caller(authorization: str | None, *, tokens: Verifier | None) -> Caller:
-    """Whom a bearer token speaks for (RFC 6750). Raises NotSignedIn and KeysUnavailable."""
+def caller(authorization: str | None, *, tokens: Verifier | None, postpone: Postpone | None = None) -> Caller:
+    """Whom a bearer token speaks for (RFC 6750). Raises NotSignedIn and KeysUnavailable.
+
+    `postpone`: how the call waits for the keys of an issuer, where that takes no thread.
+    """
     if tokens is None:
         raise NotSignedIn("Nobody can sign in yet: the operator has to set OIDC_ISSUER and OIDC_AUDIENCE.")
     token = _bearer(authorization)
     if not token:
         raise NotSignedIn("Send the header 'Authorization: Bearer TOKEN'.")
     try:
-        grant = tokens.granted_by(token, now=time.time())
+        grant = tokens.granted_by(token, now=time.time(), postpone=postpone)
         return Caller(_checked_claim(grant.user), grant.scopes)
     except Rejected as error:
         raise NotSignedIn(str(error), error="invalid_token") from None
@@ -75,6 +79,7 @@ def sends_events(
     tokens: Verifier | None = None,
     subjects: tuple[str, ...] = (),
     required: bool = False,
+    postpone: Postpone | None = None,
 ) -> bool:
     """Whether an event's userid is believed: it comes under an internal host, or with a token of the cluster.
 
@@ -87,7 +92,7 @@ def sends_events(
     if tokens is None or not token:
         return False
     try:
-        subject = tokens.user_of(token, now=time.time())
+        subject = tokens.user_of(token, now=time.time(), postpone=postpone)
     except Rejected as error:
         logger.warning("an event was turned away: %s", error)
         return False

@@ -5,14 +5,16 @@ but at most every ten seconds, so that tokens with invented key ids cause no fet
 the process goes on with the keys that it fetched last.
 
 One fetch is under way at a time, in a thread of its own. A request that needs its keys waits for a limited time,
-counted from the start of the fetch and not of the request: an issuer that answers byte by byte blocks no thread.
+counted from the start of the fetch and not of the request: an issuer that answers byte by byte blocks no thread. While
+there are keys, which others' tokens need, a request whose key is unknown waits without a thread where the server can
+postpone it.
 """
 
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from threading import Event, Lock, Thread
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from pydantic_core import from_json
 
@@ -30,9 +32,11 @@ FIRST_PAUSE_SECONDS = 2.0  # the same while there are no keys at all
 PATIENCE_SECONDS = 3.0  # that a request waits for a fetch, from the start of the fetch: a cold pod is slow itself
 SHORT_PATIENCE_SECONDS = 0.3  # the same after a fetch that failed: the next one may be as slow, and fail too
 TOTAL_SECONDS = 5.0  # of one fetch, discovery included, however slowly an answer trickles in
+_FIRST_LOOK = 0.05  # seconds after which a postponed request comes again; each further one waits twice as long
 _LARGEST = 524_288
 
 Document = Mapping[str, Any]
+Postpone = Callable[[float], NoReturn]  # have the request come again after so many seconds
 
 
 class KeysUnavailable(TaskmasterError):
@@ -73,8 +77,11 @@ class Keys(Protocol):
 
     def current(self) -> KeySet: ...
 
-    def newer_than(self, known: KeySet) -> KeySet:
-        """The keys after another fetch, for a token whose key is not among the known ones; or `known` again."""
+    def newer_than(self, known: KeySet, postpone: Postpone | None = None) -> KeySet:
+        """The keys after another fetch, for a token whose key is not among the known ones; or `known` again.
+
+        Without `postpone` the calling thread waits for that fetch.
+        """
         ...
 
 
@@ -87,7 +94,7 @@ class GivenKeys:
     def current(self) -> KeySet:
         return self._held
 
-    def newer_than(self, known: KeySet) -> KeySet:
+    def newer_than(self, known: KeySet, postpone: Postpone | None = None) -> KeySet:
         return known
 
 
@@ -97,8 +104,8 @@ class PublishedKeys:
     def __init__(self, fetch: Callable[[], Document]) -> None:
         self._fetch = fetch
         self._choosing = Lock()  # held while a thread decides whether to fetch
-        self._fetching = Lock()  # held by the one fetch that is under way
-        self._ended = Event()
+        self._ended = Event()  # of the fetch that is under way, or was last
+        self._ended.set()
         self._begun = 0.0
         self._held: KeySet | None = None
         self._fresh_until = 0.0
@@ -116,9 +123,9 @@ class PublishedKeys:
             raise KeysUnavailable("the issuer's keys cannot be had")
         return self._held
 
-    def newer_than(self, known: KeySet) -> KeySet:
+    def newer_than(self, known: KeySet, postpone: Postpone | None = None) -> KeySet:
         self._begin(known)
-        if not self._await():
+        if not self._await(postpone):
             raise KeysUnavailable("the issuer's keys are being fetched")
         if self._held is None or (self._held is known and self._failed):
             raise KeysUnavailable(
@@ -129,21 +136,22 @@ class PublishedKeys:
     def _begin(self, known: KeySet | None) -> bool:
         """Begin a fetch, unless one is under way, was a moment ago, or has brought other keys than the known ones."""
         with self._choosing:
-            if self._fetching.locked() or self._held is not known or time.monotonic() < self._next_fetch:
+            if not self._ended.is_set() or self._held is not known or time.monotonic() < self._next_fetch:
                 return False
-            self._fetching.acquire()
             self._ended, self._begun = Event(), time.monotonic()
         Thread(target=self._renew, args=(self._ended,), name="keys of an issuer", daemon=True).start()
         return True
 
-    def _await(self) -> bool:
+    def _await(self, postpone: Postpone | None = None) -> bool:
         """Wait for the fetch that is under way, if there is one: for a moment from its start. Whether it has ended."""
         with self._choosing:
-            if not self._fetching.locked():
-                return True
             ended, begun = self._ended, self._begun
         patience = SHORT_PATIENCE_SECONDS if self._failed else PATIENCE_SECONDS
-        return ended.wait(max(begun + patience - time.monotonic(), 0.0))
+        under_way = time.monotonic() - begun
+        left = max(patience - under_way, 0.0)
+        if postpone and left and not ended.is_set():
+            postpone(min(max(under_way, _FIRST_LOOK), left))
+        return ended.wait(left)
 
     def _renew(self, ended: Event) -> None:
         try:
@@ -157,7 +165,6 @@ class PublishedKeys:
             if fetched != self._held:
                 self._held = fetched
         self._next_fetch = time.monotonic() + (FIRST_PAUSE_SECONDS if self._held is None else PAUSE_SECONDS)
-        self._fetching.release()
         ended.set()
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from taskmaster.errors import TaskmasterError
 from taskmaster.identity import jws
-from taskmaster.identity.jwks import GivenKeys, Keys, KeySet, PublishedKeys, discover, fetch
+from taskmaster.identity.jwks import GivenKeys, Keys, KeySet, Postpone, PublishedKeys, discover, fetch
 from taskmaster.log import note
 from taskmaster.settings import Settings
 
@@ -74,19 +74,22 @@ class Verifier:
         self._remembered: dict[bytes, _Verified] = {}  # by the token's digest; rejected tokens are not kept
         self._remembering = Lock()
 
-    def user_of(self, token: str, *, now: float) -> str:
-        """The user of a token, at this moment in seconds since 1970. Raises Rejected and KeysUnavailable."""
-        return self.granted_by(token, now=now).user
+    def user_of(self, token: str, *, now: float, postpone: Postpone | None = None) -> str:
+        """The user of a token, at this moment in seconds since 1970. Raises as `granted_by` does."""
+        return self.granted_by(token, now=now, postpone=postpone).user
 
-    def granted_by(self, token: str, *, now: float) -> Grant:
-        """What a token grants at this moment, in seconds since 1970. Raises Rejected and KeysUnavailable."""
+    def granted_by(self, token: str, *, now: float, postpone: Postpone | None = None) -> Grant:
+        """What a token grants at this moment, in seconds since 1970. Raises Rejected and KeysUnavailable.
+
+        A token of an unknown key waits for a fetch of the keys, by `postpone` where there is that.
+        """
         try:
-            return self._granted_by(token, now)
+            return self._granted_by(token, now, postpone)
         except Rejected as error:
             note(**{"error.type": "token rejected", "error.message": error.reason})
             raise
 
-    def _granted_by(self, token: str, now: float) -> Grant:
+    def _granted_by(self, token: str, now: float, postpone: Postpone | None) -> Grant:
         if len(token) > _LONGEST:
             raise Rejected("This token is too long.")
         keys = self._keys.current()
@@ -96,7 +99,7 @@ class Verifier:
             try:
                 held = self._verified(token, keys, now)
             except UnknownKey:
-                newer = self._keys.newer_than(keys)
+                newer = self._keys.newer_than(keys, postpone)
                 if newer is keys:
                     raise
                 held = self._verified(token, newer, now)

@@ -251,6 +251,7 @@ def _is_believed(runtime: Runtime, request: Request) -> bool:
         tokens=runtime.event_tokens,
         subjects=settings.event_oidc_subjects,
         required=settings.event_oidc_required,
+        postpone=request.postpone,
     )
 
 

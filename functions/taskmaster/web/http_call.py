@@ -52,7 +52,7 @@ def answer_call(
     Raises HttpRefusal, KeysUnavailable, and what the invoker raises.
     """
     headers = request.headers
-    caller = _by_address(invoker, operations, request) or signed_in(headers, tokens)
+    caller = _by_address(invoker, operations, request) or signed_in(request, tokens)
     if caller.is_limited:
         expect_scope(caller, callers.READ if request.method in _READING else callers.WRITE)
     user_id = caller.user_id
@@ -147,10 +147,10 @@ def _by_address(invoker: Invoker, operations: Sequence[Operation], request: Requ
     return Caller(user_id, frozenset({callers.READ}))
 
 
-def signed_in(headers: Mapping[str, str], tokens: Verifier | None, *, more: str = "") -> Caller:
+def signed_in(request: Request, tokens: Verifier | None, *, more: str = "") -> Caller:
     """Whom the bearer token speaks for. Raises HttpRefusal (401), whose challenge has `more` parameters."""
     try:
-        return callers.caller(headers.get("authorization"), tokens=tokens)
+        return callers.caller(request.headers.get("authorization"), tokens=tokens, postpone=request.postpone)
     except callers.NotSignedIn as error:
         challenge = {"WWW-Authenticate": error.challenge + more}
         raise HttpRefusal(problem(401, "Not signed in", str(error), headers=challenge)) from None
@@ -158,7 +158,7 @@ def signed_in(headers: Mapping[str, str], tokens: Verifier | None, *, more: str 
 
 def await_turn(request: Request, user_id: str, pace: Pace) -> None:
     """Return if it is the call's turn, else have it postponed. Raises HttpRefusal (429, RFC 6585) for too many."""
-    if request.waited is not None:  # it has its turn
+    if request.waited is not None:  # it has its turn; or it waited for an issuer's keys, which is as good
         return
     try:
         seconds = pace.take_turn(user_id, longest=_LONGEST_WAIT if request.postpone else 0.0)

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from threading import Event
 from typing import Any
 
 import jwt
@@ -14,6 +15,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Response
 from werkzeug.test import TestResponse
 
+from bounded_waitress.postponing import Postponed, postpone
 from taskmaster.identity import jws
 from tests.support import tokens
 from tests.support.function_pack import Pack
@@ -303,6 +305,28 @@ def test_keys_are_fetched_while_no_transaction_is_open(signed_in: SignedIn, http
     httpserver.expect_oneshot_request("/realm/keys").respond_with_handler(keys)
     assert signed_in.ask(signed_in.issuer.token(), method="POST").status_code == 201
     assert open_then == []
+
+
+def test_a_call_with_a_new_key_waits_as_the_server_postpones_it(
+    signed_in: SignedIn, monkeypatch: pytest.MonkeyPatch, httpserver: HTTPServer
+) -> None:
+    """No thread waits with it while the keys are fetched: others, whose key is known, need the threads."""
+    monkeypatch.setattr("taskmaster.identity.jwks.PAUSE_SECONDS", 0)
+    signed_in.issuer.publish("one", "two")
+    assert signed_in.ask(signed_in.issuer.token()).status_code == 200
+    may_answer = Event()
+
+    def keys(_: Any) -> Response:
+        may_answer.wait(20)
+        return Response(json.dumps({"keys": signed_in.issuer.keys}))
+
+    httpserver.expect_oneshot_request("/realm/keys").respond_with_handler(keys)
+    headers = {"Authorization": f"Bearer {signed_in.issuer.token(key='three')}"}
+    server = {"bounded_waitress.postpone": postpone}
+    with pytest.raises(Postponed):
+        signed_in.pack.client("query-tasks").get("/tasks", headers=headers, environ_overrides=server)
+    assert signed_in.ask(signed_in.issuer.token(key="two")).status_code == 200
+    may_answer.set()
 
 
 def test_why_a_token_was_rejected_is_for_the_log(

@@ -5,7 +5,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from queue import Queue
+from typing import Any, NoReturn
 
 import pytest
 from pytest_httpserver import HTTPServer
@@ -217,11 +218,12 @@ def test_nobody_waits_while_keys_that_are_there_are_looked_at_again(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     impatient(monkeypatch)
-    asked, may_answer = threading.Event(), threading.Event()
+    asked, asked_again, may_answer = threading.Event(), threading.Event(), threading.Event()
     document = {"keys": [jwk(private_key("RS256"), kid="one")]}
 
     def fetch() -> dict[str, Any]:
         if asked.is_set():
+            asked_again.set()
             assert may_answer.wait(10)
         asked.set()
         return document
@@ -231,13 +233,42 @@ def test_nobody_waits_while_keys_that_are_there_are_looked_at_again(
     clock.on(FRESH_SECONDS)
     with ThreadPoolExecutor(1) as aside:
         looking = aside.submit(keys.current)
-        while not keys._fetching.locked():
-            pass
+        assert asked_again.wait(10)
         assert keys.current() is held
         with pytest.raises(KeysUnavailable):  # a key that is new is waited for a moment
             keys.newer_than(held)
         may_answer.set()
         assert looking.result() is held
+
+
+def test_where_a_request_can_be_postponed_no_thread_waits_for_a_new_key(clock: Clock) -> None:
+    """It comes again after twice as long each time, and is told that the keys cannot be had when patience ends."""
+
+    class Postponed(Exception): ...
+
+    def postpone(seconds: float) -> NoReturn:
+        raise Postponed(seconds)
+
+    documents: Queue[dict[str, Any]] = Queue()
+    documents.put({"keys": []})
+    keys = PublishedKeys(documents.get)
+    held = keys.current()
+    clock.on(PAUSE_SECONDS)
+    waits = []
+    with pytest.raises(KeysUnavailable):
+        while True:
+            try:
+                keys.newer_than(held, postpone)
+            except Postponed as postponed:
+                waits.append(postponed.args[0])
+                clock.on(waits[-1])
+    assert waits[:4] == [pytest.approx(seconds) for seconds in (0.05, 0.05, 0.1, 0.2)]
+    assert sum(waits) == pytest.approx(jwks.PATIENCE_SECONDS)
+    clock.on(-jwks.PATIENCE_SECONDS)
+    documents.put({"keys": [jwk(private_key("RS256"), kid="new")]})
+    newer = keys.newer_than(held)
+    assert newer != held
+    assert keys.newer_than(held, postpone) is newer
 
 
 def test_an_issuer_that_does_not_come_to_an_end_freezes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
