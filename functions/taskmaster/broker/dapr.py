@@ -36,6 +36,8 @@ _REFUSED = ("not authorized to access this topic", "invalid topic", "name of a t
 class DaprBroker(Broker):
     """A daprd, asked when first used whether it publishes, and again after it was unavailable."""
 
+    system = "dapr"
+
     def __init__(self, settings: Settings) -> None:
         token = settings.dapr_api_token.get_secret_value()
         self._daprd = Daprd(settings.dapr_url, token, seconds=settings.kafka_delivery_timeout)

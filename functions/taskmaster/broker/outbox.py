@@ -54,7 +54,7 @@ def publish(database: Database, broker: Broker, *, seconds: float = math.inf) ->
                 return published
             began = time.time_ns()
             acknowledged, failures = broker.send(_records(rows))
-            _trace(rows, failures, began)
+            _trace(rows, failures, began, system=broker.system)
             if acknowledged:
                 transaction.delete_outbox(sorted(acknowledged))
         published += len(acknowledged)
@@ -74,7 +74,7 @@ def _records(rows: list[Claimed]) -> list[tuple[int, tuple[str, str, dict[str, s
     return [(row.id, (topic, row.key, row.headers, bytes(row.value))) for row in rows for topic in row.topics]
 
 
-def _trace(rows: list[Claimed], failures: dict[int, Exception], began: int) -> None:
+def _trace(rows: list[Claimed], failures: dict[int, Exception], began: int, *, system: str) -> None:
     """Record a span for each record that was sent, in the trace of its event, whichever process made that."""
     if not spans.is_on():
         return
@@ -85,7 +85,7 @@ def _trace(rows: list[Claimed], failures: dict[int, Exception], began: int) -> N
             span = spans.start(f"send {topic}", "producer", parent=trace, began=began)
             span.set(
                 {
-                    "messaging.system": "kafka",
+                    "messaging.system": system,
                     "messaging.operation.name": "send",
                     "messaging.operation.type": "send",
                     "messaging.destination.name": topic,

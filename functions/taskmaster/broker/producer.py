@@ -52,6 +52,8 @@ def connection_settings(settings: Settings) -> dict[str, Any]:
 class KafkaBroker(Broker):
     """A producer, made when first used, and again after the broker was unavailable: transport.Broker on Kafka."""
 
+    system = "kafka"
+
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._producer: KafkaProducer | None = None

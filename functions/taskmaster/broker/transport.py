@@ -38,7 +38,12 @@ class ReadingForbidden(Unreadable):
 
 
 class Broker(Protocol):
-    """Publishes events. Threads may share one; it connects when first used, and again after it was unavailable."""
+    """Publishes events. Threads may share one; it connects when first used, and again after it was unavailable.
+
+    `system` is its `messaging.system` by OpenTelemetry's semantic conventions.
+    """
+
+    system: str
 
     @property
     def is_connected(self) -> bool: ...

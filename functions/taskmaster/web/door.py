@@ -149,7 +149,8 @@ def served(
                     line.waited(request.waited)
                     began -= int(request.waited * 1e9)
                 is_event = request.path == EVENTS
-                span = request_span(request, name, is_event=is_event, began=began, is_first=is_first)
+                system = runtime.settings.transport
+                span = request_span(request, name, is_event=is_event, system=system, began=began, is_first=is_first)
                 tracing.enter_context(span)
                 if request.body is None:
                     raise HttpRefusal(problem(413, "Too large", f"A request has at most {largest} bytes."))

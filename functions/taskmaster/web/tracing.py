@@ -18,9 +18,12 @@ _OF_EVENTS = {
 _LONGEST = 256
 
 
-def request_span(request: Request, function: str, *, is_event: bool, began: int, is_first: bool) -> Span | NoSpan:
+def request_span(
+    request: Request, function: str, *, is_event: bool, system: str, began: int, is_first: bool
+) -> Span | NoSpan:
     """A span that began at `began`, in the trace of the request. It has the name of the function until more is known.
 
+    `system` is the messaging system that brings events.
     With the first request of a process, its start is recorded too.
     """
     headers = request.headers
@@ -33,7 +36,7 @@ def request_span(request: Request, function: str, *, is_event: bool, began: int,
         is_timer = headers.get("ce-type") == cloudevent.PING
         span = spans.start(function, "server" if is_timer else "consumer", parent=trace, began=began)
         if not is_timer:
-            span.set({"messaging.system": "kafka", "messaging.operation.name": "process"})
+            span.set({"messaging.system": system, "messaging.operation.name": "process"})
             span.set({"messaging.operation.type": "process"})
         span.set({named: headers[name][:_LONGEST] for name, named in _OF_EVENTS.items() if name in headers})
     if is_first:

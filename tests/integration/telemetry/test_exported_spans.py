@@ -130,6 +130,18 @@ def test_a_collector_that_is_away_costs_a_line_and_no_answer(pack: Pack, exporte
     assert exported.spans == []
 
 
+def test_spans_name_dapr_where_it_carries_the_events(
+    pack: Pack, exported: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"TRANSPORT": "dapr", "DAPR_URL": "http://127.0.0.1:1"}.items():  # nobody listens there
+        monkeypatch.setenv(name, value)
+    pack.restart()
+    assert pack.event("create-task", "task.create", {"title": "x"}).status_code == 204
+    spans.close(10)
+    [event] = exported.named("process task.create")
+    assert event.attributes["messaging.system"] == pack.runtime.broker.system == "dapr"
+
+
 def test_what_a_dead_publisher_left_is_published_in_its_trace(
     connected: dict[str, str], monkeypatch: pytest.MonkeyPatch, exported: OtlpReceiver
 ) -> None:
