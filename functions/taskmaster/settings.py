@@ -181,8 +181,8 @@ class Settings(BaseModel):
         20.0,
         ge=0,
         le=10_000,
-        description="calls of one user that a pod handles each second, after a burst of five times as many; the next"
-        " ones wait up to 2 s for their turn, further ones are answered 429; 0: no limit",
+        description="calls of one user that a pod handles each second, after a burst of five times as many; a long call"
+        " counts as several; the next ones wait up to 2 s for their turn, further ones are answered 429; 0: no limit",
     )
     max_body_bytes: int = Field(262_144, ge=1024, le=10_485_760, description="largest request body")
     clock_offset_file: str = Field(

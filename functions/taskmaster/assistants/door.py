@@ -22,7 +22,7 @@ from taskmaster.log import note
 from taskmaster.runtime import Runtime
 from taskmaster.settings import Settings
 from taskmaster.web.door import Function, served
-from taskmaster.web.http_call import await_turn, expect_scope, signed_in
+from taskmaster.web.http_call import expect_scope, in_turn, signed_in
 from taskmaster.web.request import Request
 
 PATH = "/mcp"
@@ -77,10 +77,10 @@ def tool_server(target: str, *functions: Function, http: Sequence[str]) -> Funct
         _check(request, place)
         scope = f', scope="{READ} {WRITE}"'
         caller = signed_in(request, runtime.assistant_tokens, more=place.challenge + scope)
-        await_turn(request, caller.user_id, runtime.pace_of_users)
         invoker = Invoker(function=name, settings=runtime.settings, database=runtime.database)
         door = _Door(tools, invoker, caller, request.headers, place)
-        given = door.answer(body)
+        with in_turn(request, caller.user_id, runtime.pace_of_users):
+            given = door.answer(body)
         runtime.publish_after_request(may_have_written=door.may_have_written)
         return given
 

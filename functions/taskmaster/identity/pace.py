@@ -1,7 +1,9 @@
-"""How many calls a second one user makes of one pod, so that no user takes the processor time of all others.
+"""How many calls a second one user makes of one pod, and for how long they occupy its threads.
 
-Kept in memory, for each pod by itself: with three pods of a function a user has three times the rate. Events are not
-counted, since one that is refused is sent again, and its partition waits for it.
+So no user takes the processor time, the connections and the locks of all others. A call that takes longer than usual,
+because it waits for a lock or the machine is busy, counts as several. Kept in memory, for each pod by itself: with
+three pods of a function a user has three times the rate. Events are not counted, since one that is refused is sent
+again, and its partition waits for it.
 """
 
 import time
@@ -10,6 +12,8 @@ from threading import Lock
 from taskmaster.errors import TaskmasterError
 
 BURST_SECONDS = 5.0
+THREAD_SHARE = 0.5  # of one thread, that a user's calls may occupy after the burst
+DEAREST_SECONDS = 0.5  # of turns that a call costs at most: where the database is slow, it is slow for everybody
 _MANY_USERS = 10_000
 
 
@@ -23,6 +27,8 @@ class TooManyCalls(TaskmasterError):
 
 class Pace:
     """Turns at `rate` calls a second, after as many at once as come in BURST_SECONDS; a rate of 0 limits nothing.
+
+    Whoever took a turn says with `charge` how long the call took.
 
     This is the generic cell rate algorithm, with a line in front of it.
     """
@@ -49,3 +55,13 @@ class Pace:
                 raise TooManyCalls(seconds)
             self._spent_until[user_id] = until + 1 / self._rate
         return seconds
+
+    def charge(self, user_id: str, seconds: float) -> None:
+        """A call occupied a thread for so long: the user's next turns come later, where it was more than its share."""
+        if not self._rate:
+            return
+        beyond = min(seconds / THREAD_SHARE, DEAREST_SECONDS) - 1 / self._rate
+        if beyond > 0:
+            now = time.monotonic()
+            with self._lock:
+                self._spent_until[user_id] = max(self._spent_until.get(user_id, now), now) + beyond

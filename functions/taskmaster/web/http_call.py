@@ -1,7 +1,9 @@
 """A person's call: who calls, for which operation, and the command in its path, query, headers and body."""
 
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from math import ceil
 from typing import Any
@@ -51,12 +53,16 @@ def answer_call(
 
     Raises HttpRefusal, KeysUnavailable, and what the invoker raises.
     """
-    headers = request.headers
     caller = _by_address(invoker, operations, request) or signed_in(request, tokens)
     if caller.is_limited:
         expect_scope(caller, callers.READ if request.method in _READING else callers.WRITE)
-    user_id = caller.user_id
-    await_turn(request, user_id, pace)
+    with in_turn(request, caller.user_id, pace):
+        return _answer(invoker, operations, caller.user_id, request, body)
+
+
+def _answer(invoker: Invoker, operations: Sequence[Operation], user_id: str, request: Request, body: bytes) -> Answer:
+    """Find the operation and its command, and have it done."""
+    headers = request.headers
     origin = origin_of(invoker.function, user_id, headers)
     bind_context(correlation_id=origin.correlation_id)
     if request.method == "POST" and cloudevent.is_event(headers):
@@ -156,7 +162,18 @@ def signed_in(request: Request, tokens: Verifier | None, *, more: str = "") -> C
         raise HttpRefusal(problem(401, "Not signed in", str(error), headers=challenge)) from None
 
 
-def await_turn(request: Request, user_id: str, pace: Pace) -> None:
+@contextmanager
+def in_turn(request: Request, user_id: str, pace: Pace) -> Iterator[None]:
+    """Have a call done when it is its turn, and count how long it takes. Raises HttpRefusal (429) as `_await_turn`."""
+    _await_turn(request, user_id, pace)
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        pace.charge(user_id, time.monotonic() - began)
+
+
+def _await_turn(request: Request, user_id: str, pace: Pace) -> None:
     """Return if it is the call's turn, else have it postponed. Raises HttpRefusal (429, RFC 6585) for too many."""
     if request.waited is not None:  # it has its turn; or it waited for an issuer's keys, which is as good
         return

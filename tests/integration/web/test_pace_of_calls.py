@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from taskmaster.identity import pace
 from tests.support.function_pack import Pack
 from tests.support.function_process import FunctionProcess
 
@@ -23,6 +24,18 @@ def test_a_server_that_cannot_postpone_refuses_what_is_beyond_a_burst(
     refused = answers[-1]
     assert refused.headers["Retry-After"] in ("1", "2")
     assert refused.get_json()["title"] == "Too many requests"
+    assert pack.call("query-tasks", "GET", "/tasks", user=f"user-{uuid4()}").status_code == 200
+
+
+def test_a_call_that_occupied_a_thread_for_long_costs_further_turns(
+    pack: Pack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "THREAD_SHARE", 1e-9)  # so that any call is a long one
+    monkeypatch.setattr(pace, "DEAREST_SECONDS", 60.0)
+    monkeypatch.setenv("USER_CALLS_PER_SECOND", "10")
+    pack.restart()
+    answers = [pack.call("query-tasks", "GET", "/tasks") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 429]
     assert pack.call("query-tasks", "GET", "/tasks", user=f"user-{uuid4()}").status_code == 200
 
 

@@ -57,8 +57,26 @@ def test_who_calls_at_the_rate_never_waits(clock: Clock) -> None:
         clock.now += 0.1
 
 
+def test_a_call_that_took_long_counts_as_several(clock: Clock) -> None:
+    limited = Pace(10)
+    limited.charge("ada", 0.05)  # as long as its share
+    limited.charge("ada", 0.15)  # as three
+    burst = int(10 * BURST_SECONDS)
+    assert turns(limited, "ada", burst) == [0.0] * (burst - 1) + [0.1]
+    assert turns(limited, "eve", 1) == [0.0]
+
+
+def test_the_longest_call_costs_half_a_second_of_turns(clock: Clock) -> None:
+    limited = Pace(10)
+    turns(limited, "ada", int(10 * BURST_SECONDS))
+    limited.charge("ada", 60.0)
+    assert turns(limited, "ada", 2) == [0.4, 0.5]
+
+
 def test_a_rate_of_nothing_limits_nothing(clock: Clock) -> None:
-    assert turns(Pace(0), "ada", 1_000, longest=0) == [0.0] * 1_000
+    unlimited = Pace(0)
+    unlimited.charge("ada", 60.0)
+    assert turns(unlimited, "ada", 1_000, longest=0) == [0.0] * 1_000
 
 
 def test_users_who_have_not_called_for_long_are_forgotten(clock: Clock) -> None:
