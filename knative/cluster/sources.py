@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from knative.cluster.kubectl import ClusterError, Kubectl
+from knative.local.fetch_pace import FetchPace
 from knative.local.fields import Field, ManifestError
 from knative.local.kafka_source import KafkaSourceAdapter
 from knative.local.manifests import kafka_source
@@ -50,10 +51,11 @@ class KafkaSources:
         self.adapters: list[KafkaSourceAdapter] = []
 
     def __enter__(self) -> KafkaSources:
+        pace = FetchPace()
         for manifest in self._kubectl.all(KIND):
             source = kafka_source(Field(manifest, Path(f"KafkaSource {manifest['metadata']['name']}")))
             client = self._client(source, manifest["spec"]["bootstrapServers"])
-            self.adapters.append(KafkaSourceAdapter(source, client=client, sink=self._sink))
+            self.adapters.append(KafkaSourceAdapter(source, client=client, sink=self._sink, pace=pace))
         for adapter in self.adapters:
             adapter.start()
         return self

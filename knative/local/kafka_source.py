@@ -19,6 +19,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer, OffsetAndMetadata, T
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from knative.local.delivery import Dispatcher, Outcome
+from knative.local.fetch_pace import FetchPace
 from knative.local.offsets import OffsetTracker
 from knative.local.resources import KafkaSource
 from knative_delivery.cloud_event import Record, from_record
@@ -38,12 +39,6 @@ _SPIN_SECONDS = 0.02
 _PAUSE_SECONDS = 1.0
 # A consumer that was cut off while it joined its group may wait for ever for an answer that got lost.
 _JOIN_SECONDS = 30.0
-# How long a broker may wait for a record before it answers a fetch. The embedded broker does not wake for one: it looks
-# again within that time, so a record is a tenth of a second late, at most a quarter. Soon after one it is asked more
-# often. To ask for ten sources every 100 ms takes a tenth of a core, which costs the functions more than it saves.
-_FETCH_MS = 500
-_BUSY_FETCH_MS = 15
-_BUSY_SECONDS = 2.0
 # How soon a stop or a partition that has drained is noticed. Records themselves end the wait at once.
 _POLL_SECONDS = 0.25
 # The same while it joins its group: kafka-python 3.0.12 forgets an answer that comes between two polls and asks anew,
@@ -54,7 +49,8 @@ _JOIN_POLL_SECONDS = 2.0
 class KafkaSourceAdapter:
     """Runs one KafkaSource between `start` and `stop`.
 
-    `client` holds kafka-python's connection settings, bootstrap_servers among them.
+    `client` holds kafka-python's connection settings, bootstrap_servers among them. The sources of a broker share
+    a `pace`.
     """
 
     def __init__(
@@ -63,6 +59,7 @@ class KafkaSourceAdapter:
         *,
         client: Mapping[str, Any],
         sink: Sink,
+        pace: FetchPace | None = None,
         commit_interval: float = 5.0,
         session_timeout: float = 6.0,
     ) -> None:
@@ -71,6 +68,7 @@ class KafkaSourceAdapter:
         # Set as soon as partitions are assigned.
         self.assigned = threading.Event()
         self._client = client
+        self._pace = pace or FetchPace()
         self._commit_interval = commit_interval
         self._session_timeout = session_timeout
         self._stopping = threading.Event()
@@ -114,7 +112,6 @@ class KafkaSourceAdapter:
             consumer.subscribe(self.source.topics, listener=_Rebalance(self))
             next_commit = time.monotonic() + self._commit_interval
             joined = time.monotonic()
-            busy_until = 0.0
             while not self._stopping.is_set():
                 is_member = bool(consumer.assignment())
                 if is_member:
@@ -126,10 +123,8 @@ class KafkaSourceAdapter:
                 for partition, records in found.items():
                     self._lane(partition).extend(records)
                 if found:
-                    busy_until = time.monotonic() + _BUSY_SECONDS
-                consumer._fetcher.config["fetch_max_wait_ms"] = (
-                    _BUSY_FETCH_MS if time.monotonic() < busy_until else _FETCH_MS
-                )
+                    self._pace.note_records(self.source.name)
+                consumer._fetcher.config["fetch_max_wait_ms"] = self._pace.wait_ms(self.source.name)
                 if not found and time.thread_time() - worked > _SPIN_SECONDS:
                     self._stopping.wait(_PAUSE_SECONDS)
                 self._regulate(consumer)

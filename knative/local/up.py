@@ -25,6 +25,7 @@ from knative.local import embedded, jobs, manifests, taskmaster_setup
 from knative.local.clock import Clock, duration
 from knative.local.dapr.carrier import DaprCarrier
 from knative.local.dapr.side import KNATIVE, REDIS
+from knative.local.fetch_pace import FetchPace
 from knative.local.gateway import Gateway
 from knative.local.identity_provider import IdentityProvider
 from knative.local.kafka_source import KafkaSourceAdapter
@@ -244,11 +245,13 @@ class Platform:
         self._pings = [
             PingSourceAdapter(ping, sink=sink, clock=self.clock) for ping in found.ping_sources if ping.name != job
         ]
+        pace = FetchPace()
         self._sources = [
             KafkaSourceAdapter(
                 source,
                 client=taskmaster_setup.kafka_client(source.net, everything),
                 sink=sink,
+                pace=pace,
                 commit_interval=self._commit_interval,
                 session_timeout=self._session_timeout or shortest,
             )
