@@ -25,6 +25,7 @@ from tests.programs.bench.contenders import Wrong
 BENCHMARKS = {
     "creates": "create-task by HTTP beside the usual design",
     "starts": "a start from zero beside a hello world's",
+    "opening": "how soon the page is painted and shows its tasks, from zero",
     "two_pages": "how soon a change in one page is seen in another, and everything sleeps behind both",
     "reminders": "how late a thousand reminders are, from zero",
     "due": "thousands of reminders due at once, with a million pending",
