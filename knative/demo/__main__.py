@@ -195,7 +195,7 @@ def main(broker: str) -> None:
         raise click.ClickException(str(error)) from None
     except NotTrue as error:
         console.print(f"\n[bold red]Not true:[/bold red] {error}")
-        print(*logged.getvalue().splitlines()[-LINES:], sep="\n", file=sys.stderr)
+        click.echo("\n".join(logged.getvalue().splitlines()[-LINES:]), err=True)
         sys.exit(1)
     console.print(f"\nAll of it is true, in {time.perf_counter() - begun:.0f} s. Go on with [bold]make up[/bold].")
 

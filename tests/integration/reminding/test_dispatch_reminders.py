@@ -32,7 +32,7 @@ class Cluster:
     def __init__(self, server: HTTPServer) -> None:
         self.schedules: list[str] = []
         self.refusals = 0
-        self.on_patch: Callable[[], None] = lambda: None
+        self.on_patch: Callable[[], object] = lambda: None
         server.expect_request(
             "/apis/sources.knative.dev/v1/namespaces/default/pingsources/reminder-alarm", method="PATCH"
         ).respond_with_handler(self._patch)
