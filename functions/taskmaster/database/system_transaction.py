@@ -17,7 +17,6 @@ from taskmaster.telemetry.trace_context import TraceContext
 
 _INBOX, _OUTBOX, _REMINDERS = named("inbox.sql"), named("outbox.sql"), named("reminders.sql")
 _BYTES_A_ROUND = 2_000_000  # of the events of one claim
-_ANY = 50  # rows of a claim without turns
 
 
 class Claimed(NamedTuple):
@@ -126,22 +125,24 @@ class SystemTransaction(InboxTransaction):
         [(empty,)] = self._session.fetch_and_commit(_OUTBOX["is_outbox_empty"], {}, tuple_row)
         return bool(empty)
 
-    def claim_outbox(self, limit: int, failed: Sequence[int]) -> list[Claimed]:
-        """The oldest row of each key, users in turn, locked until this transaction ends; locked rows are skipped.
+    def claim_outbox(
+        self, limit: int, failed: Sequence[int], *, behind: Sequence[str] = (), most_behind: int = 0
+    ) -> list[Claimed]:
+        """The rows to publish next, locked until this transaction ends; locked rows are skipped.
 
-        At most `limit`, and no more once they have _BYTES_A_ROUND. An empty list: there is nothing left to claim.
+        The oldest rows of the keys `behind`, as many of one as of another, `most_behind` in all; where there is none,
+        the oldest row of each key, users in turn, at most `limit`, without those that have `failed`. No more than that
+        once they have _BYTES_A_ROUND. An empty list: there is nothing left to claim.
         """
-        parameters = {"limit": limit, "failed": list(failed), "bytes": _BYTES_A_ROUND}
-        self._session.later(_OUTBOX["prepare_publishing"])
+        self.without_flush()  # of what is deleted: lost, it only repeats events
+        parameters = {
+            "behind": list(behind),
+            "each": max(1, most_behind // len(behind)) if behind else 0,
+            "most": limit,
+            "failed": list(failed),
+            "bytes": _BYTES_A_ROUND,
+        }
         rows = self._session.fetch(_OUTBOX["claim_outbox"], parameters, tuple_row)
-        rows = rows or self._session.fetch(_OUTBOX["claim_any"], {**parameters, "limit": _ANY}, tuple_row)
-        return [Claimed._make(row) for row in rows]
-
-    def claim_successors(self, keys: Sequence[str], limit: int) -> list[Claimed]:
-        """The oldest rows of each of these keys, as many of one as of another, in order and locked likewise."""
-        self._session.later(_OUTBOX["prepare_publishing"])
-        parameters = {"keys": list(keys), "each": max(1, limit // len(keys)), "bytes": _BYTES_A_ROUND}
-        rows = self._session.fetch(_OUTBOX["claim_successors"], parameters, tuple_row)
         return [Claimed._make(row) for row in rows]
 
     def delete_outbox(self, ids: Sequence[int]) -> None:

@@ -101,7 +101,7 @@ def test_followers_of_a_key_belong_to_whoever_has_its_first_row(pack: Pack) -> N
     with psycopg.connect(pack.owner_url) as another:
         another.execute("SELECT FROM outbox WHERE key = %s ORDER BY id LIMIT 1 FOR UPDATE", [keys[0]])
         with pack.runtime.database.as_system() as transaction:
-            found = transaction.claim_successors(keys, 12)
+            found = transaction.claim_outbox(500, [], behind=keys, most_behind=12)
     assert [row.key for row in found] == [keys[1]] * 6, "as many of each as there is room for, in order"
     assert [row.id for row in found] == sorted(row.id for row in found)
 
@@ -109,6 +109,6 @@ def test_followers_of_a_key_belong_to_whoever_has_its_first_row(pack: Pack) -> N
 def test_a_claim_of_large_followers_is_cut_short_for_each_key_alike(pack: Pack) -> None:
     events_of(pack, HOSTILE, 2, 30, size=100_000)
     with pack.runtime.database.as_system() as transaction:
-        found = transaction.claim_successors([f"{HOSTILE}-1", f"{HOSTILE}-2"], 1000)
+        found = transaction.claim_outbox(500, [], behind=[f"{HOSTILE}-1", f"{HOSTILE}-2"], most_behind=1000)
     assert len(found) == 20
     assert [row.key for row in found].count(f"{HOSTILE}-1") == 10
