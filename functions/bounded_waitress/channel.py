@@ -15,6 +15,7 @@ from waitress.task import ErrorTask, WSGITask
 
 from bounded_waitress import limits as said
 from bounded_waitress.limits import LINGER_BYTES, LINGER_SECONDS, MIN_RATE, Limits, Refusal
+from bounded_waitress.loop import READ, WRITE
 from bounded_waitress.parser import Parser
 from bounded_waitress.postponing import Postponed, postpone
 from bounded_waitress.streams import Stream
@@ -164,13 +165,17 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             request.close()
         stream.start(is_chunked=is_chunked)
 
+    def interest(self) -> int:
+        """What the loop is to wait for: `readable` and `writable` of waitress's, in one call."""
+        if self._fileno is None:
+            return 0
+        if self._lingers_until is not None:
+            return READ
+        if self.total_outbufs_len or self.will_close or self.close_when_flushed:
+            return WRITE
+        return 0 if len(self.requests) > self.adj.channel_request_lookahead else READ
+
     # Reading ----------------------------------------------------------------------------------------------------
-
-    def readable(self) -> bool:
-        return self._fileno is not None and (self._lingers_until is not None or bool(super().readable()))
-
-    def writable(self) -> bool:
-        return self._fileno is not None and self._lingers_until is None and bool(super().writable())
 
     def received(self, data: bytes) -> bool:
         return not self._turned_away and self.stream is None and bool(super().received(data))

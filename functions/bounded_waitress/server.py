@@ -1,5 +1,6 @@
 """The listening socket: it accepts within a number of connections, and looks after their time."""
 
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -8,12 +9,17 @@ from waitress.adjustments import Adjustments
 from waitress.server import MultiSocketServer, TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
+from bounded_waitress import loop
 from bounded_waitress.channel import Channel
 from bounded_waitress.fair_queue import FairQueue
 from bounded_waitress.limits import Limits
 from bounded_waitress.postponing import WaitingRoom
 
 _AT_ONCE = 64  # connections that are accepted before those that are there are looked at again
+# How long a thread waits before it asks for the interpreter that another one has. A request makes a dozen calls of the
+# system, and each gives the interpreter away: with 5 ms, as Python is shipped, sixteen clients of a function had four
+# times the 99th percentile, and took 1.7 times the processor. Threads that only compute take 5 % longer.
+_SWITCH_SECONDS = 10e-6
 _NO_FILES = 2**31 - 1  # bytes in memory: what limits allow stays below
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -26,6 +32,12 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         self.limits = limits
         super().__init__(*args, **options)
         self.waiting_room = WaitingRoom(self.add_task)
+
+    def run(self) -> None:
+        try:
+            loop.run(self._map, timeout=self.adj.asyncore_loop_timeout)
+        except (SystemExit, KeyboardInterrupt):
+            self.task_dispatcher.shutdown()
 
     @property
     def held(self) -> int:
@@ -74,6 +86,16 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         return self.active_channels[min(ranked)[1]] if ranked else None
 
 
+class Servers(MultiSocketServer):  # type: ignore[misc]
+    """Several that listen, with one loop."""
+
+    def run(self) -> None:
+        try:
+            loop.run(self.map, timeout=self.adj.asyncore_loop_timeout)
+        except (SystemExit, KeyboardInterrupt):
+            self.close()
+
+
 def create(
     application: Application,
     limits: Limits,
@@ -87,7 +109,8 @@ def create(
     """A server that listens from now on and answers from `run` on: waitress's, within limits.
 
     `caller` says by a request's headers (names as CONTENT_TYPE) who calls: where requests wait for a thread, callers
-    take turns. `options` are waitress's own adjustments. Raises OSError and ValueError where it cannot listen there.
+    take turns. `options` are waitress's own adjustments. The interpreter's switch interval becomes a shorter one.
+    Raises OSError and ValueError where it cannot listen there.
     """
     adjustments = Adjustments(
         host=host,
@@ -101,9 +124,9 @@ def create(
         outbuf_overflow=_NO_FILES,
         connection_limit=_NO_FILES,
         cleanup_interval=1,
-        asyncore_use_poll=True,
         **options,
     )
+    sys.setswitchinterval(_SWITCH_SECONDS)
     dispatcher = ThreadedTaskDispatcher()
     dispatcher.queue = FairQueue(lambda channel: channel.caller(caller))
     sockets: dict[int, Any] = {}
@@ -115,4 +138,4 @@ def create(
     if len(servers) == 1:
         return servers[0]
     listening = [(each.effective_host, each.effective_port) for each in servers]
-    return MultiSocketServer(sockets, adjustments, listening, dispatcher, servers[-1].log_info)
+    return Servers(sockets, adjustments, listening, dispatcher, servers[-1].log_info)
