@@ -31,7 +31,7 @@ def main() -> None:
     ):
         sharp: dict[str, Any] = {"device_scale_factor": 1.5}
         narrow = {**sharp, "viewport": {"width": 390, "height": 760}, "color_scheme": "dark"}
-        with visiting(platform, browser, **narrow) as visitor:
+        with visiting(platform, browser, user="grace", **narrow) as visitor:
             for task in tasks:
                 visitor.call("POST", "/tasks", task)
             visitor.page.reload()
