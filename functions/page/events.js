@@ -14,8 +14,7 @@ export class Emitter extends EventTarget {
 
 /** Run while it is wanted and the page is seen, so that functions sleep else; what this returns looks anew whether it is. @param {() => boolean} isWanted @param {(signal: AbortSignal) => Promise<void>} run */
 export function whileSeen(isWanted, run) {
-  /** @type {AbortController | null} */
-  let running = null;
+  let running = /** @type {AbortController | null} */ (null);
   const follow = () => {
     const wanted = isWanted() && document.visibilityState === "visible";
     if (wanted === Boolean(running)) return;

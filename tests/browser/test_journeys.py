@@ -163,6 +163,18 @@ def test_a_long_list_comes_in_pages(visitor: Visitor) -> None:
     assert visitor.page.get_by_role("button", name="Show more").is_hidden()
 
 
+def test_a_list_that_is_read_anew_keeps_its_pages(visitor: Visitor) -> None:
+    for number in range(35):
+        visitor.call("POST", "/tasks", {"title": f"Task {number}"})
+    visitor.page.reload()
+    visitor.page.get_by_role("button", name="Show more").click()
+    visitor.page.wait_for_function("() => document.querySelectorAll('.task').length === 35")
+    with visitor.page.expect_response(lambda answer: "cursor=" in answer.url):
+        visitor.page.evaluate("() => window.dispatchEvent(new Event('online'))")
+    visitor.settled()
+    assert visitor.page.locator(".task").count() == 35
+
+
 def test_a_conflict_shows_both_versions_and_one_is_chosen(visitor: Visitor) -> None:
     visitor.add("Draft")
     [task] = tasks(visitor)

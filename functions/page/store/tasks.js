@@ -5,6 +5,7 @@ import { Emitter } from "../events.js";
 import { comparison, matches } from "./query.js";
 import { applied, drafted } from "./queue.js";
 
+const PAGE = 30; // tasks that are asked for at once
 const KEPT = 500; // tasks that the browser keeps for reading offline
 
 /** Emits "change" when there is something else to show, and "problem" with what the server says. */
@@ -21,6 +22,8 @@ export class Tasks extends Emitter {
   isStale = false;
   /** @type {Query} */
   query = { status: "open", priority: "", tag: "", text: "", sort: "due" };
+  /** How many are to be shown, if there are so many: a list that is read anew has as many pages as before. */
+  #wanted = PAGE;
   #turn = 0;
   #reads = 0;
   /** What was told while the list was read, and may be newer than the list. @type {(() => void)[]} */
@@ -47,12 +50,14 @@ export class Tasks extends Emitter {
   /** Read the list anew, as the query says. @param {Partial<Query>} [query] */
   async load(query) {
     this.query = { ...this.query, ...query };
+    if (query) this.#wanted = PAGE;
     if (query) this.#sortLocally();
     await this.#read(null, ++this.#turn);
   }
 
   /** Read the page behind those that are shown. */
   async more() {
+    this.#wanted = this.#order.length + PAGE;
     await this.#read(this.next, this.#turn);
   }
 
@@ -92,24 +97,27 @@ export class Tasks extends Emitter {
 
   /** Every tag of the tasks at hand, the most frequent first. */
   tags() {
-    /** @type {Map<string, number>} */
-    const counts = new Map();
+    const counts = /** @type {Map<string, number>} */ (new Map());
     for (const tag of [...this.known.values()].flatMap((task) => task.tags)) counts.set(tag, (counts.get(tag) ?? 0) + 1);
     return [...counts].sort(([, one], [, other]) => other - one).map(([tag]) => tag);
   }
 
-  /** Read a page, which is taken unless the list was asked for anew meanwhile. @param {string | null} cursor @param {number} turn */
-  async #read(cursor, turn) {
+  /** Read pages from one on, which are taken unless the list was asked for anew meanwhile. @param {string | null} first @param {number} turn */
+  async #read(first, turn) {
     this.#reads++;
     try {
-      const asked = Object.entries({ ...this.query, limit: "30", cursor: cursor ?? "" }).filter(([, value]) => value);
-      /** @type {{tasks: Task[], next_cursor: string | null}} */
-      const page = await this.client.read(`/tasks?${new URLSearchParams(asked)}`);
+      const found = /** @type {Task[]} */ ([]);
+      let cursor = first;
+      do {
+        const asked = Object.entries({ ...this.query, limit: String(PAGE), cursor: cursor ?? "" }).filter(([, value]) => value);
+        const page = await this.client.read(`/tasks?${new URLSearchParams(asked)}`);
+        found.push(...page.tasks);
+        cursor = page.next_cursor;
+      } while (cursor && turn === this.#turn && found.length + (first ? this.#order.length : 0) < this.#wanted);
       if (turn === this.#turn) {
-        const ids = page.tasks.map((each) => each.task_id);
-        this.#order = cursor ? [...new Set([...this.#order, ...ids])] : ids;
-        this.next = page.next_cursor;
-        page.tasks.forEach((each) => this.#learn(each));
+        this.#order = [...new Set([...(first ? this.#order : []), ...found.map((each) => each.task_id)])];
+        this.next = cursor;
+        found.forEach((each) => this.#learn(each));
         this.#meanwhile.forEach((apply) => apply());
       }
       this.freshAt = Date.now();

@@ -6,8 +6,7 @@ import { taskForm } from "./form.js";
 /** @param {Actions} actions */
 export function addView(actions) {
   const { element, title, toggle, details } = fromTemplate("add");
-  /** @type {ReturnType<typeof taskForm> | null} */
-  let form = null;
+  let form = /** @type {ReturnType<typeof taskForm> | null} */ (null);
   const open = (/** @type {boolean} */ isOpen) => {
     form = isOpen ? taskForm(actions.client, {}, actions.tasks.tags()) : null;
     details.replaceChildren(...(form ? [form.element] : []));

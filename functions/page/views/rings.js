@@ -5,8 +5,7 @@ import { whenQuiet } from "./dom.js";
 
 /** @param {Client} client @param {Tasks} tasks */
 export function notifyOfRings(client, tasks) {
-  /** @type {number[]} */
-  let timers = [];
+  let timers = /** @type {number[]} */ ([]);
   const ring = async (/** @type {Reminder} */ { task_id: id, reminder_id: tag }) => {
     const task = tasks.known.get(id);
     if (!task || task.completed) return;
