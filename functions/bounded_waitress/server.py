@@ -1,6 +1,5 @@
 """The listening socket: it accepts within a number of connections, and looks after their time."""
 
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -16,10 +15,6 @@ from bounded_waitress.limits import Limits
 from bounded_waitress.postponing import WaitingRoom
 
 _AT_ONCE = 64  # connections that are accepted before those that are there are looked at again
-# How long a thread waits before it asks for the interpreter that another one has. A request makes a dozen calls of the
-# system, and each gives the interpreter away: with 5 ms, as Python is shipped, sixteen clients of a function had four
-# times the 99th percentile, and took 1.7 times the processor. Threads that only compute take 5 % longer.
-_SWITCH_SECONDS = 10e-6
 _NO_FILES = 2**31 - 1  # bytes in memory: what limits allow stays below
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -109,8 +104,7 @@ def create(
     """A server that listens from now on and answers from `run` on: waitress's, within limits.
 
     `caller` says by a request's headers (names as CONTENT_TYPE) who calls: where requests wait for a thread, callers
-    take turns. `options` are waitress's own adjustments. The interpreter's switch interval becomes a shorter one.
-    Raises OSError and ValueError where it cannot listen there.
+    take turns. `options` are waitress's own adjustments. Raises OSError and ValueError where it cannot listen there.
     """
     adjustments = Adjustments(
         host=host,
@@ -126,7 +120,6 @@ def create(
         cleanup_interval=1,
         **options,
     )
-    sys.setswitchinterval(_SWITCH_SECONDS)
     dispatcher = ThreadedTaskDispatcher()
     dispatcher.queue = FairQueue(lambda channel: channel.caller(caller))
     sockets: dict[int, Any] = {}

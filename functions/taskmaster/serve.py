@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 THREADS = 4  # more of them wait for the interpreter, not for the database
 DRAIN_SECONDS = 20
+# How long a thread waits before it asks for the interpreter that another one has. A request makes a dozen calls of the
+# system, and each gives the interpreter away: with 5 ms, as Python is shipped, sixteen clients of a function had four
+# times the 99th percentile, and took 1.7 times the processor. Threads that only compute take 5 % longer.
+SWITCH_SECONDS = 10e-6
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # looking for plugins reads the metadata of every package
 
 
@@ -38,6 +42,7 @@ def main() -> None:
 
     log.configure_process(runtime.settings.log_level)  # before there is anybody who might have something to say
     runtime.fork_publisher()  # before there is any thread
+    sys.setswitchinterval(SWITCH_SECONDS)
 
     from bounded_waitress import create
     from taskmaster.telemetry.spans import note_listening
