@@ -13,8 +13,8 @@ from taskmaster.errors import TaskmasterError
 
 BURST_SECONDS = 5.0
 THREAD_SHARE = 0.5  # of one thread, that a user's calls may occupy after the burst
-# Of turns that a call costs at most: where the database is slow, it is slow for everybody, and eight clients of one user
-# are not to be told to come again.
+# Of turns that a call costs at most: a slow database is slow for everybody, and eight clients of one user are not to be
+# told to come again.
 DEAREST_SECONDS = 0.2
 _MANY_USERS = 10_000
 
