@@ -46,10 +46,9 @@ def publish(database: Database, broker: Broker, *, seconds: float = math.inf) ->
     others_at = 0.0  # monotonic seconds when the other keys have their turn
     while True:
         with database.as_system() as transaction:
-            if time.monotonic() >= others_at:
-                keys = []
-            if not keys:
-                others_at = time.monotonic() + _FOLLOWED
+            now = time.monotonic()
+            if not keys or now >= others_at:
+                keys, others_at = [], now + _FOLLOWED
             rows = transaction.claim_outbox(BATCH, list(failed), behind=keys, most_behind=_BEHIND)
             if not rows or time.monotonic() > ends_at:
                 if oldest > _DELAYED:

@@ -51,7 +51,7 @@ class Pace:
         with self._lock:
             if len(self._spent_until) > _MANY_USERS:
                 self._spent_until = {user: until for user, until in self._spent_until.items() if until > now}
-            until = max(self._spent_until.get(user_id, now), now)
+            until = self._until(user_id, now)
             seconds = max(0.0, until - now - BURST_SECONDS)
             if seconds > longest:
                 raise TooManyCalls(seconds)
@@ -64,6 +64,8 @@ class Pace:
             return
         beyond = min(seconds / THREAD_SHARE, DEAREST_SECONDS) - 1 / self._rate
         if beyond > 0:
-            now = time.monotonic()
             with self._lock:
-                self._spent_until[user_id] = max(self._spent_until.get(user_id, now), now) + beyond
+                self._spent_until[user_id] = self._until(user_id, time.monotonic()) + beyond
+
+    def _until(self, user_id: str, now: float) -> float:
+        return max(self._spent_until.get(user_id, now), now)

@@ -107,14 +107,13 @@ class Dispatcher:
             return False
         if not wakeups:
             return True
-        if not following:
-            self._wakeup.cancel()
-        else:
+        if following:
             self._wakeup.schedule(following - START_UP)
-            if following <= clock.now() + SOON:
-                # Time has leapt, as on a machine that was suspended. A schedule that is set after its moment rings in
-                # a year.
-                return False
+        else:
+            self._wakeup.cancel()
+        if following and following <= clock.now() + SOON:
+            # Time has leapt, as on a machine that was suspended: a schedule set after its moment rings in a year.
+            return False
         # If it differs, another transaction has scheduled another moment meanwhile.
         return self._due_reminders.scheduled_wakeup() == following
 
