@@ -154,21 +154,21 @@ def test_filters_search_and_order(visitor: Visitor) -> None:
     visitor.row("Beta").wait_for()
 
 
-def test_a_long_list_comes_in_pages(visitor: Visitor) -> None:
+def show_more_of_35(visitor: Visitor) -> None:
     for number in range(35):
         visitor.call("POST", "/tasks", {"title": f"Task {number}"})
     visitor.page.reload()
     visitor.page.get_by_role("button", name="Show more").click()
     visitor.page.wait_for_function("() => document.querySelectorAll('.task').length === 35")
+
+
+def test_a_long_list_comes_in_pages(visitor: Visitor) -> None:
+    show_more_of_35(visitor)
     assert visitor.page.get_by_role("button", name="Show more").is_hidden()
 
 
 def test_a_list_that_is_read_anew_keeps_its_pages(visitor: Visitor) -> None:
-    for number in range(35):
-        visitor.call("POST", "/tasks", {"title": f"Task {number}"})
-    visitor.page.reload()
-    visitor.page.get_by_role("button", name="Show more").click()
-    visitor.page.wait_for_function("() => document.querySelectorAll('.task').length === 35")
+    show_more_of_35(visitor)
     with visitor.page.expect_response(lambda answer: "cursor=" in answer.url):
         visitor.page.evaluate("() => window.dispatchEvent(new Event('online'))")
     visitor.settled()

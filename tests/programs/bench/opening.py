@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 import requests
 
 from knative.local.up import Platform
-from tests.browser.conftest import NoBrowser, launched
 from tests.programs.bench.contenders import Wrong
-from tests.programs.bench.report import Absent, Figure, Section, Step
-from tests.programs.bench.surroundings import fall_asleep, stand_in
+from tests.programs.bench.report import Figure, Section, Step
+from tests.programs.bench.surroundings import chromium, fall_asleep, stand_in
 
 _USER = "ada"
 _TASKS = 30
@@ -46,10 +45,7 @@ class _Opened(NamedTuple):
 def measure(step: Step, *, rounds: int = 9) -> Section:
     """Raises Absent where there is no browser, Wrong where no task is shown."""
     with ExitStack() as stack:
-        try:
-            browser = stack.enter_context(launched())
-        except NoBrowser as error:
-            raise Absent(str(error)) from None
+        browser = stack.enter_context(chromium())
         step("starting the platform and a browser")
         platform = stack.enter_context(stand_in())
         _create_tasks(platform)

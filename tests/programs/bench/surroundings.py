@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from kafka.admin import KafkaAdminClient, NewTopic
 
@@ -11,6 +12,7 @@ from knative.local.embedded import Server, broker, postgres
 from knative.local.up import Platform
 from taskmaster.database.store import Database
 from tests.programs.bench.contenders import Wrong
+from tests.programs.bench.report import Absent
 from tests.support import tokens
 from tests.support.command_line import taskmaster
 
@@ -27,6 +29,18 @@ def stand_in() -> Iterator[Platform]:
             if not platform.wait_until_consuming(60):
                 raise Wrong("a KafkaSource has no partitions after a minute")
             yield platform
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """A browser, as in the tests of the page. Raises Absent where there is none."""
+    from tests.browser.conftest import NoBrowser, launched
+
+    try:
+        with launched() as browser:
+            yield browser
+    except NoBrowser as error:
+        raise Absent(str(error)) from None
 
 
 def fall_asleep(platform: Platform, *, seconds: float = 120) -> None:

@@ -10,11 +10,11 @@ import time
 from contextlib import ExitStack
 
 from knative.local.up import Platform
-from tests.browser.conftest import NoBrowser, Visitor, launched, visiting
+from tests.browser.conftest import Visitor, visiting
 from tests.browser.timing import between
 from tests.programs.bench.contenders import Wrong
-from tests.programs.bench.report import Absent, Figure, Section, Step, percentile
-from tests.programs.bench.surroundings import stand_in
+from tests.programs.bench.report import Figure, Section, Step, percentile
+from tests.programs.bench.surroundings import chromium, stand_in
 
 _LONGEST_TO_ZERO = 120.0  # seconds
 
@@ -22,10 +22,7 @@ _LONGEST_TO_ZERO = 120.0  # seconds
 def measure(step: Step, *, warm: int = 40, from_zero: int = 5) -> Section:
     """Raises Absent where there is no browser, Wrong where a change is not seen."""
     with ExitStack() as stack:
-        try:
-            browser = stack.enter_context(launched())
-        except NoBrowser as error:
-            raise Absent(str(error)) from None
+        browser = stack.enter_context(chromium())
         from playwright.sync_api import Error
 
         step("starting the platform and two browsers")

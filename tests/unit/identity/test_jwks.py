@@ -25,6 +25,7 @@ from taskmaster.identity.jwks import (
 from taskmaster.identity.oidc import Rejected, Verifier
 from taskmaster.outbound import kubernetes
 from tests.support.issuer import AUDIENCE, Issuer, jwk, private_key
+from tests.support.monotonic_clock import MonotonicClock, clock_of
 
 NOW = 1_000.0
 API = "https://kubernetes.default.svc"
@@ -36,17 +37,8 @@ def issuer(httpserver: HTTPServer) -> Issuer:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> "Clock":
-    clock = Clock()
-    monkeypatch.setattr("taskmaster.identity.jwks.time.monotonic", lambda: clock.seconds)
-    return clock
-
-
-class Clock:
-    seconds = 1_000_000.0
-
-    def on(self, seconds: float) -> None:
-        self.seconds += seconds
+def clock(monkeypatch: pytest.MonkeyPatch) -> MonotonicClock:
+    return clock_of(jwks, monkeypatch)
 
 
 @pytest.fixture(autouse=True)
@@ -126,7 +118,7 @@ def test_many_threads_fetch_once(issuer: Issuer) -> None:
 # Rotated --------------------------------------------------------------------------------------------------------------
 
 
-def test_a_key_that_is_new_is_fetched_when_a_token_names_it(issuer: Issuer, clock: Clock) -> None:
+def test_a_key_that_is_new_is_fetched_when_a_token_names_it(issuer: Issuer, clock: MonotonicClock) -> None:
     verifies = verifier(issuer)
     user_of(verifies, issuer.token())
     clock.on(PAUSE_SECONDS)
@@ -136,7 +128,7 @@ def test_a_key_that_is_new_is_fetched_when_a_token_names_it(issuer: Issuer, cloc
     assert issuer.asked.count("/realm/keys") == 2
 
 
-def test_a_key_that_was_withdrawn_is_believed_for_five_minutes_at_most(issuer: Issuer, clock: Clock) -> None:
+def test_a_key_that_was_withdrawn_is_believed_for_five_minutes_at_most(issuer: Issuer, clock: MonotonicClock) -> None:
     verifies, token = verifier(issuer), issuer.token()
     user_of(verifies, token)
     issuer.publish("two")
@@ -158,7 +150,7 @@ def test_what_is_remembered_has_a_bound_and_is_no_token(issuer: Issuer, monkeypa
     assert user_of(verifies, tokens[0]) == "user 0"
 
 
-def test_made_up_key_ids_make_nobody_fetch(issuer: Issuer, clock: Clock) -> None:
+def test_made_up_key_ids_make_nobody_fetch(issuer: Issuer, clock: MonotonicClock) -> None:
     verifies = verifier(issuer)
     user_of(verifies, issuer.token())
     for second in range(100):
@@ -168,7 +160,7 @@ def test_made_up_key_ids_make_nobody_fetch(issuer: Issuer, clock: Clock) -> None
     assert issuer.asked.count("/realm/keys") <= 1 + 100 * 0.2 / PAUSE_SECONDS
 
 
-def test_keys_without_an_id_are_tried_and_rotate_as_well(issuer: Issuer, clock: Clock) -> None:
+def test_keys_without_an_id_are_tried_and_rotate_as_well(issuer: Issuer, clock: MonotonicClock) -> None:
     issuer.keys = [jwk(private_key("RS256", name), kid=None) for name in ("one", "two")]
     verifies = verifier(issuer)
     nameless = {"kid": None}
@@ -183,7 +175,9 @@ def test_keys_without_an_id_are_tried_and_rotate_as_well(issuer: Issuer, clock: 
 
 
 @pytest.mark.parametrize("answer", AWAY, ids=lambda answer: f"{answer.status_code} {answer.data[:12]!r}")
-def test_without_keys_nobody_can_say_whether_a_token_holds(issuer: Issuer, clock: Clock, answer: Response) -> None:
+def test_without_keys_nobody_can_say_whether_a_token_holds(
+    issuer: Issuer, clock: MonotonicClock, answer: Response
+) -> None:
     verifies = verifier(issuer)
     issuer.answer = answer
     with pytest.raises(KeysUnavailable):
@@ -198,7 +192,7 @@ def test_without_keys_nobody_can_say_whether_a_token_holds(issuer: Issuer, clock
 
 @pytest.mark.parametrize("answer", AWAY, ids=lambda answer: f"{answer.status_code} {answer.data[:12]!r}")
 def test_the_last_keys_go_on_being_used_while_the_issuer_is_away(
-    issuer: Issuer, clock: Clock, answer: Response
+    issuer: Issuer, clock: MonotonicClock, answer: Response
 ) -> None:
     verifies = verifier(issuer)
     user_of(verifies, issuer.token())
@@ -215,7 +209,7 @@ def test_the_last_keys_go_on_being_used_while_the_issuer_is_away(
 
 
 def test_nobody_waits_while_keys_that_are_there_are_looked_at_again(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
+    clock: MonotonicClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     impatient(monkeypatch)
     asked, asked_again, may_answer = threading.Event(), threading.Event(), threading.Event()
@@ -241,7 +235,7 @@ def test_nobody_waits_while_keys_that_are_there_are_looked_at_again(
         assert looking.result() is held
 
 
-def test_where_a_request_can_be_postponed_no_thread_waits_for_a_new_key(clock: Clock) -> None:
+def test_where_a_request_can_be_postponed_no_thread_waits_for_a_new_key(clock: MonotonicClock) -> None:
     """It comes again after twice as long each time, and is told that the keys cannot be had when patience ends."""
 
     class Postponed(Exception): ...
@@ -302,7 +296,7 @@ def test_an_issuer_that_does_not_come_to_an_end_freezes_nobody(monkeypatch: pyte
 
 
 def test_after_a_fetch_that_failed_nobody_waits_long_for_the_next(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
+    clock: MonotonicClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     impatient(monkeypatch)
     may_end = threading.Event()
@@ -325,7 +319,7 @@ def test_after_a_fetch_that_failed_nobody_waits_long_for_the_next(
     may_end.set()
 
 
-def test_a_fetch_that_raises_whatever_it_likes_is_one_that_failed(clock: Clock) -> None:
+def test_a_fetch_that_raises_whatever_it_likes_is_one_that_failed(clock: MonotonicClock) -> None:
     def fetch() -> dict[str, Any]:
         raise RecursionError
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from taskmaster.reminding import breaker
 from taskmaster.reminding.breaker import (
     HOPELESS_IN_A_ROW,
     LATEST_SECONDS,
@@ -13,23 +14,15 @@ from taskmaster.reminding.breaker import (
     SOONEST_SECONDS,
     Breaker,
 )
-
-
-class Clock:
-    seconds = 1_000.0
-
-    def on(self, seconds: float) -> None:
-        self.seconds += seconds
+from tests.support.monotonic_clock import MonotonicClock, clock_of
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr("taskmaster.reminding.breaker.time.monotonic", lambda: clock.seconds)
-    return clock
+def clock(monkeypatch: pytest.MonkeyPatch) -> MonotonicClock:
+    return clock_of(breaker, monkeypatch)
 
 
-def slow(breaker: Breaker, clock: Clock, *, times: int = 1, by: str = "", seconds: float = 12) -> int:
+def slow(breaker: Breaker, clock: MonotonicClock, *, times: int = 1, by: str = "", seconds: float = 12) -> int:
     """Calls one after the other that are slow, for as long as they may begin; how many there were."""
     made = 0
     for _ in range(times):
@@ -51,7 +44,7 @@ def room(breaker: Breaker, key: str = "host") -> int:
     return made
 
 
-def test_a_receiver_that_is_slow_again_and_again_costs_less_and_less(clock: Clock) -> None:
+def test_a_receiver_that_is_slow_again_and_again_costs_less_and_less(clock: MonotonicClock) -> None:
     breaker = Breaker()
     rooms = []
     for _ in range(HOPELESS_IN_A_ROW):
@@ -68,7 +61,7 @@ def test_a_receiver_that_is_slow_again_and_again_costs_less_and_less(clock: Cloc
     assert calls <= 5 + 3600 / PAUSE_SECONDS[1]
 
 
-def test_one_fast_answer_ends_the_trouble(clock: Clock) -> None:
+def test_one_fast_answer_ends_the_trouble(clock: MonotonicClock) -> None:
     breaker = Breaker()
     slow(breaker, clock, times=HOPELESS_IN_A_ROW)
     clock.on(PAUSE_SECONDS[1])
@@ -77,7 +70,7 @@ def test_one_fast_answer_ends_the_trouble(clock: Clock) -> None:
     assert room(breaker) == MOST_AT_ONCE
 
 
-def test_many_slow_calls_at_the_same_time_count_as_one(clock: Clock) -> None:
+def test_many_slow_calls_at_the_same_time_count_as_one(clock: MonotonicClock) -> None:
     """A process that waits for its processor has all of its calls slow at once."""
     breaker = Breaker()
     for _ in range(MOST_AT_ONCE):
@@ -88,7 +81,7 @@ def test_many_slow_calls_at_the_same_time_count_as_one(clock: Clock) -> None:
     assert room(breaker) == MOST_AT_ONCE
 
 
-def test_what_is_slow_and_answers_is_given_no_pause(clock: Clock) -> None:
+def test_what_is_slow_and_answers_is_given_no_pause(clock: MonotonicClock) -> None:
     breaker = Breaker()
     for _ in range(5 * HOPELESS_IN_A_ROW):
         assert breaker.enter("host")
@@ -97,14 +90,14 @@ def test_what_is_slow_and_answers_is_given_no_pause(clock: Clock) -> None:
     assert room(breaker) == MOST_IN_TROUBLE
 
 
-def test_what_is_long_ago_is_forgotten(clock: Clock) -> None:
+def test_what_is_long_ago_is_forgotten(clock: MonotonicClock) -> None:
     breaker = Breaker()
     slow(breaker, clock, times=SLOW_IN_A_ROW)
     clock.on(3600)
     assert room(breaker) == MOST_AT_ONCE
 
 
-def test_calls_that_are_stuck_count_before_they_end(clock: Clock) -> None:
+def test_calls_that_are_stuck_count_before_they_end(clock: MonotonicClock) -> None:
     breaker = Breaker(most=10)
     for _ in range(SLOW_IN_A_ROW):
         assert breaker.enter("host")
@@ -114,7 +107,7 @@ def test_calls_that_are_stuck_count_before_they_end(clock: Clock) -> None:
     assert not breaker.enter("host")
 
 
-def test_one_user_alone_makes_no_trouble_for_a_host(clock: Clock) -> None:
+def test_one_user_alone_makes_no_trouble_for_a_host(clock: MonotonicClock) -> None:
     """Whose webhook is slow on purpose may share its host with everybody's."""
     breaker = Breaker()
     assert slow(breaker, clock, times=20, by="eve") == 20
@@ -124,7 +117,7 @@ def test_one_user_alone_makes_no_trouble_for_a_host(clock: Clock) -> None:
     assert room(breaker) == MOST_IN_TROUBLE
 
 
-def test_what_was_not_called_after_all_teaches_nothing(clock: Clock) -> None:
+def test_what_was_not_called_after_all_teaches_nothing(clock: MonotonicClock) -> None:
     breaker = Breaker()
     slow(breaker, clock, times=SLOW_IN_A_ROW)
     assert breaker.enter("host")
@@ -132,7 +125,7 @@ def test_what_was_not_called_after_all_teaches_nothing(clock: Clock) -> None:
     assert room(breaker) == MOST_IN_TROUBLE
 
 
-def test_those_who_are_refused_come_again_one_by_one(clock: Clock) -> None:
+def test_those_who_are_refused_come_again_one_by_one(clock: MonotonicClock) -> None:
     breaker = Breaker(most=2)
     breaker.enter("host")
     breaker.enter("host")
@@ -141,7 +134,7 @@ def test_those_who_are_refused_come_again_one_by_one(clock: Clock) -> None:
     assert places == sorted(set(places))
 
 
-def test_nobody_is_sent_away_for_longer_than_an_hour_nor_all_to_one_moment(clock: Clock) -> None:
+def test_nobody_is_sent_away_for_longer_than_an_hour_nor_all_to_one_moment(clock: MonotonicClock) -> None:
     breaker = Breaker(most=2)
     slow(breaker, clock, times=SLOW_IN_A_ROW)
     breaker.enter("host")
@@ -151,7 +144,7 @@ def test_nobody_is_sent_away_for_longer_than_an_hour_nor_all_to_one_moment(clock
     assert len({round(place) for place in places}) > 1_000
 
 
-def test_many_quick_calls_are_no_trouble_and_slow_ones_are(clock: Clock) -> None:
+def test_many_quick_calls_are_no_trouble_and_slow_ones_are(clock: MonotonicClock) -> None:
     breaker = Breaker(most=2)
     while breaker.enter("host"):
         pass
@@ -168,13 +161,13 @@ def test_many_quick_calls_are_no_trouble_and_slow_ones_are(clock: Clock) -> None
     assert not breaker.is_in_trouble("host")
 
 
-def test_a_slow_key_is_no_other_key(clock: Clock) -> None:
+def test_a_slow_key_is_no_other_key(clock: MonotonicClock) -> None:
     breaker = Breaker()
     slow(breaker, clock, times=HOPELESS_IN_A_ROW)
     assert room(breaker, "another") == MOST_AT_ONCE
 
 
-def test_what_is_known_of_many_does_not_grow_for_ever(clock: Clock) -> None:
+def test_what_is_known_of_many_does_not_grow_for_ever(clock: MonotonicClock) -> None:
     breaker = Breaker()
     for number in range(5_000):
         assert breaker.enter(f"host {number}")
