@@ -25,8 +25,7 @@ export class Changes extends Emitter {
       try {
         await this.#stream(signal);
       } catch (error) {
-        if (signal.aborted) return;
-        if (error instanceof SignedOut) return;
+        if (signal.aborted || error instanceof SignedOut) return;
         // A cursor that is too old (410) is none. Without one, whatever was missed is in the list.
         if (error instanceof Problem && error.status === 410 && this.#cursor) this.#cursor = "";
         else await pause(RETRY_SECONDS[Math.min(this.#failures++, RETRY_SECONDS.length - 1)], signal);

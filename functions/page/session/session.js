@@ -12,10 +12,8 @@ export class Session extends Emitter {
   #token = "";
   #refreshToken = "";
   #ends = 0;
-  /** @type {Provider | null} */
-  #provider = null;
-  /** @type {Promise<boolean> | null} */
-  #renewing = null;
+  #provider = /** @type {Provider | null} */ (null);
+  #renewing = /** @type {Promise<boolean> | null} */ (null);
 
   /** @param {Settings} settings @param {Database} database */
   constructor(settings, database) {

@@ -11,8 +11,7 @@ const METHODS = { create: "POST", change: "PATCH", delete: "DELETE" };
  * passed, and "refused" ({write, problem}).
  */
 export class Queue extends Emitter {
-  /** @type {Write[]} */
-  waiting = [];
+  waiting = /** @type {Write[]} */ ([]);
   #isSending = false;
   #timer = 0;
   #last = 0;

@@ -10,12 +10,9 @@ const KEPT = 500; // tasks that the browser keeps for reading offline
 
 /** Emits "change" when there is something else to show, and "problem" with what the server says. */
 export class Tasks extends Emitter {
-  /** @type {Map<number | string, Task>} */
-  known = new Map();
-  /** @type {(number | string)[]} */
-  #order = [];
-  /** @type {string | null} */
-  next = null;
+  known = /** @type {Map<number | string, Task>} */ (new Map());
+  #order = /** @type {(number | string)[]} */ ([]);
+  next = /** @type {string | null} */ (null);
   /** When the server last said what there is, in ms; 0: never. */
   freshAt = 0;
   /** Whether the last try to read reached nobody. */

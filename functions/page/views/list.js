@@ -10,8 +10,7 @@ const NOTHING = { open: "All clear.", overdue: "Nothing is late.", completed: "N
 export function listView(actions) {
   const { tasks, queue } = actions;
   const { element, list, empty, more } = fromTemplate("list");
-  /** @type {Map<number | string, ReturnType<typeof rowView>>} */
-  const rows = new Map();
+  const rows = /** @type {Map<number | string, ReturnType<typeof rowView>>} */ (new Map());
   list.onkeydown = move;
   more.onclick = () => void tasks.more();
   const render = () => {

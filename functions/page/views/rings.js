@@ -16,8 +16,7 @@ export function notifyOfRings(client, tasks) {
     const ids = tasks.shown().filter(({ task_id: id, completed }) => Number(id) && !completed).slice(0, 100);
     if (!ids.length || globalThis.Notification?.permission !== "granted" || document.visibilityState !== "visible") return;
     const asked = new URLSearchParams(ids.map(({ task_id: id }) => ["task_id", String(id)]));
-    /** @type {Reminder[] | undefined} */
-    const found = (await client.read(`/reminders?${asked}`).catch(() => undefined))?.reminders;
+    const found = /** @type {Reminder[] | undefined} */ ((await client.read(`/reminders?${asked}`).catch(() => undefined))?.reminders);
     if (!found) return;
     timers.forEach(clearTimeout);
     const ahead = found.map((each) => ({ each, wait: Date.parse(each.due_at ?? "") - Date.now() }));

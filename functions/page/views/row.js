@@ -65,9 +65,7 @@ function editorView(task, actions, close) {
   skip.onclick = closing(() => actions.queue.add("skip", task));
   for (const each of snooze.querySelectorAll("button")) each.onclick = closing(() => actions.snooze(task, each.value));
   remove.onclick = closing(() => actions.remove(task));
-  element.onkeydown = ({ key }) => {
-    if (key === "Escape") close();
-  };
+  element.onkeydown = ({ key }) => void (key === "Escape" && close());
   element.onsubmit = (event) => {
     event.preventDefault();
     actions.change(task, { title: title.value.trim(), ...form.read() });

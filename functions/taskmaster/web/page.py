@@ -33,6 +33,7 @@ _MEDIA = {
     ".webmanifest": "application/manifest+json",
     ".yaml": "application/yaml",
 }
+_CLASSIC_SCRIPTS = ("loading.js", "service-worker.js")
 _FOR_EVER = "public, max-age=31536000, immutable"
 _LARGEST_BODY = 1024  # bytes; nobody has anything to send here
 
@@ -193,7 +194,7 @@ def _filled(template: str, base: str, names: Sequence[str], configured: Settings
         "userClaim": configured.oidc_user_claim,
         "hasPack": bool(configured.pack_viewers),  # whether anybody sees the pack at work, not who
     }
-    modules = [name for name in names if name.endswith(".js") and not name.endswith("service-worker.js")]
+    modules = [name for name in names if name.endswith(".js") and name not in _CLASSIC_SCRIPTS]
     preloads = "\n".join(f'    <link rel="modulepreload" href="{base}{name}">' for name in modules)
     return (
         template.replace("{{base}}", base)
