@@ -109,33 +109,12 @@ class Pod:
 
     def request(self, request: Request, timeout: float) -> Response:
         """Ask the function; UnavailableError with 504 if it does not answer in time, with 502 if it dies."""
-        headers = urllib3.HTTPHeaderDict()
-        for name, value in request.headers:
-            headers.add(name, value)  # type: ignore[arg-type]
         try:
-            response = self._http.urlopen(
-                request.method,
-                request.target,
-                body=request.body,
-                headers=headers,
-                timeout=urllib3.Timeout(connect=5, read=timeout),
-                retries=False,
-                redirect=False,
-                preload_content=False,
-                decode_content=False,
-            )
+            return asked(self._http, request, timeout)
         except urllib3.exceptions.ReadTimeoutError:
             raise UnavailableError(f"{self.name} did not answer within {timeout:.0f} s", 504) from None
         except urllib3.exceptions.HTTPError as error:
             raise UnavailableError(f"{self.name} broke off while it handled the request: {error}", 502) from None
-        return Response(
-            response.status,
-            list(response.headers.items()),
-            response.stream(65_536, decode_content=False),
-            # Read to its end, the connection is back in the pool; if not, it is of no more use.
-            response.close,
-            lambda: _interrupt(response),
-        )
 
     def stop(self, grace: float) -> None:
         """SIGTERM, so that what has begun is answered and published; SIGKILL after `grace` seconds."""
@@ -158,6 +137,32 @@ class Pod:
         """The last line for the sentence, and what came before it below: the end of a traceback, as a rule."""
         lines = [line for line in self._tail if line.strip()]
         return "\n".join([lines[-1], *lines]) if lines else "it said nothing"
+
+
+def asked(http: urllib3.HTTPConnectionPool, request: Request, timeout: float) -> Response:
+    """The response to a request as it is, its body still to be read. Raises urllib3's HTTPError."""
+    headers = urllib3.HTTPHeaderDict()
+    for name, value in request.headers:
+        headers.add(name, value)  # type: ignore[arg-type]
+    response = http.urlopen(
+        request.method,
+        request.target,
+        body=request.body,
+        headers=headers,
+        timeout=urllib3.Timeout(connect=5, read=timeout),
+        retries=False,
+        redirect=False,
+        preload_content=False,
+        decode_content=False,
+    )
+    return Response(
+        response.status,
+        list(response.headers.items()),
+        response.stream(65_536, decode_content=False),
+        # Read to its end, the connection is back in the pool; if not, it is of no more use.
+        response.close,
+        lambda: _interrupt(response),
+    )
 
 
 def _interrupt(response: urllib3.BaseHTTPResponse) -> None:

@@ -17,10 +17,10 @@ from knative.cluster.kubectl import Json, Kubectl
 from knative.cluster.pods import PodWatch
 from knative.cluster.sources import KIND, KafkaSources, has_controller
 from tests.cluster import images
+from tests.cluster.one_address import OneAddress, one_address
 from tests.cluster.person import Person
 from tests.cluster.release import Helm
 from tests.cluster.surroundings import OnKafka, on_kafka
-from tests.cluster.tokens import Issuer
 
 NAMESPACE = os.environ.get("TEST_NAMESPACE", "taskmaster-test")
 ON_FUNCTIONS_FRAMEWORK = "update-task"  # the others run waitress, the chart's default
@@ -54,8 +54,9 @@ def kubectl() -> Iterator[Kubectl]:
 
 
 @pytest.fixture(scope="session")
-def issuer() -> Issuer:
-    return Issuer()
+def address(directory: Path) -> Iterator[OneAddress]:
+    with one_address(directory / "identity-key.pem") as served:
+        yield served
 
 
 @pytest.fixture(scope="session")
@@ -75,7 +76,7 @@ def pods(kubectl: Kubectl) -> Iterator[PodWatch]:
 
 
 @pytest.fixture(scope="session")
-def helm(kubectl: Kubectl, around: OnKafka, pods: PodWatch, issuer: Issuer, directory: Path) -> Helm:
+def helm(kubectl: Kubectl, around: OnKafka, pods: PodWatch, address: OneAddress, directory: Path) -> Helm:
     """The release, installed."""
     release = Helm(NAMESPACE, directory / "values.json")
     repository, _, tag = images.ours().rpartition(":")
@@ -83,7 +84,7 @@ def helm(kubectl: Kubectl, around: OnKafka, pods: PodWatch, issuer: Issuer, dire
         {
             **around.values(),
             "image": {"repository": repository, "tag": tag},
-            "settings": {**issuer.settings(), "WEBHOOK_ALLOW": f"{around.address}/32"},
+            "settings": {**address.settings(), "WEBHOOK_ALLOW": f"{around.address}/32", "PACK_VIEWERS": "ada"},
             "functions": {ON_FUNCTIONS_FRAMEWORK: {"server": "functions-framework"}},
             # The receiver of the webhooks listens on this machine, at a port that is known only later.
             "networkPolicy": {"extraEgress": [{"to": [{"ipBlock": {"cidr": f"{around.address}/32"}}]}]},
@@ -99,8 +100,10 @@ def way_in(kubectl: Kubectl) -> Iterator[Ingress]:
 
 
 @pytest.fixture(scope="session")
-def person(kubectl: Kubectl, helm: Helm, way_in: Ingress, issuer: Issuer) -> Person:
-    return Person(kubectl, way_in, issuer.token("ada"))
+def person(kubectl: Kubectl, helm: Helm, way_in: Ingress, address: OneAddress) -> Person:
+    ada = Person(kubectl, way_in, address.provider.token("ada", seconds=7200))
+    address.leads_to(way_in, ada.host)
+    return ada
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,9 @@ from knative.cluster.pods import PodWatch
 from knative.cluster.report import lateness, lives, starts
 from knative.cluster.sources import KIND, KafkaSources
 from knative.demo.receiver import Receiver
+from tests.cluster.browser import browsing
 from tests.cluster.conftest import ON_FUNCTIONS_FRAMEWORK, Tell
+from tests.cluster.one_address import OneAddress
 from tests.cluster.person import Person
 from tests.cluster.release import Helm
 from tests.cluster.surroundings import OnKafka
@@ -107,6 +109,26 @@ def test_from_zero_a_task_is_created_in_under_twice_the_time_of_a_hello_world(
     tell(starts({"a bare hello world": hellos, "create-task, with its first insert": tasks}))
     tell(f"The median of create-task is {ratio:.2f} times that of the hello world (promised: under 2).")
     assert ratio < GENEROUS
+
+
+def test_somebody_signs_in_to_the_page_and_sees_the_pack_at_work(
+    address: OneAddress, person: Person, pods: PodWatch, tell: Tell
+) -> None:
+    """At one address, by OpenID Connect, from zero; what another program changes is seen as it happens."""
+    pods.wait_for_zero()
+    with browsing(tell) as page:
+        begun = time.monotonic()
+        page.goto(address.provider.link("ada"))
+        page.get_by_label("New task").fill("from the page")
+        tell(f"\nThe page is there, signed in, after {time.monotonic() - begun:.1f} s, from zero.")
+        page.get_by_label("New task").press("Enter")
+        [task] = eventually("the task of the page", lambda: person.titled("from the page"))
+        page.get_by_role("button", name="Pack at work").click()
+        page.get_by_role("region", name="The pack at work").locator(
+            ".functions .awake", has_text="create-task"
+        ).wait_for()
+        assert person.call("complete-task", "POST", f"/tasks/{task['task_id']}/complete").status == 200
+        page.get_by_role("checkbox", name="Done: from the page", checked=True).wait_for()
 
 
 def test_a_record_wakes_its_function(
