@@ -21,10 +21,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from knative.local import embedded, jobs, manifests, taskmaster_setup
+from knative.local import backing, jobs, manifests, taskmaster_setup
 from knative.local.clock import Clock, duration
 from knative.local.dapr.carrier import DaprCarrier
-from knative.local.dapr.side import KNATIVE, REDIS
+from knative.local.dapr.side import KNATIVE
 from knative.local.fetch_pace import FetchPace
 from knative.local.gateway import Gateway
 from knative.local.identity_provider import IdentityProvider
@@ -35,7 +35,7 @@ from knative.local.ping_source import PingSourceAdapter
 from knative.local.pod import Pod
 from knative.local.processes import free_port
 from knative.local.report import FunctionReport
-from knative.local.secrets import Passwords, Secrets
+from knative.local.secrets import Secrets
 from knative.local.serving import ClusterSink, Serving
 from knative.local.watch import watching
 from knative.local.web import LOOPBACK, Gate, WebServer
@@ -211,9 +211,12 @@ class Platform:
         self._state.mkdir(parents=True, exist_ok=True)
         self.clock = Clock(self._state / "clock-offset")
         self.clock.reset()
-        self._passwords = Passwords(self._state / "passwords.json")
         self._provider = taskmaster_setup.identity_provider(self._state / IDENTITY_KEY, issuer=self.url)
-        self._secrets = self._made_up_secrets()
+        below = backing.started(
+            self.broker, state=self._state, environ=self._environ, on_line=self._on_line, running=self._running
+        )
+        self._dapr = below.dapr
+        self._secrets = {**below.secrets, **taskmaster_setup.identity_secret(self._provider)}
         everything = {**found.config_maps, **self._secrets}
         functions = self._root / taskmaster_setup.FUNCTIONS
         api_port = free_port()
@@ -265,36 +268,6 @@ class Platform:
             source.start()
         if self._watch:
             self._running.enter_context(watching(functions, self._serving.renew))
-
-    def _made_up_secrets(self) -> Secrets:
-        owner_url = self._environ.get(taskmaster_setup.RUNNING_DATABASE)
-        if not owner_url:
-            server = self._running.enter_context(embedded.postgres(self._state))
-            owner_url = taskmaster_setup.create_database(server.url, self._passwords)
-        return {
-            **taskmaster_setup.database_secrets(owner_url, self._passwords),
-            **self._broker_secrets(),
-            **taskmaster_setup.identity_secret(self._provider),
-        }
-
-    def _broker_secrets(self) -> Secrets:
-        """Start the broker, unless one is given, and say how it is reached."""
-        kafka = taskmaster_setup.broker_of(self._environ)
-        if self.broker != REDIS and taskmaster_setup.RUNNING_BROKER not in kafka:
-            kafka[taskmaster_setup.RUNNING_BROKER] = self._running.enter_context(embedded.broker())
-        if self.broker == KNATIVE:
-            return taskmaster_setup.kafka_secrets(kafka)
-        self._dapr = DaprCarrier(
-            self.broker,
-            state=self._state,
-            passwords=self._passwords,
-            environ=self._environ,
-            bootstrap_servers=kafka.get(taskmaster_setup.RUNNING_BROKER, ""),
-            on_line=self._on_line,
-        )
-        self._running.callback(self._dapr.side.stop)
-        self._dapr.side.start_redis()
-        return self._dapr.secrets()
 
     def _write_environment(self) -> None:
         """For commands that somebody runs beside the functions, with their settings."""
