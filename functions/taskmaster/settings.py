@@ -178,7 +178,7 @@ class Settings(BaseModel):
 
     max_attempts: int = Field(10, ge=1, le=1000, description="attempts at one event before it goes to the dead letters")
     user_calls_per_second: float = Field(
-        20.0,
+        10.0,
         ge=0,
         le=10_000,
         description="calls of one user that a pod handles each second, after a burst of five times as many; a long call"
