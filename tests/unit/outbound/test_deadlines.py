@@ -5,6 +5,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,14 @@ def tls(request: pytest.FixtureRequest, authority: Authority) -> ssl.SSLContext 
     return authority.server() if request.param == "over TLS" else None
 
 
+@contextmanager
+def hostile(script: Script, *, tls: ssl.SSLContext | None = None) -> Iterator[Hostile]:
+    """A server whose caller is to be back in time, and not to leave its connection open."""
+    with Hostile(script, tls=tls) as server, took_at_most(GENEROUS):
+        yield server
+        assert server.is_left_alone(GENEROUS), "its connection was left open"
+
+
 def called(server: Hostile, *, tls: bool) -> Outcome:
     scheme = "https" if tls else "http"
     return post_webhook(f"{scheme}://localhost:{server.port}/hook", SECRET, "1", {}, allowed=LOCAL)
@@ -86,35 +95,37 @@ def called_by_apprise(server: Hostile, *, tls: bool) -> Outcome:
     return send_by_apprise(f"{service}://localhost:{server.port}/token", "title", "text", allowed=LOCAL)
 
 
-# Webhooks -------------------------------------------------------------------------------------------------------------
+# Webhooks, and messages by Apprise ------------------------------------------------------------------------------------
+
+BOTH = pytest.mark.parametrize("call", [called, called_by_apprise])
+Call = Callable[..., Outcome]
 
 
+@BOTH
 @pytest.mark.parametrize("script", HTTP.values(), ids=HTTP)
-def test_a_webhook_that_never_answers_is_given_up(script: Script, tls: ssl.SSLContext | None) -> None:
-    with Hostile(script, tls=tls) as server, took_at_most(GENEROUS):
-        assert called(server, tls=tls is not None).outcome == "later"
-        assert server.is_left_alone(GENEROUS), "its connection was left open"
+def test_a_receiver_that_never_answers_is_given_up(call: Call, script: Script, tls: ssl.SSLContext | None) -> None:
+    with hostile(script, tls=tls) as server:
+        assert call(server, tls=tls is not None).outcome == "later"
         assert server.connections == 1
 
 
 @pytest.mark.parametrize("script", BELOW_TLS.values(), ids=BELOW_TLS)
 def test_a_webhook_that_ends_no_handshake_is_given_up(script: Script) -> None:
-    with Hostile(script) as server, took_at_most(GENEROUS):
+    with hostile(script) as server:
         assert called(server, tls=True).outcome == "later"
-        assert server.is_left_alone(GENEROUS), "its connection was left open"
 
 
+@BOTH
 @pytest.mark.usefixtures("ample")
 @pytest.mark.parametrize("body", [DRIPPING_BODY, ENDLESS_BODY], ids=["dripping", "endless"])
-def test_the_body_of_a_webhooks_answer_is_not_waited_for(body: Script, tls: ssl.SSLContext | None) -> None:
-    with Hostile(body, tls=tls) as server, took_at_most(GENEROUS):
-        assert called(server, tls=tls is not None).outcome == "delivered"
-        assert server.is_left_alone(GENEROUS), "its connection was left open"
+def test_the_body_of_an_answer_is_not_waited_for(call: Call, body: Script, tls: ssl.SSLContext | None) -> None:
+    with hostile(body, tls=tls) as server:
+        assert call(server, tls=tls is not None).outcome == "delivered"
 
 
+@BOTH
 @pytest.mark.usefixtures("ample")
-@pytest.mark.parametrize("call", [called, called_by_apprise])
-def test_the_body_of_a_redirect_is_not_read(authority: Authority, call: Callable[..., Outcome]) -> None:
+def test_the_body_of_a_redirect_is_not_read(call: Call, authority: Authority) -> None:
     """requests reads the whole of it, decompressed, before it does not follow: a bomb of some kilobytes fills a pod."""
     sent = 0
 
@@ -126,7 +137,7 @@ def test_the_body_of_a_redirect_is_not_read(authority: Authority, call: Callable
             connection.sendall(b"x" * 60_000)
             sent += 60_000
 
-    with Hostile(script, tls=authority.server()) as server, took_at_most(GENEROUS):
+    with hostile(script, tls=authority.server()) as server:
         assert call(server, tls=True).outcome == "failed"
         assert server.is_left_alone(GENEROUS)
         assert sent < 20_000_000  # what the buffers of loopback take
@@ -161,25 +172,6 @@ def test_a_certificate_of_another_name_is_not_called(authority: Authority, monke
         url = f"https://elsewhere.example:{server.port}/"
         outcome = post_webhook(url, SECRET, "1", {}, allowed=LOCAL)
         assert (outcome.outcome, outcome.detail) == ("later", "no TLS connection that holds")
-
-
-# Messages by Apprise --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("script", HTTP.values(), ids=HTTP)
-def test_a_message_by_apprise_that_gets_no_answer_is_given_up(script: Script, tls: ssl.SSLContext | None) -> None:
-    with Hostile(script, tls=tls) as server, took_at_most(GENEROUS):
-        assert called_by_apprise(server, tls=tls is not None).outcome == "later"
-        assert server.is_left_alone(GENEROUS), "its connection was left open"
-        assert server.connections == 1
-
-
-@pytest.mark.usefixtures("ample")
-@pytest.mark.parametrize("body", [DRIPPING_BODY, ENDLESS_BODY], ids=["dripping", "endless"])
-def test_apprise_reads_no_body_of_an_answer(body: Script, tls: ssl.SSLContext | None) -> None:
-    with Hostile(body, tls=tls) as server, took_at_most(GENEROUS):
-        assert called_by_apprise(server, tls=tls is not None).outcome == "delivered"
-        assert server.is_left_alone(GENEROUS), "its connection was left open"
 
 
 # Name servers ---------------------------------------------------------------------------------------------------------
@@ -236,19 +228,17 @@ KEYS = {**HTTP, "a dripping body": DRIPPING_BODY, "an endless body": ENDLESS_BOD
 
 @pytest.mark.parametrize("script", KEYS.values(), ids=KEYS)
 def test_an_issuer_that_never_answers_is_given_up(script: Script, tls: ssl.SSLContext | None) -> None:
-    with Hostile(script, tls=tls) as server, took_at_most(GENEROUS):
+    with hostile(script, tls=tls) as server:
         scheme = "https" if tls else "http"
         with pytest.raises((OSError, ValueError)):
             jwks.fetch(f"{scheme}://localhost:{server.port}/keys", kubernetes_api="https://elsewhere")
-        assert server.is_left_alone(GENEROUS), "its connection was left open"
 
 
 @pytest.mark.parametrize("script", BELOW_TLS.values(), ids=BELOW_TLS)
 def test_an_issuer_that_ends_no_handshake_is_given_up(script: Script) -> None:
-    with Hostile(script) as server, took_at_most(GENEROUS):
+    with hostile(script) as server:
         with pytest.raises(DeadlineExceeded):
             jwks.discover(f"https://localhost:{server.port}", kubernetes_api="https://elsewhere")
-        assert server.is_left_alone(GENEROUS), "its connection was left open"
 
 
 # The wake-up ----------------------------------------------------------------------------------------------------------
@@ -260,18 +250,16 @@ def schedule_wakeup(api: str) -> None:
 
 @pytest.mark.parametrize("script", HTTP.values(), ids=HTTP)
 def test_an_api_that_never_answers_is_given_up(script: Script, authority: Authority) -> None:
-    with Hostile(script, tls=authority.server()) as server, took_at_most(GENEROUS):
+    with hostile(script, tls=authority.server()) as server:
         with pytest.raises(WakeupNotScheduled):
             schedule_wakeup(f"https://localhost:{server.port}")
-        assert server.is_left_alone(GENEROUS), "its connection was left open"
 
 
 @pytest.mark.parametrize("script", BELOW_TLS.values(), ids=BELOW_TLS)
 def test_an_api_that_ends_no_handshake_is_given_up(script: Script) -> None:
-    with Hostile(script) as server, took_at_most(GENEROUS):
+    with hostile(script) as server:
         with pytest.raises(WakeupNotScheduled):
             schedule_wakeup(f"https://localhost:{server.port}")
-        assert server.is_left_alone(GENEROUS), "its connection was left open"
 
 
 # Mail -----------------------------------------------------------------------------------------------------------------
@@ -296,34 +284,30 @@ def mailed(url: str) -> Outcome:
 
 @pytest.mark.parametrize("script", SMTP.values(), ids=SMTP)
 def test_a_mail_server_that_never_answers_is_given_up_over_smtps(script: Script, authority: Authority) -> None:
-    with Hostile(script, tls=authority.server()) as server, took_at_most(GENEROUS):
+    with hostile(script, tls=authority.server()) as server:
         assert mailed(f"smtps://ada:secret@localhost:{server.port}").outcome == "later"
-        assert server.is_left_alone(GENEROUS), "its connection was left open"
 
 
 @pytest.mark.parametrize("script", BELOW_TLS.values(), ids=BELOW_TLS)
 def test_a_mail_server_that_ends_no_handshake_is_given_up(script: Script) -> None:
     for scheme, played in (("smtps", script), ("smtp", below_starttls(script))):
-        with Hostile(played) as server, took_at_most(GENEROUS):
+        with hostile(played) as server:
             assert mailed(f"{scheme}://localhost:{server.port}").outcome == "later"
-            assert server.is_left_alone(GENEROUS), "its connection was left open"
 
 
 @pytest.mark.parametrize(
     "name", ["nothing is said", "a dripping greeting", "a dripping answer to EHLO", "endless extensions"]
 )
 def test_a_mail_server_in_plain_that_never_answers_is_given_up(name: str) -> None:
-    with Hostile(SMTP[name]) as server, took_at_most(GENEROUS):
+    with hostile(SMTP[name]) as server:
         assert mailed(f"smtp://localhost:{server.port}").outcome == "later"
-        assert server.is_left_alone(GENEROUS), "its connection was left open"
 
 
 @pytest.mark.parametrize("piece", [(b"250-", b"x"), (b"", b"250-X\r\n"), (b"", b"")], ids=["drips", "lines", "silent"])
 def test_a_mail_server_that_never_answers_behind_starttls(piece: tuple[bytes, bytes], authority: Authority) -> None:
     script = starttls(authority.server(), endlessly(*piece) if any(piece) else silence)
-    with Hostile(script) as server, took_at_most(GENEROUS):
+    with hostile(script) as server:
         assert mailed(f"smtp://localhost:{server.port}").outcome == "later"
-        assert server.is_left_alone(GENEROUS), "its connection was left open"
 
 
 @pytest.mark.usefixtures("ample")
