@@ -27,7 +27,8 @@ _KUBECTL_SECONDS = 20
 @click.option(
     "--objects",
     type=click.File("r"),
-    help=f"What `kubectl get {cluster.KINDS} -o json` printed, instead of asking kubectl; - is standard input.",
+    help=f"What `kubectl get {cluster.KINDS} -o json` printed (with Dapr {cluster.BRIDGED_KINDS}), instead of asking"
+    " kubectl; - is standard input.",
 )
 @click.option("--group-prefix", "prefix", default=PREFIX, show_default=True, help="Of the consumer groups.")
 @click.option(
@@ -47,7 +48,8 @@ def doctor(areas: tuple[str, ...], namespace: str, objects: TextIO | None, as_js
     """
     settings = console.configured()
     chosen = areas or checkup.AREAS
-    about = _cluster(namespace, objects) if cluster.AREA in chosen else None
+    kinds = cluster.BRIDGED_KINDS if settings.transport == "dapr" else cluster.KINDS
+    about = _cluster(namespace, kinds, objects) if cluster.AREA in chosen else None
     asked = checkup.Asked(
         areas=chosen,
         **how,  # as Asked has it: prefix, seconds
@@ -83,7 +85,7 @@ def _summary(found: list[Finding], areas: tuple[str, ...]) -> str:
     return f"{said or 'nothing found'} ({', '.join(areas)})"
 
 
-def _cluster(namespace: str, given: TextIO | None) -> list[Any] | str:
+def _cluster(namespace: str, kinds: str, given: TextIO | None) -> list[Any] | str:
     """The objects of the cluster, or why there are none."""
     if given is not None:
         text = given.read()
@@ -91,7 +93,7 @@ def _cluster(namespace: str, given: TextIO | None) -> list[Any] | str:
         kubectl = shutil.which("kubectl")
         if kubectl is None:
             return "there is no kubectl here"
-        command = [kubectl, *(["-n", namespace] if namespace else []), "get", cluster.KINDS, "-o", "json"]
+        command = [kubectl, *(["-n", namespace] if namespace else []), "get", kinds, "-o", "json"]
         try:
             ended = subprocess.run(command, capture_output=True, text=True, timeout=_KUBECTL_SECONDS, check=False)
         except subprocess.TimeoutExpired:

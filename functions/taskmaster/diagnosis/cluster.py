@@ -1,4 +1,4 @@
-"""The cluster, from what kubectl prints: Services, KafkaSources, and the alarm against the next reminder."""
+"""The cluster, from what kubectl prints: Services, KafkaSources or the bridge, the alarm against the next reminder."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -14,6 +14,8 @@ from taskmaster.settings import DAPR_JOBS
 
 AREA = "cluster"
 KINDS = "ksvc,kafkasources,pingsources"
+BRIDGED_KINDS = "ksvc,deployments,pingsources"  # a cluster with Dapr may not know what a KafkaSource is
+_BRIDGE = "taskmaster-bridge"
 _EVERY_MINUTE = "* * * * *"
 _SHOWN = 300  # characters of a message
 _CAUSES = (  # what a condition says of a Service, and what to do
@@ -37,7 +39,7 @@ def examine(
     is_bridged: bool = False,
     groups: Sequence[Group] = (),
 ) -> Iterator[Finding]:
-    """What is wrong with the objects of a namespace, which are those of KINDS. Without I/O.
+    """What is wrong with the objects of a namespace, which are those of KINDS or BRIDGED_KINDS. Without I/O.
 
     `now` is business time; `alarm` is None where the database could not be asked, `groups` is empty where the broker
     could not. `is_bridged`: Dapr's bridge takes the place of the KafkaSources.
@@ -46,7 +48,9 @@ def examine(
     for each in objects:
         by_kind.setdefault(each["kind"], {})[each["metadata"]["name"]] = each
     yield from _services(by_kind.get("Service", {}), namespace)
-    if not is_bridged:
+    if is_bridged:
+        yield from _bridge(by_kind.get("Deployment", {}), namespace)
+    else:
         yield from _sources(by_kind.get("KafkaSource", {}), namespace, {group.function: group for group in groups})
     yield from _pings(by_kind.get("PingSource", {}), namespace, now, alarm, alarm_name)
 
@@ -117,6 +121,29 @@ def _sources(sources: Mapping[str, Object], namespace: str, groups: Mapping[str,
             )
 
 
+def _bridge(deployments: Mapping[str, Object], namespace: str) -> Iterator[Finding]:
+    why = "no event is published, and none reaches a function"
+    if _BRIDGE not in deployments:
+        yield Finding(
+            code="bridge-missing",
+            severity=Severity.CRITICAL,
+            area=AREA,
+            what=f"there is no Deployment {_BRIDGE} in {namespace}",
+            why=why,
+            mend=f"helm -n {namespace} upgrade --install, with dapr.broker in its values",
+        )
+    elif said := _not_ready(deployments[_BRIDGE], condition="Available"):
+        yield Finding(
+            code="bridge-not-ready",
+            severity=Severity.CRITICAL,
+            area=AREA,
+            what=f"Deployment {_BRIDGE} is not available: {said}",
+            why=why,
+            mend=f"kubectl -n {namespace} describe deployment {_BRIDGE};"
+            f" kubectl -n {namespace} logs deployment/{_BRIDGE} --all-containers",
+        )
+
+
 def _pings(
     pings: Mapping[str, Object], namespace: str, now: datetime, alarm: Alarm | None, alarm_name: str
 ) -> Iterator[Finding]:
@@ -176,12 +203,12 @@ def _alarm(ping: Object, namespace: str, now: datetime, alarm: Alarm, name: str)
         )
 
 
-def _not_ready(thing: Object) -> str:
-    """Why an object is not ready, in its own words; '' where it is."""
+def _not_ready(thing: Object, *, condition: str = "Ready") -> str:
+    """Why an object does not meet a condition, in its own words; '' where it does."""
     conditions = thing.get("status", {}).get("conditions") or []
     if not conditions:
         return "it has no status: its controller is not there, or has not looked yet"
-    ready: Object = next((each for each in conditions if each.get("type") == "Ready"), {})
+    ready: Object = next((each for each in conditions if each.get("type") == condition), {})
     if ready.get("status") == "True":
         return ""
     faults = [each for each in [ready, *conditions] if each.get("status") != "True" and each.get("message")]

@@ -84,12 +84,32 @@ def test_a_service_that_is_not_ready_is_told_with_its_reason(message: str, mend:
     assert mend in finding.mend
 
 
+def bridged(**status: Any) -> list[Object]:
+    """The objects of a release with Dapr: a bridge with this status in the place of the KafkaSources."""
+    bridge = {"kind": "Deployment", "metadata": {"name": "taskmaster-bridge"}, "status": status}
+    return [bridge, *(each for each in healthy() if each["kind"] != "KafkaSource")]
+
+
+def available(status: str, message: str = "") -> dict[str, Any]:
+    progress = {"type": "Progressing", "status": "True"}
+    return {"conditions": [progress, {"type": "Available", "status": status, "message": message}]}
+
+
 def test_with_dapr_no_source_is_missed_and_with_its_jobs_no_alarm() -> None:
-    objects = [each for each in healthy() if each["kind"] != "KafkaSource"]
+    objects = bridged(**available("True"))
     assert examine(objects, is_bridged=True) == {}
     without_alarm = [each for each in objects if each["metadata"]["name"] != "reminder-alarm"]
     assert examine(without_alarm, is_bridged=True, alarm_name="dapr-jobs") == {}
     assert examine(without_alarm, is_bridged=True).keys() == {"ping-missing"}
+
+
+def test_a_bridge_that_is_not_there_or_does_not_run_is_found() -> None:
+    found = examine(bridged(**available("False", "Deployment does not have minimum availability.")), is_bridged=True)
+    assert found.keys() == {"bridge-not-ready"}
+    assert "minimum availability" in found["bridge-not-ready"].what
+    assert "logs deployment/taskmaster-bridge" in found["bridge-not-ready"].mend
+    assert examine(bridged(), is_bridged=True).keys() == {"bridge-not-ready"}
+    assert examine(bridged()[1:], is_bridged=True).keys() == {"bridge-missing"}
 
 
 def test_sources_without_a_controller_or_scaled_to_zero_are_found() -> None:
@@ -170,6 +190,8 @@ def test_kubectl_is_asked_where_it_is(tmp_path: Path, monkeypatch: pytest.Monkey
     assert (tmp_path / "asked").read_text() == "-n todo get ksvc,kafkasources,pingsources -o json\n"
     given = doctor({}, "cluster", words=("-n", "todo", "--objects", str(tmp_path / "objects")))
     assert given == found
+    assert doctor({"TRANSPORT": "dapr"}, "cluster").codes == {"bridge-missing"}
+    assert (tmp_path / "asked").read_text() == "get ksvc,deployments,pingsources -o json\n"
 
     kubectl.write_text("#!/bin/sh\necho 'error: no cluster' >&2\nexit 1\n")
     assert "kubectl: error: no cluster" in doctor({}, "cluster").of("not-looked-at")["what"]

@@ -236,9 +236,8 @@ def test_an_issuer_that_never_answers_is_given_up(script: Script, tls: ssl.SSLCo
 
 @pytest.mark.parametrize("script", BELOW_TLS.values(), ids=BELOW_TLS)
 def test_an_issuer_that_ends_no_handshake_is_given_up(script: Script) -> None:
-    with hostile(script) as server:
-        with pytest.raises(DeadlineExceeded):
-            jwks.discover(f"https://localhost:{server.port}", kubernetes_api="https://elsewhere")
+    with hostile(script) as server, pytest.raises(DeadlineExceeded):
+        jwks.discover(f"https://localhost:{server.port}", kubernetes_api="https://elsewhere")
 
 
 # The wake-up ----------------------------------------------------------------------------------------------------------
@@ -250,16 +249,14 @@ def schedule_wakeup(api: str) -> None:
 
 @pytest.mark.parametrize("script", HTTP.values(), ids=HTTP)
 def test_an_api_that_never_answers_is_given_up(script: Script, authority: Authority) -> None:
-    with hostile(script, tls=authority.server()) as server:
-        with pytest.raises(WakeupNotScheduled):
-            schedule_wakeup(f"https://localhost:{server.port}")
+    with hostile(script, tls=authority.server()) as server, pytest.raises(WakeupNotScheduled):
+        schedule_wakeup(f"https://localhost:{server.port}")
 
 
 @pytest.mark.parametrize("script", BELOW_TLS.values(), ids=BELOW_TLS)
 def test_an_api_that_ends_no_handshake_is_given_up(script: Script) -> None:
-    with hostile(script) as server:
-        with pytest.raises(WakeupNotScheduled):
-            schedule_wakeup(f"https://localhost:{server.port}")
+    with hostile(script) as server, pytest.raises(WakeupNotScheduled):
+        schedule_wakeup(f"https://localhost:{server.port}")
 
 
 # Mail -----------------------------------------------------------------------------------------------------------------
