@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 LATE = timedelta(minutes=1)  # from here on an event says that it is late
 RECHECK = timedelta(seconds=1)  # within which the dispatcher looks again at what is overdue and could not be dispatched
-BATCH = 200  # reminders of one transaction
+BATCH = 500  # reminders of one transaction
 _CHARACTERS = 1_000_000  # of their tasks' descriptions: the next batch waits for this transaction
 
 _FUNCTION = "dispatch-due-reminders"
