@@ -1,6 +1,8 @@
 """The one address: routes as the HTTPRoute and Knative's ingress have them, and no way in for an internal host."""
 
 import json
+import os
+import signal
 import socket
 import threading
 import time
@@ -92,6 +94,7 @@ def test_a_stream_whose_client_has_gone_occupies_its_pod_no_longer() -> None:
         answer.close()
         eventually(lambda: not pod.in_flight, "that its request is over", within=10)
         server.stop()
+        os.kill(pod.pid, signal.SIGKILL)  # the function itself goes on for a minute, and would be waited for
 
 
 def test_an_expression_matches_the_whole_path(gateway: WebServer) -> None:
