@@ -37,7 +37,7 @@ _DUE = """
 INSERT INTO reminder (reminder_id, task_id, user_id, moment, due_at)
 SELECT uuidv7(), task_id, user_id, at, at FROM (
   SELECT task_id, user_id, %(at)s + random() * make_interval(secs => %(seconds)s) AS at FROM task
-   WHERE task_id > %(after)s AND task_id <= %(after)s + %(count)s OFFSET 0) AS due
+   WHERE task_id > %(after)s AND task_id <= %(last)s OFFSET 0) AS due
 """
 
 
@@ -95,7 +95,7 @@ def seed(url: str, pending: int, due: int) -> None:
 def _add_greedy(url: str, after: int) -> None:
     with psycopg.connect(url, autocommit=True) as owner:
         at = datetime.now(UTC) + timedelta(seconds=5)
-        owner.execute(_DUE, {"at": at, "seconds": 0.0, "after": after, "count": 1000})
+        owner.execute(_DUE, {"at": at, "seconds": 0.0, "after": after, "last": after + 1000})
 
 
 def _looks(environment: dict[str, str]) -> tuple[list[float], list[float]]:
@@ -120,7 +120,7 @@ def dispatched(
     """Seconds by which each reminder was late on its topic."""
     at = datetime.now(UTC) + timedelta(seconds=5)
     with psycopg.connect(environment["MIGRATION_DATABASE_URL"], autocommit=True) as owner:
-        owner.execute(_DUE, {"at": at, "seconds": seconds, "after": after, "count": count})
+        owner.execute(_DUE, {"at": at, "seconds": seconds, "after": after, "last": after + count})
     threading.Thread(target=_arm, args=(function, at), daemon=True).start()
     late: dict[str, float] = {}
     consumer = KafkaConsumer(bootstrap_servers=environment["KAFKA_BOOTSTRAP_SERVERS"], auto_offset_reset="earliest")
