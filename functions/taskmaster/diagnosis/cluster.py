@@ -57,14 +57,8 @@ def examine(
 
 def _services(services: Mapping[str, Object], namespace: str) -> Iterator[Finding]:
     if missing := [name for name in FUNCTIONS if name not in services]:
-        yield Finding(
-            code="service-missing",
-            severity=Severity.WARNING,
-            area=AREA,
-            what=f"there is no Service {', '.join(missing)} in {namespace}",
-            why="calls and events for it go nowhere",
-            mend=f"helm -n {namespace} upgrade --install, or kubectl -n {namespace} apply -f knative/",
-        )
+        why = "calls and events for it go nowhere"
+        yield _missing("service-missing", f"Service {', '.join(missing)}", namespace, why, folder="knative/")
     for name, service in services.items():
         if said := _not_ready(service):
             mend = next((do for causes, do in _CAUSES if any(cause in said for cause in causes)), "")
@@ -80,14 +74,8 @@ def _services(services: Mapping[str, Object], namespace: str) -> Iterator[Findin
 
 def _sources(sources: Mapping[str, Object], namespace: str, groups: Mapping[str, Group]) -> Iterator[Finding]:
     if missing := [name for name in functions() if name not in sources]:
-        yield Finding(
-            code="source-missing",
-            severity=Severity.WARNING,
-            area=AREA,
-            what=f"there is no KafkaSource {', '.join(missing)} in {namespace}",
-            why="records on its topic wake nobody",
-            mend=f"helm -n {namespace} upgrade --install, or kubectl -n {namespace} apply -f eventing/",
-        )
+        why = "records on its topic wake nobody"
+        yield _missing("source-missing", f"KafkaSource {', '.join(missing)}", namespace, why, folder="eventing/")
     for name, source in sources.items():
         if source.get("spec", {}).get("consumers", 1) == 0:
             yield Finding(
@@ -151,14 +139,8 @@ def _pings(
         if name in ("off", DAPR_JOBS):
             continue
         if name not in pings:
-            yield Finding(
-                code="ping-missing",
-                severity=Severity.WARNING if name == RELAY else Severity.CRITICAL,
-                area=AREA,
-                what=f"there is no PingSource {name} in {namespace}",
-                why=why,
-                mend=f"helm -n {namespace} upgrade --install, or kubectl -n {namespace} apply -f eventing/",
-            )
+            severity = Severity.WARNING if name == RELAY else Severity.CRITICAL
+            yield _missing("ping-missing", f"PingSource {name}", namespace, why, folder="eventing/", severity=severity)
         elif said := _not_ready(pings[name]):
             yield Finding(
                 code="ping-not-ready",
@@ -201,6 +183,20 @@ def _alarm(ping: Object, namespace: str, now: datetime, alarm: Alarm, name: str)
             mend=f"{may}dispatch-due-reminders; then wake it: kubectl -n {namespace} patch pingsource {name}"
             f' --type merge -p \'{{"spec": {{"schedule": "{_EVERY_MINUTE}"}}}}\'',
         )
+
+
+def _missing(
+    code: str, what: str, namespace: str, why: str, *, folder: str, severity: Severity = Severity.WARNING
+) -> Finding:
+    """The manifests of `folder` have what is missing."""
+    return Finding(
+        code=code,
+        severity=severity,
+        area=AREA,
+        what=f"there is no {what} in {namespace}",
+        why=why,
+        mend=f"helm -n {namespace} upgrade --install, or kubectl -n {namespace} apply -f {folder}",
+    )
 
 
 def _not_ready(thing: Object, *, condition: str = "Ready") -> str:
