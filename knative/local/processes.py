@@ -7,6 +7,7 @@ group it was told of. This works on Linux and macOS alike, unlike a parent-death
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import os
 import random
@@ -22,6 +23,11 @@ from typing import IO, Any
 # Below the range from which the kernel takes the ports of outgoing connections (from 32768 on Linux, 49152 on
 # macOS), so that no client connection takes a port between our choosing it and the child's listening on it.
 _PORTS = range(20_000, 32_000)
+
+# File descriptors of UDP sockets, each bound to the number of a port that was given out. No two programs are given the
+# same port in the seconds until a child listens on it, and the kernel drops a claim when its program dies.
+_claims: collections.deque[int] = collections.deque()
+_MOST_CLAIMS = 64
 
 _WATCHER = """
 import os, signal, sys
@@ -81,12 +87,17 @@ def stop(process: subprocess.Popen[bytes], *, grace: float, first: signal.Signal
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nothing listens on at an address of this machine; of 0.0.0.0: at any address."""
+    """A port that nothing listens on at an address of this machine; of 0.0.0.0: at any address.
+
+    No other program that asks this function is given it too, until this one ends or has asked for many more.
+    """
     while True:
         port = random.choice(_PORTS)
-        with socket.socket() as probe, contextlib.suppress(OSError):
+        with socket.socket() as probe, socket.socket(type=socket.SOCK_DGRAM) as claim, contextlib.suppress(OSError):
+            claim.bind(("127.0.0.1", port))
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
+            _keep(claim.detach())
             return port
 
 
@@ -101,6 +112,14 @@ def base_environment() -> dict[str, str]:
     """What a container finds before the manifest adds to it, and nothing of the developer's own."""
     names = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "VIRTUAL_ENV", "SYSTEMROOT")
     return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def _keep(claim: int) -> None:
+    with _lock:
+        _claims.append(claim)
+        spare = _claims.popleft() if len(_claims) > _MOST_CLAIMS else None
+    if spare is not None:
+        os.close(spare)
 
 
 def _tell_watcher(group: int, signum: int) -> None:

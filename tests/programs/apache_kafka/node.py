@@ -75,7 +75,7 @@ class ApacheKafka:
         self._listen = listen
         self._advertised = advertised
         self._settings = settings or {}
-        self._ports = {name: free_port(listen) for name in (*LISTENERS, "CONTROLLER")}
+        self._ports = self._free_ports()
         self._class_path = class_path()
         self._passwords: dict[str, str] = {}
         self._process: subprocess.Popen[bytes] | None = None
@@ -92,22 +92,17 @@ class ApacheKafka:
     # Its life ---------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Start it, for the first time or anew with the data it has, and wait until it answers."""
+        """Start it, for the first time or anew with the data it has, and wait until it answers.
+
+        The first time nobody knows its ports yet: should somebody have taken one meanwhile, it looks for others.
+        """
         assert not self.running, "it runs already"
+        first = not self.log.exists()
         properties = self._configure()
-        with self.log.open("ab") as log:
-            self._process = spawn(
-                ["java", *_JAVA, "-cp", self._class_path, "kafka.Kafka", properties],
-                env=base_environment(),
-                cwd=self.directory,
-                output=log,
-            )
-        deadline = time.monotonic() + _START_SECONDS
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise AssertionError(f"Apache Kafka did not start:\n{self.log.read_text()[-4000:]}")
-            time.sleep(0.1)
+        if not self._started(properties) and first and "Address already in use" in self.log.read_text():
+            self._ports = self._free_ports()
+            self._started(self._configure())
+        assert self.running, f"Apache Kafka did not start:\n{self.log.read_text()[-4000:]}"
 
     def stop(self) -> None:
         """SIGTERM, as a machine that shuts down: it writes what it has and leaves. Nothing happens when it is gone."""
@@ -182,6 +177,25 @@ class ApacheKafka:
             client.close()
 
     # Inside -----------------------------------------------------------------------------------------------------
+
+    def _started(self, properties: Path) -> bool:
+        with self.log.open("ab") as log:
+            self._process = spawn(
+                ["java", *_JAVA, "-cp", self._class_path, "kafka.Kafka", properties],
+                env=base_environment(),
+                cwd=self.directory,
+                output=log,
+            )
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                return False
+            time.sleep(0.1)
+        return True
+
+    def _free_ports(self) -> dict[str, int]:
+        return {name: free_port(self._listen) for name in (*LISTENERS, "CONTROLLER")}
 
     def _signal(self, signum: signal.Signals) -> None:
         assert self._process is not None
