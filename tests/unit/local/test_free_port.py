@@ -21,7 +21,7 @@ def test_two_programs_are_never_given_the_same_port(monkeypatch: pytest.MonkeyPa
         text=True,
     )
     try:
-        assert other.stdin and other.stdout
+        assert other.stdout is not None
         taken = int(other.stdout.readline())
         monkeypatch.setattr(processes, "_PORTS", [taken] * 50 + [mine := _unclaimed()])
         assert free_port() == mine
