@@ -7,6 +7,8 @@ RUN := .venv/bin/python -m
 SUDO := $(shell test $$(id -u) = 0 || echo sudo)
 # The programs that `make helm` installs come first.
 export PATH := $(CURDIR)/.local/bin:$(PATH)
+# Workers and hundreds of processes read the same modules: they are compiled once, however this machine is set.
+export PYTHONDONTWRITEBYTECODE :=
 BY ?= 1d
 # More than there are processors: tests often wait, for a process to start or for a time to pass.
 WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2 + 1)))

@@ -1,5 +1,6 @@
 """Fixtures: a real PostgreSQL and a real broker, one of each for a test process, and the pack of functions on them."""
 
+import gc
 import os
 from collections.abc import Iterator
 from uuid import uuid4
@@ -27,6 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.disable()  # until all is collected: what is made meanwhile stays
     if config.getoption("--broker") == "given":
         brokers.take_given(os.environ)
 
@@ -48,6 +50,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         [item for item in items if item not in gone], workers=int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0"))
     )
     config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
+
+def pytest_sessionfinish() -> None:
+    """Look for what was never closed, once. At its end pytest looks ten times, and would each time walk through all."""
+    gc.collect()
+    gc.freeze()
 
 
 def _uses_broker(item: pytest.Item) -> bool:
