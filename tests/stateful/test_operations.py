@@ -30,6 +30,7 @@ from taskmaster import clock
 from tests.stateful.model import Series, TodoList
 from tests.support.fake_store import FakeStore, Tables
 from tests.support.function_pack import Event, Json, Pack
+from tests.support.sizes import size
 
 BEGINNING = datetime(2026, 11, 24, 7, 30, tzinfo=UTC)
 TITLES = st.sampled_from(["water the plants", "pay the rent", "call home"])
@@ -285,9 +286,10 @@ def on_postgresql(pack: Pack, held: Clock) -> World:
     return World(pack, held)
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(300)
 def test_operations_on_the_store_in_memory(in_memory: World) -> None:
-    _run(in_memory, examples=60, steps=40)
+    _run(in_memory, examples=size(25, 100), steps=40)
 
 
 @pytest.mark.timeout(300)

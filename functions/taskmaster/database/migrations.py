@@ -63,13 +63,13 @@ def migrate(owner_url: str, user_url: str, system_url: str, *, may_move_time: bo
 def _apply(url: str) -> list[str]:
     import yoyo
 
-    backend = yoyo.get_backend(urlunsplit(urlsplit(url)._replace(scheme="postgresql+psycopg")))
     migrations = yoyo.read_migrations(str(FOLDER))
-    # The advisory lock excludes other migrators: a lock row that exists was left by one that died.
-    backend.break_lock()
-    with backend.lock():
-        missing = backend.to_apply(migrations)
-        backend.apply_migrations(missing)
+    with yoyo.get_backend(urlunsplit(urlsplit(url)._replace(scheme="postgresql+psycopg"))) as backend:
+        # The advisory lock excludes other migrators: a lock row that exists was left by one that died.
+        backend.break_lock()
+        with backend.lock():
+            missing = backend.to_apply(migrations)
+            backend.apply_migrations(missing)
     return [migration.id for migration in missing]
 
 

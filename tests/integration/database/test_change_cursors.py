@@ -16,14 +16,13 @@ from taskmaster.database.store import Database
 from tests.support.change_feed import INSERT, asked, status_of, written
 from tests.support.command_line import prepare
 from tests.support.function_process import eventually
-from tests.support.own_database import own_database
+from tests.support.own_database import migrated_database
 from tests.support.task_copy import TaskCopy
 
 
 @pytest.fixture
 def own(environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    with own_database(environment) as own:
-        prepare(own, "migrate")
+    with migrated_database(environment) as own:
         yield own
 
 

@@ -12,9 +12,8 @@ from taskmaster.database.changes import read_changes
 from taskmaster.domain.changes import ChangePosition, Found, read_on
 from taskmaster.domain.paging import ListTasks
 from tests.support.change_feed import INSERT, written
-from tests.support.command_line import prepare
 from tests.support.explaining import Explaining, Plan, nodes
-from tests.support.own_database import own_database
+from tests.support.own_database import migrated_database
 
 USER, STRANGERS = "ada", 20
 LIMIT = 100
@@ -26,8 +25,7 @@ SERIES, ALONE = 1, 2  # of many occurrences, and of one
 @pytest.fixture(scope="module")
 def crowded(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     """Most tasks, deletions and entries are of one user, for whom the planner would rather read whole tables."""
-    with own_database(environment) as own:
-        prepare(own, "migrate")
+    with migrated_database(environment) as own:
         for number in range(40):
             written(own, INSERT, user=USER, count=AT_ONCE)
             written(own, INSERT, user=f"stranger-{number % STRANGERS}", count=50)

@@ -10,9 +10,9 @@ from psycopg import errors
 
 from taskmaster.database import indexes
 from tests.programs.bench import seeding
-from tests.support.command_line import prepare, taskmaster
+from tests.support.command_line import taskmaster
 from tests.support.function_process import eventually
-from tests.support.own_database import own_database
+from tests.support.own_database import migrated_database
 
 STATE = "SELECT indexrelid::regclass::text, indisvalid FROM pg_index WHERE indrelid = 'task'::regclass"
 INSERT = (
@@ -38,8 +38,7 @@ TERMS_BEFORE = (
 @pytest.fixture
 def environment(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     """A database of its own, whose schema is there."""
-    with own_database(environment) as own:
-        prepare(own, "migrate")
+    with migrated_database(environment) as own:
         yield own
 
 

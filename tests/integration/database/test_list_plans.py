@@ -15,9 +15,8 @@ from taskmaster.domain.paging import Sort
 from tests.programs.bench import seeding
 from tests.programs.bench.list_plans import Step, faults, plans, read
 from tests.programs.bench.list_shapes import FILTERS, SORTS, cursor_at
-from tests.support.command_line import prepare
 from tests.support.explaining import nodes
-from tests.support.own_database import own_database
+from tests.support.own_database import migrated_database
 from tests.support.sizes import THOROUGH
 
 TASKS = 20_000
@@ -26,8 +25,7 @@ OF_THE_CALLER = 10_000
 
 @pytest.fixture(scope="module")
 def seeded(environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    with own_database(environment) as own:
-        prepare(own, "migrate")
+    with migrated_database(environment) as own:
         seeding.seed(
             own["MIGRATION_DATABASE_URL"], seeding.Seeding(tasks=TASKS, share=OF_THE_CALLER / TASKS, others=20)
         )

@@ -4,6 +4,7 @@ import copy
 import json
 import stat
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,19 +30,21 @@ def ready(**more: Any) -> dict[str, Any]:
 
 def healthy() -> list[Object]:
     """The objects of the manifests as a cluster has them once all of them are ready."""
-    objects = []
-    for folder in ("knative", "eventing"):
-        for path in sorted((ROOT / folder).glob("*.yaml")):
-            for each in yaml.safe_load_all(path.read_text()):
-                kind = each and each["apiVersion"].partition("/")[0] + "/" + each["kind"]
-                if kind in (
-                    "serving.knative.dev/Service",
-                    "sources.knative.dev/KafkaSource",
-                    "sources.knative.dev/PingSource",
-                ):
-                    objects.append({**each, "status": ready()})
+    objects = [{**copy.deepcopy(each), "status": ready()} for each in _of_knative()]
     named(objects, "reminder-alarm")["spec"]["schedule"] = REST
     return objects
+
+
+@cache
+def _of_knative() -> list[Object]:
+    documents = [
+        each
+        for folder in ("knative", "eventing")
+        for path in sorted((ROOT / folder).glob("*.yaml"))
+        for each in yaml.safe_load_all(path.read_text())
+    ]
+    kinds = {"serving.knative.dev": ("Service",), "sources.knative.dev": ("KafkaSource", "PingSource")}
+    return [each for each in documents if each and each["kind"] in kinds.get(each["apiVersion"].partition("/")[0], ())]
 
 
 def named(objects: list[Object], name: str, kind: str = "") -> Object:
