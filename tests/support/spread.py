@@ -1,9 +1,11 @@
-"""Every worker of pytest-xdist begins with some of the tests that take longest.
+"""Some workers of pytest-xdist begin with the tests that take longest, the others keep the processors busy.
 
 With `--dist worksteal` each worker is given a slice of the tests in their order, and one that has nothing left takes
 from the end of another's. So the tests with the mark `long` are put where slices begin, and none is left to the end.
+They wait for most of their time: were every worker to begin with them, the processors would have little to do then.
 """
 
+import os
 from collections.abc import Sequence
 from itertools import groupby, islice
 from pathlib import Path
@@ -11,20 +13,22 @@ from pathlib import Path
 import pytest
 
 
-def spread(items: Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
-    """The same tests, where each of as many slices begins with a share of the long ones. Without workers, as they are.
+def spread(items: Sequence[pytest.Item], workers: int, processors: int = os.cpu_count() or 1) -> list[pytest.Item]:
+    """The same tests, a slice for each worker; without workers, as they are.
 
+    Of the slices, as many as there are more workers than processors begin with a share of the long ones, or else one.
     Those of a file stay together, since they share what is set up for it, unless the mark says `apart=True`.
     """
     if not workers:
         return list(items)
     long = [list(group) for _, group in groupby((item for item in items if _mark(item)), key=_group)]
     others = iter([item for item in items if not _mark(item)])
+    waiting = max(1, workers - processors)
     found: list[pytest.Item] = []
     for number in range(workers):
         begun = len(items) * number // workers
         found += islice(others, max(0, begun - len(found)))
-        for group in long[number::workers]:
+        for group in long[number::waiting] if number < waiting else ():
             found += group
     return [*found, *others]
 

@@ -1,4 +1,4 @@
-"""Every worker begins with a share of the long tests, and no test is left out or run twice."""
+"""Some workers begin with a share of the long tests, and no test is left out or run twice."""
 
 from pathlib import Path
 
@@ -38,9 +38,22 @@ def names(items: list[pytest.Item]) -> list[str]:
     return [item.name.removeprefix("test_") for item in items]
 
 
-def test_each_slice_begins_with_some_of_the_long_ones(items: list[pytest.Item]) -> None:
-    short = [f"short[{number}]" for number in range(8)]
-    assert names(spread(items, 3)) == ["one", "two", *short[:2], "three", *short[2:5], "four", *short[5:]]
+SHORT = [f"short[{number}]" for number in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("processors", "order"),
+    [
+        (0, ["one", "two", *SHORT[:2], "three", *SHORT[2:5], "four", *SHORT[5:]]),
+        (1, ["one", "two", "four", *SHORT[:1], "three", *SHORT[1:]]),
+        (2, ["one", "two", "three", "four", *SHORT]),
+        (8, ["one", "two", "three", "four", *SHORT]),
+    ],
+)
+def test_slices_of_the_workers_that_wait_begin_with_long_ones(
+    items: list[pytest.Item], processors: int, order: list[str]
+) -> None:
+    assert names(spread(items, 3, processors)) == order
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5, 40])
