@@ -32,6 +32,7 @@ _ROOT = Path(__file__).parents[3]
 _FUNCTIONS = _ROOT / "functions"
 _SECRET = "only for this bench, and long enough for HS256"
 _USER = "ada"
+_DATABASE = "taskmaster"  # of ours
 _START_SECONDS = 30.0
 _DRAIN_SECONDS = 30.0
 _TASK = {
@@ -117,6 +118,18 @@ def processor_seconds(server: Running) -> float:
     return float(sum(each.user + each.system for each in used))
 
 
+def processor_of_parts(server: Running) -> dict[str, float]:
+    """Seconds of processor time until now of a function, of its publisher, and of its sessions in PostgreSQL."""
+    process = psutil.Process(server.process.pid)
+    sessions = [
+        each
+        for each in psutil.Process().children(recursive=True)
+        if each.name() == "postgres" and f" {_DATABASE} " in " ".join(each.cmdline())
+    ]
+    parts = {"the function": [process], "its publisher": process.children(recursive=True), "PostgreSQL": sessions}
+    return {part: sum(sum(each.cpu_times()[:2]) for each in processes) for part, processes in parts.items()}
+
+
 def ended(server: Running) -> float:
     """Stop it in good order; the seconds of processor time that it and its children used in all their life."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -127,16 +140,16 @@ def ended(server: Running) -> float:
 
 def taskmaster(postgres: Server, bootstrap_servers: str, provider: IdentityProvider) -> Contender:
     """create-task as its image runs it, on a migrated database. It finds the keys of the provider by discovery."""
-    _make_database(postgres, "taskmaster")
+    _make_database(postgres, _DATABASE)
     environment = {
         "USER_CALLS_PER_SECOND": "0",  # one user calls as fast as it can
-        "DATABASE_URL": postgres.login("taskmaster_user", "user", "taskmaster"),
-        "SYSTEM_DATABASE_URL": postgres.login("taskmaster_system", "system", "taskmaster"),
+        "DATABASE_URL": postgres.login("taskmaster_user", "user", _DATABASE),
+        "SYSTEM_DATABASE_URL": postgres.login("taskmaster_system", "system", _DATABASE),
         "KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
         **taskmaster_setup.identity_settings(provider),
         "FUNCTION_TARGET": "create_task",
     }
-    owner = {"MIGRATION_DATABASE_URL": _owner(postgres, "taskmaster")}
+    owner = {"MIGRATION_DATABASE_URL": _owner(postgres, _DATABASE)}
     for command in ("migrate", "topics"):
         subprocess.run(
             [sys.executable, "-m", "taskmaster.cli", command],
@@ -151,7 +164,7 @@ def taskmaster(postgres: Server, bootstrap_servers: str, provider: IdentityProvi
         directory=_FUNCTIONS,
         environment=environment,
         request=_post(provider.token(_USER, seconds=86_400)),
-        database=_owner(postgres, "taskmaster"),
+        database=_owner(postgres, _DATABASE),
         topic="task-events",
     )
 
