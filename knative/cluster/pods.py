@@ -20,11 +20,13 @@ FUNCTION_LABEL = "serving.knative.dev/service"
 
 @dataclass(frozen=True, kw_only=True)
 class Life:
-    """One pod's: when it was asked for, answered, was told to end, was gone; None is not yet."""
+    """One pod's: when it was asked for, had a node, answered, was told to end, was gone; None is not yet."""
 
     pod: str
+    uid: str
     function: str
     asked: datetime
+    scheduled: datetime | None = None
     ready: datetime | None = None
     told: datetime | None = None
     gone: datetime | None = None
@@ -65,8 +67,10 @@ class Ledger:
                 # Kubernetes says it in whole seconds; the watch told within moments, unless the pod is older than it.
                 created = datetime.fromisoformat(metadata["creationTimestamp"])
                 asked = at if at - created < timedelta(seconds=1.5) else created
-                life = Life(pod=metadata["name"], function=function, asked=asked)
-            if not life.ready and _is_ready(pod):
+                life = Life(pod=metadata["name"], uid=metadata["uid"], function=function, asked=asked)
+            if not life.scheduled and _is(pod, "PodScheduled"):
+                life = replace(life, scheduled=at)
+            if not life.ready and _is(pod, "Ready"):
                 life = replace(life, ready=at)
             if not life.told and metadata.get("deletionTimestamp"):
                 life = replace(life, told=at)
@@ -137,6 +141,6 @@ class PodWatch:
         self.ledger.wait_until("zero pods", lambda: not any(look(name) for name in names), timeout=timeout)
 
 
-def _is_ready(pod: Json) -> bool:
+def _is(pod: Json, condition: str) -> bool:
     conditions = pod.get("status", {}).get("conditions", [])
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    return any(each["type"] == condition and each["status"] == "True" for each in conditions)

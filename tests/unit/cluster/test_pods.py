@@ -14,7 +14,14 @@ def at(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def pod(uid: str = "1", *, function: str = "create-task", ready: bool = False, told: bool = False) -> dict[str, Any]:
+def pod(
+    uid: str = "1",
+    *,
+    function: str = "create-task",
+    scheduled: bool = False,
+    ready: bool = False,
+    told: bool = False,
+) -> dict[str, Any]:
     metadata: dict[str, Any] = {
         "uid": uid,
         "name": f"{function}-{uid}",
@@ -23,14 +30,18 @@ def pod(uid: str = "1", *, function: str = "create-task", ready: bool = False, t
     }
     if told:
         metadata["deletionTimestamp"] = "2026-11-25T12:00:40Z"
-    conditions = [{"type": "Ready", "status": "True"}] if ready else []
+    conditions = [
+        {"type": condition, "status": "True" if holds else "False"}
+        for condition, holds in {"PodScheduled": scheduled or ready, "Ready": ready}.items()
+    ]
     return {"metadata": metadata, "status": {"phase": "Running" if ready else "Pending", "conditions": conditions}}
 
 
 def lived_through() -> Ledger:
-    """Asked for at 0.2 s, ready at 1.2 s, told to end at 8 s, gone at 40 s."""
+    """Asked for at 0.2 s, scheduled at 0.3 s, ready at 1.2 s, told to end at 8 s, gone at 40 s."""
     ledger = Ledger()
     ledger.record("ADDED", pod(), at=at(0.2))
+    ledger.record("MODIFIED", pod(scheduled=True), at=at(0.3))
     ledger.record("MODIFIED", pod(ready=True), at=at(1.2))
     ledger.record("MODIFIED", pod(ready=True), at=at(3))
     ledger.record("MODIFIED", pod(ready=True, told=True), at=at(8))
@@ -40,7 +51,8 @@ def lived_through() -> Ledger:
 
 def test_a_pod_counts_until_nothing_is_left_of_it_not_until_it_is_told_to_end() -> None:
     [life] = lived_through().lives()
-    assert (life.asked, life.ready, life.told, life.gone) == (at(0.2), at(1.2), at(8), at(40))
+    moments = (life.asked, life.scheduled, life.ready, life.told, life.gone)
+    assert moments == (at(0.2), at(0.3), at(1.2), at(8), at(40))
     assert life.state == "gone"
     assert lived_through().pod_seconds(since=NOON, until=at(60)) == pytest.approx(39.8)
 
