@@ -24,6 +24,7 @@ SANDBOX = "sandbox"
 CONTAINER = "our container"
 QUEUE_PROXY = "queue-proxy's"
 ANSWER = "both run, to the answer"
+_STEPS = (DECISION, SCHEDULING, SANDBOX, CONTAINER, QUEUE_PROXY, ANSWER)
 _TICKS = 100.0  # USER_HZ of Linux, on every processor: the resolution is 10 ms
 
 
@@ -64,12 +65,11 @@ def shares(measured: Mapping[str, Sequence[Start]]) -> Table:
     """The median of each step, by what started."""
     table = Table(title="Where a start spends its time, ms (medians)", title_justify="left", box=None)
     table.add_column("", no_wrap=True)
-    for name in (DECISION, SCHEDULING, SANDBOX, CONTAINER, QUEUE_PROXY, ANSWER):
-        table.add_column(name, justify="right")
-    for what, starts in measured.items():
-        known = [each.steps for each in starts if each.steps]
-        if known:
-            table.add_row(what, *(f"{statistics.median(each[name] for each in known):,.0f}" for name in known[0]))
+    for what in measured:
+        table.add_column(what, justify="right")
+    known = [[each.steps for each in starts if each.steps] for starts in measured.values()]
+    for name in _STEPS if all(known) else ():
+        table.add_row(name, *(f"{statistics.median(each[name] for each in starts):,.0f}" for starts in known))
     return table
 
 

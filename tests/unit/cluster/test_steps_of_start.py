@@ -1,18 +1,31 @@
 """The steps of a start are told from the processes in the cgroups of its pod."""
 
+import io
 import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from knative.cluster.pods import Life
-from tests.cluster.steps_of_start import ANSWER, CONTAINER, DECISION, QUEUE_PROXY, SANDBOX, SCHEDULING, steps
+from tests.cluster.steps_of_start import (
+    ANSWER,
+    CONTAINER,
+    DECISION,
+    QUEUE_PROXY,
+    SANDBOX,
+    SCHEDULING,
+    Start,
+    shares,
+    steps,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="nodes of Kubernetes are Linux")
 
 UID = "506585d6-0476-426f-843e-1aa3ab847a6b"
+STEPS = (DECISION, SCHEDULING, SANDBOX, CONTAINER, QUEUE_PROXY, ANSWER)
 BEGUN = datetime.now(UTC)
 BOOTED = BEGUN.timestamp() - 1000
 
@@ -48,6 +61,18 @@ def test_each_step_lasts_until_the_next_begins(tmp_path: Path, uid: str) -> None
     expected = {DECISION: 100, SCHEDULING: 50, SANDBOX: 250, CONTAINER: 100, QUEUE_PROXY: 50, ANSWER: 450}
     assert found == pytest.approx(expected, abs=11)
     assert sum(found.values()) == pytest.approx(1000)
+
+
+def test_what_is_told_is_the_median_of_each_step() -> None:
+    one, two = (dict.fromkeys(STEPS, milliseconds) for milliseconds in (100.0, 300.0))
+    known = [Start(milliseconds=600, steps=one), Start(milliseconds=600, steps=two), Start(milliseconds=9, steps={})]
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(shares({"a hello world": known, "create-task": known}))
+    lines = console.export_text().splitlines()
+    assert lines[1].split() == ["a", "hello", "world", "create-task"]
+    assert [line.rsplit(None, 2)[1:] for line in lines[2:]] == [["200", "200"]] * len(STEPS)
+    console.print(shares({"a hello world": known, "on another machine": known[2:]}))
+    assert "200" not in console.export_text()
 
 
 def test_of_a_pod_on_another_machine_nothing_is_told(tmp_path: Path) -> None:
