@@ -20,6 +20,7 @@ from knative.local.resources import Service
 _logger = logging.getLogger(__name__)
 
 _START_SECONDS = 60.0
+_ENDING_SECONDS = 5.0  # of a process that is given less for its requests: to publish what it has committed
 # Without a limit on the requests of a pod, Knative adds pods by this many (container-concurrency-target-default).
 _SOFT_TARGET = 100
 
@@ -192,7 +193,7 @@ class Revision:
         limit = self.service.timeout.total_seconds()
         with self._changed:
             self._changed.wait_for(lambda: not pod.in_flight, limit if grace is None else grace)
-        pod.stop(limit)
+        pod.stop(limit if grace is None else max(grace, _ENDING_SECONDS))
         with self._changed:
             self._forget(pod)
 

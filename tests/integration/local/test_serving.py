@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from knative.local import revision
 from knative.local.pod import Request, UnavailableError
 from knative.local.resources import Service
 from knative.local.serving import ClusterSink, Serving
@@ -93,10 +94,10 @@ def test_a_command_that_is_not_there_is_named() -> None:
 
 
 def test_a_function_that_takes_longer_than_its_timeout_is_a_504() -> None:
-    with serving(service("slow", timeout=timedelta(seconds=0.2))) as running:
+    with serving(service("slow", timeout=timedelta(seconds=2))) as running:
         get(running, "slow")
         with pytest.raises(UnavailableError, match="did not answer within") as caught:
-            get(running, "slow", "/?seconds=3")
+            get(running, "slow", "/?seconds=30")
     assert caught.value.status == 504
 
 
@@ -126,6 +127,20 @@ def test_stopping_answers_what_has_begun() -> None:
             os.kill(pid, 0)
     with pytest.raises(UnavailableError, match="shutting down"):
         get(running, "slow")
+
+
+def test_a_request_that_does_not_end_holds_up_the_stop_for_its_grace_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revision, "_ENDING_SECONDS", 0.1)
+    running = serving(service("slow", timeout=timedelta(seconds=600)))
+    get(running, "slow")
+    [pod] = running.pods("slow")
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(get, running, "slow", "/?seconds=600")
+        time.sleep(0.1)
+        running.stop(grace=0.1)
+        with pytest.raises(UnavailableError, match="broke off"):
+            answer.result()
+    assert pod._process.returncode == -signal.SIGKILL  # its server waits for what it has begun
 
 
 def test_new_code_starts_new_pods_and_the_old_ones_finish() -> None:
