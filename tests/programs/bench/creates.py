@@ -15,8 +15,6 @@ from tests.programs.bench.evidence import Evidence
 from tests.programs.bench.load import Outcome, Plan, drive
 from tests.programs.bench.report import Compared, Comparison, Figure, Section, Step
 
-_PROCESSOR = "processor each, ms"
-
 
 def measure(
     step: Step, *, rounds: int = 5, requests: int = 3000, clients: int = 16, pgbench_seconds: int = 10
@@ -51,19 +49,13 @@ def measure(
             Figure(what="pgbench, for each second of a processor", value=without_python, unit="creates"),
             Figure(
                 what="create-task, for each second of Python on a processor, beside that",
-                value=100 * _of_a_processor(comparisons) / without_python,
+                value=100 * 1000 / (parts["the function"] + parts["its publisher"]) / without_python,
                 unit="%",
                 goal=25,
                 less=False,
             ),
         ],
     )
-
-
-def _of_a_processor(comparisons: list[Comparison]) -> float:
-    """How many creates a second of processor time of the function and its publisher is enough for."""
-    [milliseconds] = next(each.ours for each in comparisons if each.what == _PROCESSOR)
-    return 1000 / milliseconds
 
 
 def _rounds(
@@ -103,7 +95,7 @@ def _rounds(
         replace(compared("99th percentile, ms", lambda outcome: outcome.percentile(0.99)), goal=0.45),
         Comparison(what="last event after, ms", base=lags[usual.name], ours=lags[ours.name]),
         Comparison(
-            what=_PROCESSOR,
+            what="processor each, ms",
             base=[processor_seconds[usual.name] * each_ms],
             ours=[processor_seconds[ours.name] * each_ms],
         ),
