@@ -23,7 +23,7 @@ from knative.local.wheels import EmbeddedError, wheel
 
 _START_SECONDS = 30.0
 # Where thousands of connections are made, 4,096 iterations for each password are milliseconds of both sides.
-_FOR_TESTS = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off", "scram_iterations": "1"}
+_INITDB_FOR_TESTS = ["--no-sync", "--set", "scram_iterations=1"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +101,7 @@ def _initialise(home: Path, binaries: Path, user: int | None, *, durable: bool) 
         "--no-instructions",
     ]
     done = subprocess.run(
-        [str(word) for word in command] + ([] if durable else ["--no-sync", "--set", "scram_iterations=1"]),
+        [str(word) for word in command] + ([] if durable else _INITDB_FOR_TESTS),
         env=base_environment(),
         cwd=home,
         user=user,
@@ -135,7 +135,7 @@ def _start_postgres(server: Server, binaries: Path, user: int | None, *, durable
         "log_timezone": "UTC",
     }
     if not durable:
-        settings |= _FOR_TESTS
+        settings |= {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
     command: list[str | Path] = [binaries / "postgres", "-D", data]
     for name, value in settings.items():
         command += ["-c", f"{name}={value}"]

