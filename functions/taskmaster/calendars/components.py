@@ -7,7 +7,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 from zoneinfo import ZoneInfo
 
-from icalendar import Calendar, Component, Event, Todo, vRecur
+from icalendar import Calendar, Component, Event, Todo, vCategory, vRecur, vText
 
 from taskmaster.calendars import zones
 from taskmaster.domain.calendar_rule import Repetition
@@ -19,6 +19,7 @@ PRIORITIES = {"urgent": 1, "high": 3, "medium": 5, "low": 9}  # RFC 5545, 3.8.1.
 _ASKED_AGAIN = timedelta(hours=1)
 _ZONE_YEARS = 10  # that a VTIMEZONE tells ahead
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # RFC 5545, 3.1: no control character but the tab
+_SPECIAL = re.compile(r"[\\;,]")
 
 
 def written(found: Iterable[tuple[Task, Repetition | None]], *, this_year: int) -> str:
@@ -81,7 +82,9 @@ def _described(component: Component, task: Task, kind: str) -> Component:
         component.add("description", _text(task.description, LONGEST_DESCRIPTION))
     component.add("priority", PRIORITIES[task.priority])
     if task.tags:
-        component.add("categories", [_text(tag) for tag in task.tags])
+        categories = vCategory([])
+        categories.cats = [_text(tag) for tag in task.tags]
+        component.add("categories", categories)
     return component
 
 
@@ -103,4 +106,11 @@ def _value(due: Due, task: Task) -> Any:
 
 def _text(text: str, longest: int | None = None) -> str:
     shown = _NO_TEXT.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n"))
-    return shown if longest is None or len(shown) <= longest else f"{shown[: longest - 1]}…"
+    return _Text(shown if longest is None or len(shown) <= longest else f"{shown[: longest - 1]}…")
+
+
+class _Text(vText):
+    """Text as RFC 5545, 3.3.11 has it. The library's own class takes the two characters ``\\N`` for a line break."""
+
+    def to_ical(self) -> bytes:
+        return _SPECIAL.sub(r"\\\g<0>", self).replace("\n", r"\n").encode()

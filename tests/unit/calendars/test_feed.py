@@ -72,6 +72,7 @@ def _until_a_series_ends(told: list[Any]) -> list[Any]:
 
 
 @unhurried
+@example(r"C:\New folder", r"\N, \n; \\N", [r"\N,"], "low")
 @given(texts, texts, st.lists(texts.map(lambda text: text[:50]), max_size=5), st.sampled_from(["low", "urgent"]))
 def test_any_text_comes_back_as_it_was(title: str, notes: str, tags: list[str], priority: Any) -> None:
     found = parsed(task(title=title, description=notes, tags=tags, priority=priority))
