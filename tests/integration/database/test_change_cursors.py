@@ -131,10 +131,12 @@ def crashing(environment: dict[str, str]) -> Iterator[dict[str, str]]:
 
 
 def crash(environment: dict[str, str]) -> None:
-    """Kill a session, on which PostgreSQL drops its memory and recovers from its log."""
-    with psycopg.connect(environment["MIGRATION_DATABASE_URL"], autocommit=True) as victim:
+    """Kill a session, on which PostgreSQL ends all others, drops its memory and recovers from its log."""
+    url = environment["MIGRATION_DATABASE_URL"]
+    with psycopg.connect(url, autocommit=True) as victim, psycopg.connect(url, autocommit=True) as other:
         os.kill(victim.info.backend_pid, signal.SIGKILL)
-        eventually(lambda: is_gone(victim), "the end of the session")
+        # The victim is gone before the server knows of it, and until then it takes sessions that it ends at once.
+        eventually(lambda: is_gone(other), "the end of every session")
     eventually(lambda: is_there(environment), "PostgreSQL")
 
 
