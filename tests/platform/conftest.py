@@ -1,4 +1,5 @@
-"""The whole platform with the pack on it: real processes, a real database, a real broker. One for a test process."""
+"""The whole platform with the pack on it: real processes, a real database, a real broker. One for a file of tests,
+since its consumers ask for records as long as it runs."""
 
 import json
 import logging
@@ -18,13 +19,13 @@ from tests.support.brokers import Kafka
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def broker_of_platform(pytestconfig: pytest.Config) -> Iterator[Kafka]:
     with brokers.broker(pytestconfig.getoption("--broker")) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def platform(broker_of_platform: Kafka) -> Iterator[Platform]:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="taskmaster-test-") as state:

@@ -15,6 +15,8 @@ from tests.support.change_feed import INSERT, written
 from tests.support.explaining import Explaining, Plan, nodes
 from tests.support.own_database import migrated_database
 
+pytestmark = pytest.mark.long  # what is set up for this file takes seconds, and one worker does it once
+
 USER, STRANGERS = "ada", 20
 LIMIT = 100
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

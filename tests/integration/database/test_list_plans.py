@@ -19,6 +19,8 @@ from tests.support.explaining import nodes
 from tests.support.own_database import migrated_database
 from tests.support.sizes import THOROUGH
 
+pytestmark = pytest.mark.long  # what is set up for this file takes seconds, and one worker does it once
+
 TASKS = 20_000
 OF_THE_CALLER = 10_000
 

@@ -29,9 +29,14 @@ def test_four(): ...
 def test_the_summary_has_one_line_for_each_reason(tmp_path: Path, workers: str) -> None:
     (tmp_path / "test_some.py").write_text(TESTS)
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -rfExX\n")
-    command = [sys.executable, "-m", "pytest", "-p", "tests.support.skipped", "-p", "no:cacheprovider", "-n", workers]
+    command = [sys.executable, "-m", "pytest", "-p", "xdist", "-p", "tests.support.skipped", "-p", "no:cacheprovider"]
     ran = subprocess.run(
-        [*command, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True, env={"PYTHONPATH": str(ROOT)}
+        [*command, "-n", workers, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},  # of which this test needs none
     )
     said = [line for line in ran.stdout.splitlines() if "SKIPPED" in line]
     assert said == ["SKIPPED [4] it is not installed: make it", "SKIPPED [1] another reason"]
