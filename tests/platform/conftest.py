@@ -1,5 +1,7 @@
-"""The whole platform with the pack on it: real processes, a real database, a real broker. One for a file of tests,
-since its consumers ask for records as long as it runs."""
+"""The whole platform with the pack on it: real processes, a real database, a real broker.
+
+Each file of tests has one of its own: its consumers ask for records as long as it runs.
+"""
 
 import json
 import logging
