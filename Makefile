@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/.local/bin:$(PATH)
 export PYTHONDONTWRITEBYTECODE :=
 BY ?= 1d
 # More than there are processors: tests often wait, for a process to start or for a time to pass.
-WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2 + 1)))
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2 + 2)))
 PORT ?= 8080
 # What carries the events: kafka (KafkaSources), dapr-kafka or dapr-redis (docs/dapr.md).
 BROKER ?= kafka
