@@ -15,6 +15,7 @@ import pytest
 
 from bounded_waitress import Limits
 from knative.local.web import WebServer
+from tests.support.function_process import eventually
 from tests.support.raw_http import RawAnswer, RawClient
 
 pytestmark = pytest.mark.long
@@ -57,12 +58,18 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
 
 
 @contextmanager
-def serving(limits: Limits = SMALL) -> Iterator[int]:
+def running(limits: Limits) -> Iterator[WebServer]:
     server = WebServer(application, threads=2, limits=limits)
     try:
-        yield server.port
+        yield server
     finally:
         server.stop()
+
+
+@contextmanager
+def serving(limits: Limits = SMALL) -> Iterator[int]:
+    with running(limits) as server:
+        yield server.port
 
 
 @pytest.fixture(scope="module")
@@ -251,14 +258,14 @@ def test_an_idle_connection_is_closed_and_a_busy_one_stays(port: int) -> None:
         assert idle.is_closed(within=0.5)
 
 
-def taken_late(port: int, clients: int, after: float) -> list[int]:
-    """How much of its answer each of some clients gets that begin to read after so many seconds."""
+def taken_late(port: int, clients: int, wait: Callable[[], object]) -> list[int]:
+    """How much of its answer each of some clients gets that begin to read after that wait."""
     held = [socket.create_connection(("127.0.0.1", port), timeout=10) for _ in range(clients)]
     taken = []
     try:
         for client in held:
             client.sendall(b"GET /huge HTTP/1.1\r\nHost: here\r\n\r\n")
-        time.sleep(after)
+        wait()
         assert ask(port, GET).status == 200
         for client in held:
             taken.append(0)
@@ -271,20 +278,25 @@ def taken_late(port: int, clients: int, after: float) -> list[int]:
     return taken
 
 
+def connected(server: WebServer, clients: int) -> None:
+    """Wait until so many connections are left."""
+    eventually(lambda: len(server._server.active_channels) == clients, f"{clients} connections left")
+
+
 def test_an_answer_that_nobody_takes_is_given_up() -> None:
-    with serving(replace(SMALL, answers=100_000_000, send_seconds=1)) as port:
-        assert all(taken < 30_000_000 for taken in taken_late(port, 2, after=5))
+    with running(replace(SMALL, answers=100_000_000, send_seconds=1)) as server:
+        assert all(taken < 30_000_000 for taken in taken_late(server.port, 2, lambda: connected(server, 0)))
 
 
 def test_an_answer_that_is_taken_late_is_whole() -> None:
     with serving(replace(SMALL, answers=100_000_000, send_seconds=30)) as port:
-        assert all(taken >= 30_000_000 for taken in taken_late(port, 2, after=1))
+        assert all(taken >= 30_000_000 for taken in taken_late(port, 2, lambda: time.sleep(1)))
 
 
 def test_answers_that_nobody_takes_do_not_fill_the_memory() -> None:
     """What is more than all may be together goes, the largest first; others are answered."""
-    with serving(replace(SMALL, answers=40_000_000, send_seconds=30)) as port:
-        taken = taken_late(port, 4, after=3)
+    with running(replace(SMALL, answers=40_000_000, send_seconds=30)) as server:
+        taken = taken_late(server.port, 4, lambda: connected(server, 1))
     assert sorted(amount >= 30_000_000 for amount in taken) == [False, False, False, True]
 
 

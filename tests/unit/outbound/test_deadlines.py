@@ -105,7 +105,8 @@ Call = Callable[..., Outcome]
 @pytest.mark.parametrize("script", HTTP.values(), ids=HTTP)
 def test_a_receiver_that_never_answers_is_given_up(call: Call, script: Script, tls: ssl.SSLContext | None) -> None:
     with hostile(script, tls=tls) as server:
-        assert call(server, tls=tls is not None).outcome == "later"
+        while not server.connections:  # on a busy machine the deadline may pass before there is one
+            assert call(server, tls=tls is not None).outcome == "later"
         assert server.connections == 1
 
 
