@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
 import threading
 import time
@@ -85,6 +87,7 @@ class Pod:
         self._process = spawn(command, env={**env, "PORT": str(self.port)}, cwd=cwd, output=subprocess.PIPE)
         self._reader = threading.Thread(target=self._read, name=f"{name}-logs", daemon=True)
         self._reader.start()
+        threading.Thread(target=self._await_exit, name=f"{name}-exit", daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -130,7 +133,13 @@ class Pod:
                 line = raw.decode("utf-8", "replace").rstrip()
                 self._tail.append(line)
                 self._on_line(line)
+
+    def _await_exit(self) -> None:
+        """As in a container, with its first process all others end: its publisher holds the pipe of its logs open."""
         self._process.wait()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._reader.join()
         self._on_exit(self)
 
     def _last_words(self) -> str:
