@@ -33,6 +33,7 @@ SMALL = Limits(
     idle_seconds=2.5,
 )
 GET = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n"
+asked_for_huge = threading.Semaphore(0)
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -42,6 +43,7 @@ def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> 
             content, status = b"x" * 2_000_000, "200 OK"
         case "/huge":  # more than the kernel takes over for a client that reads nothing
             content, status = b"x" * 30_000_000, "200 OK"
+            asked_for_huge.release()
         case "/nothing":
             content, status = b"", "204 No Content"
         case "/unchanged":
@@ -265,6 +267,8 @@ def taken_late(port: int, clients: int, wait: Callable[[], object]) -> list[int]
     try:
         for client in held:
             client.sendall(b"GET /huge HTTP/1.1\r\nHost: here\r\n\r\n")
+        for _ in held:
+            assert asked_for_huge.acquire(timeout=30)
         wait()
         assert ask(port, GET).status == 200
         for client in held:
