@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from knative.local.embedded import Server, postgres
 from tests.support import brokers, tokens
@@ -16,6 +17,10 @@ from tests.support.skipped import pytest_terminal_summary
 from tests.support.spread import spread
 
 __all__ = ["pytest_terminal_summary"]
+
+# How long an example takes to make or to run is the machine's business.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
