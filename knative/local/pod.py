@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import subprocess
 import threading
 import time
@@ -137,8 +135,7 @@ class Pod:
     def _await_exit(self) -> None:
         """As in a container, with its first process all others end: its publisher holds the pipe of its logs open."""
         self._process.wait()
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        stop(self._process, grace=0)
         self._reader.join()
         self._on_exit(self)
 
