@@ -33,7 +33,11 @@ NASTY = [
 VALUES = st.sampled_from(NASTY) | st.text(max_size=30) | st.text(st.characters(codec="latin-1"), max_size=30)
 NAMES = st.sampled_from(["id", "source", "userid", "correlationid", "partitionkey", "subject", "traceparent", "note"])
 ATTRIBUTES = st.dictionaries(NAMES, VALUES, max_size=4)
-OFTEN = settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+OFTEN = settings(
+    max_examples=150,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 
 
 @pytest.fixture

@@ -156,7 +156,7 @@ HOW = {
 }
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(
     now=st.sampled_from([NOW, NOW, FIRST, FIRST + timedelta(hours=30), LAST - timedelta(days=400), LAST]),
     new=NEW,
@@ -179,7 +179,7 @@ def test_no_command_fails_at_an_end_of_the_range(
     world.hold()
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=50, suppress_health_check=list(HealthCheck))
 @given(start=DUE, pattern=PATTERNS, zone=ZONES)
 def test_no_preview_fails_at_an_end_of_the_range(world: World, start: Json, pattern: str, zone: str) -> None:
     from urllib.parse import urlencode

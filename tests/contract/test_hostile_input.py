@@ -411,7 +411,9 @@ ANYTHING = st.recursive(
 )
 FIELDS = st.sampled_from([*UpdateTask.model_fields])
 NEARLY = st.dictionaries(FIELDS, ANYTHING, max_size=6).map(lambda fields: {"title": "x", "task_id": 1, **fields})
-SOON = settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+SOON = settings(
+    max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 @SOON

@@ -142,7 +142,7 @@ def expected(tasks: list[Task], asked: dict[str, Any]) -> list[list[Task]]:
     return [within[start : start + command.limit] for start in starts]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     of_users=st.lists(st.lists(drafts(), max_size=12), min_size=2, max_size=3),
     asked=st.lists(questions(), min_size=1, max_size=6),

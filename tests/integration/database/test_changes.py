@@ -91,7 +91,7 @@ def test_nothing_is_missed_or_told_twice_in_any_order_of_commits(
     user = ""
     ask = None
 
-    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=60, suppress_health_check=list(HealthCheck), database=None)
     @given(steps=STEPS)
     def holds(steps: list[tuple[str, int, int]]) -> None:
         nonlocal user, ask

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from dateutil.rrule import rrulestr
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from icalendar import Calendar
 
@@ -25,7 +25,6 @@ from tests.unit.domain.test_recurrence_properties import ZONES, patterns
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 JANUARY = datetime.fromisoformat("2026-01-01")
 SEEN = 15  # dates of a series that are compared
-unhurried = settings(deadline=None)
 
 texts = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1, max_size=200)
 moments = st.datetimes(JANUARY, datetime.fromisoformat("2034-01-01")).map(lambda moment: moment.replace(microsecond=0))
@@ -71,7 +70,6 @@ def _until_a_series_ends(told: list[Any]) -> list[Any]:
     return told
 
 
-@unhurried
 @example(r"C:\New folder", r"\N, \n; \\N", [r"\N,"], "low")
 @given(texts, texts, st.lists(texts.map(lambda text: text[:50]), max_size=5), st.sampled_from(["low", "urgent"]))
 def test_any_text_comes_back_as_it_was(title: str, notes: str, tags: list[str], priority: Any) -> None:
@@ -90,7 +88,6 @@ def test_any_text_comes_back_as_it_was(title: str, notes: str, tags: list[str], 
     assert todo["priority"] == {"low": 9, "urgent": 1}[priority]
 
 
-@unhurried
 @example("FREQ=MONTHLY;BYMONTH=1;INTERVAL=13;BYDAY=TU;BYMONTHDAY=1;COUNT=5", JANUARY, ZONES[0], False, 0, 0)
 @given(patterns, moments, st.sampled_from(ZONES), st.booleans(), st.integers(0, 6), st.integers(-400, 2000))
 def test_the_dates_of_a_series_are_the_packs(

@@ -8,7 +8,7 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -67,7 +67,6 @@ def test_an_address_that_cannot_be_called_is_refused(url: str) -> None:
         webhook_address(url)
 
 
-@settings(deadline=None)
 @given(st.text() | st.text("htps:/@#?%[].\\a1-_\r\n \x00\u00fc", max_size=40).map("https://".__add__))
 @example("https://a/?\u2028")
 def test_whatever_is_taken_is_a_request_line_and_a_host_header(url: str) -> None:
@@ -139,7 +138,6 @@ def test_a_mail_address_that_cannot_be_used_is_refused(address: str) -> None:
         mail_address(address)
 
 
-@settings(deadline=None)
 @given(st.text() | st.text('ad.@=?<>_q"\\ \r\n', max_size=40) | st.emails())
 def test_whatever_is_taken_is_one_recipient(address: str) -> None:
     with contextlib.suppress(ValueError):

@@ -5,7 +5,7 @@ from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
 from dateutil.rrule import rrulestr
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from taskmaster.domain import recurrence
@@ -30,7 +30,6 @@ ZONES = [
 WEEKDAYS = ["MO", "TU", "WE", "TH", "FR", "SA", "SU"]
 
 # A busy machine is no failure: what a search costs is counted in test_recurrence_next.
-unhurried = settings(deadline=None)
 
 zones = st.sampled_from(ZONES)
 moments = st.datetimes(datetime.fromisoformat("1990-01-01"), datetime.fromisoformat("2040-01-01"))
@@ -85,7 +84,6 @@ def rule_of(pattern: str) -> recurrence.RecurrenceRule:
         raise
 
 
-@unhurried
 @given(patterns, starts, zones, st.booleans())
 def test_positions_are_consecutive_and_due_dates_ascend(
     pattern: str, start: datetime, zone: ZoneInfo, on_a_day: bool
@@ -97,7 +95,6 @@ def test_positions_are_consecutive_and_due_dates_ascend(
     assert due[0] == (start.date() if on_a_day else start.replace(tzinfo=zone, fold=0).astimezone(UTC))
 
 
-@unhurried
 @given(patterns, starts, zones, st.integers(1, 30))
 def test_the_next_of_the_next_is_the_series(pattern: str, start: datetime, zone: ZoneInfo, first: int) -> None:
     rule = rule_of(pattern)
@@ -112,7 +109,6 @@ def test_the_next_of_the_next_is_the_series(pattern: str, start: datetime, zone:
         )
 
 
-@unhurried
 @given(patterns, starts, zones, st.timedeltas(timedelta(days=-400), timedelta(days=4000)), st.integers(0, 20))
 def test_the_next_after_a_moment_is_the_first_of_the_series_that_is_later(
     pattern: str, start: datetime, zone: ZoneInfo, late: timedelta, position: int
@@ -128,7 +124,6 @@ def test_the_next_after_a_moment_is_the_first_of_the_series_that_is_later(
         assert found.skipped == found.position - position - 1
 
 
-@unhurried
 @given(patterns, starts, zones, st.integers(0, 10))
 def test_from_anywhere_after_a_due_moment_the_series_goes_on_alike(
     pattern: str, start: datetime, zone: ZoneInfo, position: int
@@ -146,7 +141,6 @@ def test_from_anywhere_after_a_due_moment_the_series_goes_on_alike(
             )
 
 
-@unhurried
 @given(patterns, starts, zones)
 def test_wall_time_is_the_same_in_every_zone_but_for_gaps(pattern: str, start: datetime, zone: ZoneInfo) -> None:
     rule = rule_of(pattern)
@@ -161,7 +155,6 @@ def test_wall_time_is_the_same_in_every_zone_but_for_gaps(pattern: str, start: d
             assert back != asked or before.replace(tzinfo=zone).astimezone(UTC) == occurrence.due
 
 
-@unhurried
 @given(patterns, starts)
 def test_days_fall_alike_in_zones_that_never_crossed_the_date_line(pattern: str, start: datetime) -> None:
     rule = rule_of(pattern)
@@ -173,7 +166,6 @@ def test_days_fall_alike_in_zones_that_never_crossed_the_date_line(pattern: str,
     assert all(series == found[0] for series in found)
 
 
-@unhurried
 @given(rrules(skips=False), starts)
 def test_days_are_those_of_dateutil(pattern: str, start: datetime) -> None:
     """Another implementation of RFC 5545. It leaves out a start that does not match, so both are read after it."""
@@ -190,7 +182,6 @@ def test_days_are_those_of_dateutil(pattern: str, start: datetime) -> None:
     assert ours == list(islice(theirs, len(ours)))
 
 
-@unhurried
 @given(patterns, st.dates(date(9990, 1, 1), date.max), zones, st.booleans())
 def test_the_end_of_the_calendar_ends_a_series_without_an_error(
     pattern: str, start: date, zone: ZoneInfo, on_a_day: bool

@@ -7,7 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from taskmaster.domain import pattern, recurrence
@@ -75,7 +75,6 @@ def test_a_pattern_is_kept_in_one_spelling(text: str, spelled: str) -> None:
     assert recurrence.parse(spelled) == recurrence.parse(text)
 
 
-@settings(deadline=None)
 @given(st.text() | st.text(alphabet="FREQ=DAILYWEKMONTHBSUPC;,-+0123456789:\n ", max_size=60))
 def test_any_text_is_a_rule_or_a_refusal(text: str) -> None:
     try:
@@ -90,7 +89,6 @@ def test_any_text_is_a_rule_or_a_refusal(text: str) -> None:
 PARTS = st.sampled_from([text for _, text in CASES] + ["FREQ=DAILY;INTERVAL=2", "COUNT=3;WKST=SU", "FREQ=YEARLY"])
 
 
-@settings(deadline=None)
 @given(st.lists(PARTS.map(lambda text: text.split(";")), min_size=1, max_size=4))
 def test_any_mixture_of_parts_is_a_rule_or_a_refusal(rules: list[list[str]]) -> None:
     text = ";".join(part for rule in rules for part in rule)[: pattern.LONGEST_PATTERN]

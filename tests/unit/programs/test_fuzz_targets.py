@@ -19,7 +19,7 @@ from taskmaster.events.outgoing import Origin, Outgoing, outgoing
 from tests.programs.fuzz.targets import TARGETS, Record, decode
 
 SEEDS = sorted((Path(__file__).parents[2] / "programs" / "fuzz" / "seeds").glob("*/*"))
-AT_RANDOM = settings(max_examples=100, deadline=None, derandomize=True)
+AT_RANDOM = settings(max_examples=100, derandomize=True)
 
 
 class Empty(BaseModel):

@@ -7,7 +7,7 @@ from email.message import Message
 from email.policy import default
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from taskmaster.reminding import mail
@@ -37,7 +37,6 @@ def read(raw: bytes) -> Message:
     return email.message_from_bytes(raw)
 
 
-@settings(deadline=None)
 @given(title=st.text(max_size=500), body=st.text(max_size=500))
 @example(title=HOSTILE[0], body=".\r\n.")
 def test_no_title_and_no_body_becomes_a_header(title: str, body: str) -> None:
