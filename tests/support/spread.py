@@ -8,7 +8,6 @@ They wait for most of their time: were every worker to begin with them, the proc
 import os
 from collections.abc import Sequence
 from itertools import groupby, islice
-from pathlib import Path
 
 import pytest
 
@@ -17,26 +16,21 @@ def spread(items: Sequence[pytest.Item], workers: int, processors: int = os.cpu_
     """The same tests, a slice for each worker; without workers, as they are.
 
     Of the slices, as many as there are more workers than processors begin with a share of the long ones, or else one.
-    Those of a file stay together, since they share what is set up for it, unless the mark says `apart=True`.
+    Those of a file stay together, since they share what is set up for it.
     """
     if not workers:
         return list(items)
-    long = [list(group) for _, group in groupby((item for item in items if _mark(item)), key=_group)]
-    others = iter([item for item in items if not _mark(item)])
+    long = [list(file) for _, file in groupby((item for item in items if _is_long(item)), key=lambda item: item.path)]
+    others = iter([item for item in items if not _is_long(item)])
     waiting = max(1, workers - processors)
     found: list[pytest.Item] = []
     for number in range(workers):
         begun = len(items) * number // workers
         found += islice(others, max(0, begun - len(found)))
-        for group in long[number::waiting] if number < waiting else ():
-            found += group
+        for file in long[number::waiting] if number < waiting else ():
+            found += file
     return [*found, *others]
 
 
-def _mark(item: pytest.Item) -> pytest.Mark | None:
-    return item.get_closest_marker("long")
-
-
-def _group(item: pytest.Item) -> str | Path:
-    mark = _mark(item)
-    return item.nodeid if mark and mark.kwargs.get("apart") else item.path
+def _is_long(item: pytest.Item) -> bool:
+    return item.get_closest_marker("long") is not None

@@ -6,7 +6,8 @@ import pytest
 
 from tests.support.spread import spread
 
-TESTS = """
+FILES = {
+    "test_a.py": """
 import pytest
 
 @pytest.mark.long
@@ -15,23 +16,32 @@ def test_one(): ...
 @pytest.mark.long
 def test_two(): ...
 
-@pytest.mark.long(apart=True)
-def test_three(): ...
-
-@pytest.mark.long(apart=True)
-def test_four(): ...
-
 @pytest.mark.parametrize("number", range(8))
 def test_short(number): ...
-"""
+""",
+    "test_b.py": """
+import pytest
+pytestmark = pytest.mark.long
+
+def test_three(): ...
+""",
+    "test_c.py": """
+import pytest
+pytestmark = pytest.mark.long
+
+def test_four(): ...
+""",
+}
 
 
 @pytest.fixture
 def items(request: pytest.FixtureRequest, tmp_path: Path) -> list[pytest.Item]:
-    path = tmp_path / "test_some.py"
-    path.write_text(TESTS)
-    module = pytest.Module.from_parent(request.session, path=path)
-    return [*request.session.genitems(module)]
+    found: list[pytest.Item] = []
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.write_text(text)
+        found += request.session.genitems(pytest.Module.from_parent(request.session, path=path))
+    return found
 
 
 def names(items: list[pytest.Item]) -> list[str]:
