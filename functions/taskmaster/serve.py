@@ -20,7 +20,8 @@ from types import FrameType, FunctionType, SimpleNamespace  # noqa: E402
 from typing import TYPE_CHECKING, Any  # noqa: E402
 
 if TYPE_CHECKING:
-    from bounded_waitress import Limits
+    from bounded_waitress import Application, Limits
+    from taskmaster.one_processor import OneProcessor
 
 THREADS = 4  # more of them wait for the interpreter, not for the database
 DRAIN_SECONDS = 20
@@ -45,12 +46,13 @@ def main() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
 
     from bounded_waitress import create
+    from taskmaster.one_processor import OneProcessor
     from taskmaster.telemetry.spans import note_listening
 
     host = os.environ.get("HOST", "0.0.0.0")  # noqa: S104, a pod is reached from outside
     try:
         server = create(
-            _application(function),
+            _application(function, OneProcessor.of_this_process()),
             limits,
             host=host,
             port=port,
@@ -116,9 +118,10 @@ def _load(target: str) -> Any:
     return function
 
 
-def _application(function: Callable[[Any], Any]) -> Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]:
+def _application(function: Callable[[Any], Any], processor: "OneProcessor") -> "Application":
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         body, status, headers = function(SimpleNamespace(environ=environ))
+        processor.look()
         if not isinstance(body, str | bytes):  # a stream: the server keeps it open
             start_response(f"{status} {HTTPStatus(status).phrase}", list(headers.items()))
             return body  # type: ignore[no-any-return]

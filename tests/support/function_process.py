@@ -44,7 +44,7 @@ class FunctionProcess:
             "HOST": "127.0.0.1",
         }
         self._process: subprocess.Popen[bytes] | None = None
-        self._port = 0
+        self.port = 0
         self.lines: list[str] = []
 
     def __enter__(self) -> Self:
@@ -58,10 +58,10 @@ class FunctionProcess:
 
     def start(self) -> None:
         """Start it, anew if it was killed, and wait until it listens."""
-        self._port = free_port()
+        self.port = free_port()
         self._process = spawn(
             [sys.executable, "-m", "taskmaster.serve"],
-            env={**self._environment, "PORT": str(self._port)},
+            env={**self._environment, "PORT": str(self.port)},
             cwd=FUNCTIONS,
             output=subprocess.PIPE,
         )
@@ -74,11 +74,11 @@ class FunctionProcess:
 
     def _listens(self) -> bool:
         """Whether it is this process that listens there: another one may have taken the port meanwhile."""
-        if self._process is None or not listening(self._port):
+        if self._process is None or not listening(self.port):
             return False
         with contextlib.suppress(psutil.Error):
             sockets = psutil.Process(self._process.pid).net_connections("tcp")
-            return any(each.status == psutil.CONN_LISTEN and each.laddr.port == self._port for each in sockets)
+            return any(each.status == psutil.CONN_LISTEN and each.laddr.port == self.port for each in sockets)
         return False
 
     # Asking -----------------------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ class FunctionProcess:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://127.0.0.1:{self.port}"
 
     # Ending -----------------------------------------------------------------------------------------------------
 

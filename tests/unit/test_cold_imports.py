@@ -64,6 +64,7 @@ ONE_CREATE = """
 import io, json, sys
 before = set(sys.modules)
 from taskmaster import serve
+from taskmaster.one_processor import OneProcessor
 import bounded_waitress
 answered = []
 body = b'{"title": "cold"}'
@@ -73,7 +74,7 @@ environ = {
     "HTTP_AUTHORIZATION": "Bearer " + sys.argv[1],
 }
 function = serve._load("create_task")
-application = serve._application(function)
+application = serve._application(function, OneProcessor.of_this_process())
 class Nobody:
     def wake(self): answered.append(sorted(set(sys.modules) - before))
     def drain(self, timeout): pass
