@@ -1,98 +1,26 @@
 """One connection: what it may hold, how long it is waited for, and how it is closed.
 
-The loop's thread reads and writes; a thread of the application's answers. `keep_time`, `close` and `refuse` are for the
-loop's thread alone.
+The loop's thread reads, and writes what an answer could not send at once; a thread of the application's answers.
+`keep_time`, `close` and `refuse` are for the loop's thread alone.
 """
 
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from waitress.channel import HTTPChannel
-from waitress.task import ErrorTask, WSGITask
 
 from bounded_waitress import limits as said
 from bounded_waitress.limits import LINGER_BYTES, LINGER_SECONDS, MIN_RATE, Limits, Refusal
 from bounded_waitress.loop import READ, WRITE
 from bounded_waitress.parser import Parser
-from bounded_waitress.postponing import Postponed, postpone
+from bounded_waitress.postponing import Postponed
 from bounded_waitress.streams import Stream
+from bounded_waitress.task import Refused, Task
 
 _ENOUGH_TO_ASK = 65_536  # bytes of a body or an answer that are worth adding up all others
-
-
-class Task(WSGITask):  # type: ignore[misc]
-    """An answer of the application's. One to HEAD has no body, whoever made it (RFC 9110, 9.3.2)."""
-
-    _stream: Stream | None = None
-
-    @property
-    def _is_head(self) -> bool:
-        return getattr(self.request, "command", "") == "HEAD"
-
-    def build_response_header(self) -> bytes:
-        if self._stream is not None and not self._is_head:
-            self.content_length = None  # waitress takes a list of one for the whole body
-        header: bytes = super().build_response_header()
-        if self._is_head:
-            self.chunked_response = False  # its end would be a body
-        return header
-
-    def write(self, data: bytes) -> None:
-        super().write(b"" if self._is_head else data)
-
-    def get_environment(self) -> dict[str, Any]:
-        environ: dict[str, Any] = super().get_environment()
-        environ["bounded_waitress.stream"] = self._keep_open
-        environ["bounded_waitress.postpone"] = postpone
-        if since := self.request.postponed_at:
-            environ["bounded_waitress.waited"] = time.monotonic() - since
-        return environ
-
-    def _keep_open(self) -> Stream:
-        self._stream = Stream(self.channel)
-        return self._stream
-
-    def service(self) -> None:
-        try:
-            super().service()
-        finally:
-            if self._stream is not None and self.channel.stream is not self._stream:
-                self._stream.abandon()
-
-    def finish(self) -> None:
-        if self._stream is None or self._is_head or not self.has_body:
-            super().finish()
-            return
-        if not self.wrote_header:
-            self.write(b"")
-        self.close_on_finish = False  # the end of the stream does it
-        self.channel.keep_open(self._stream, is_chunked=self.chunked_response)
-
-    def set_close_on_finish(self) -> None:
-        """waitress closes behind every answer without a length, 204 and 304 among them, which have none to say."""
-        asked = self.request.headers.get("CONNECTION", "").lower() == "close"
-        if self.has_body or self.wrote_header or self.version != "1.1" or asked:
-            super().set_close_on_finish()
-
-
-class Refused(ErrorTask):  # type: ignore[misc]
-    """The answer to a request that the application never sees. The connection ends with it."""
-
-    def execute(self) -> None:
-        refusal = self.request.error
-        if not isinstance(refusal, Refusal):  # the application raised, and waitress says so
-            refusal = said.FAILED
-        content = refusal.content()
-        self.status = f"{refusal.status} {refusal.phrase}"
-        self.response_headers += [("Content-Type", "application/problem+json"), ("kne-reason", refusal.detail)]
-        self.response_headers += refusal.headers.items()
-        self.content_length = len(content)
-        self.set_close_on_finish()
-        asked = self.channel.requests[0] if self.channel.requests else self.request
-        self.write(b"" if getattr(asked, "command", "") == "HEAD" else content)
 
 
 class Channel(HTTPChannel):  # type: ignore[misc]
@@ -110,6 +38,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         self._lingers_until: float | None = None
         self._discarded = 0
         self.stream: Stream | None = None  # an answer that goes on without a thread
+        self._pieces: list[bytes] | None = None  # of an answer, until they are sent together
+        self._has_more = False  # has come while a request is answered: the loop looks at it when it is woken
         super().__init__(server, sock, address, adjustments, map=map)
 
     def parser_class(self, adjustments: Any) -> Parser:
@@ -129,7 +59,20 @@ class Channel(HTTPChannel):  # type: ignore[misc]
         others = self.server.held if size > _ENOUGH_TO_ASK else 0
         return others > self._limits.bodies  # this one's is among them
 
+    @contextlib.contextmanager
+    def in_one_piece(self) -> Iterator[None]:
+        """What is written meanwhile is sent together: the header of an answer with its body, in one call."""
+        self._pieces = pieces = list[bytes]()
+        try:
+            yield
+        finally:
+            self._pieces = None
+        self.write_soon(b"".join(pieces))
+
     def write_soon(self, data: bytes) -> int:
+        if self._pieces is not None:
+            self._pieces.append(data)
+            return len(data)
         if not self.total_outbufs_len:
             self._answering_since, self._sent = time.monotonic(), 0
         written: int = super().write_soon(data)
@@ -145,7 +88,8 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def service(self) -> None:
         self._free_since = time.monotonic()  # for the moment in which the request is over and the next line not reached
         try:
-            super().service()
+            with self.server.answering(self):
+                super().service()
         except Postponed as request:
             self.requests[0].come_again()
             self.server.waiting_room.add(self, request.seconds)
@@ -171,9 +115,35 @@ class Channel(HTTPChannel):  # type: ignore[misc]
             return 0
         if self._lingers_until is not None:
             return READ
-        if self.total_outbufs_len or self.will_close or self.close_when_flushed:
+        if self._is_to_write:
             return WRITE
-        return 0 if len(self.requests) > self.adj.channel_request_lookahead else READ
+        self._has_more = self._has_more and self._is_busy
+        return 0 if self._has_more else READ
+
+    def must_wait(self, flags: int) -> bool:
+        """Whether what has come, be it the client's end, must wait for the answer to the request before it.
+
+        Then the loop asks no more of this connection until that answer wakes it. While nothing has come it keeps
+        asking, so that most answers need not wake it.
+        """
+        if flags & WRITE:
+            return False
+        with self.requests_lock:
+            self._has_more = self._is_busy
+        return self._has_more
+
+    @property
+    def _is_busy(self) -> bool:
+        return bool(len(self.requests) > self.adj.channel_request_lookahead)
+
+    @property
+    def needs_the_loop(self) -> bool:
+        """Whether the loop has to look at it, now that a request is answered."""
+        return self._has_more or self._is_to_write
+
+    @property
+    def _is_to_write(self) -> bool:
+        return bool(self.total_outbufs_len or self.will_close or self.close_when_flushed)
 
     # Reading ----------------------------------------------------------------------------------------------------
 

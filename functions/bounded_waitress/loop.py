@@ -1,7 +1,9 @@
 """The loop over all connections: what each waits for is asked of it in one call, and the kernel told what has changed.
 
 waitress's own loop asks every connection twice, through three classes, and registers all of them anew each time that
-one of them has something: with sixteen clients that took as much of the interpreter as the application did.
+one of them has something: with sixteen clients that took as much of the interpreter as the application did. It also
+has itself woken behind each answer, since it stops listening to a connection whose request is being answered; this one
+stops when something comes.
 """
 
 import select
@@ -22,15 +24,20 @@ def run(sockets: dict[int, Any], *, timeout: float) -> None:
             for descriptor, each in list(sockets.items())
             if (flags := getattr(type(each), "interest", _interest)(each))
         }
-        # Of what waits for nothing an end must not be told: its request is being answered.
         for descriptor in registered.keys() - wanted.keys():
             poll.unregister(descriptor)
         for descriptor, flags in wanted.items() - registered.items():
             poll.register(descriptor, flags)
         registered = wanted
         for descriptor, flags in poll.poll(timeout * 1000):
-            if ready := sockets.get(descriptor):
+            ready = sockets.get(descriptor)
+            if ready and not getattr(ready, "must_wait", _never)(flags):
                 wasyncore.readwrite(ready, flags)
+
+
+def _never(_flags: int) -> bool:
+    """Only what is answering has to wait: neither what listens nor what ends the wait of this loop does."""
+    return False
 
 
 def _interest(other: Any) -> int:

@@ -1,7 +1,9 @@
 """The listening socket: it accepts within a number of connections, and looks after their time."""
 
+import contextlib
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from waitress.adjustments import Adjustments
@@ -25,6 +27,8 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
 
     def __init__(self, *args: Any, limits: Limits, **options: Any) -> None:
         self.limits = limits
+        self._answering = threading.local()
+        self._has_room = True  # for a further connection, as the loop has been told
         super().__init__(*args, **options)
         self.waiting_room = WaitingRoom(self.add_task)
 
@@ -42,7 +46,23 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
     def readable(self) -> bool:
         if not super().readable():  # which also calls maintenance, once a second
             return False
-        return len(self.active_channels) < self.limits.connections or self._most_dispensable() is not None
+        self._has_room = len(self.active_channels) < self.limits.connections or self._most_dispensable() is not None
+        return self._has_room
+
+    @contextlib.contextmanager
+    def answering(self, channel: Channel) -> Iterator[None]:
+        """This thread answers a request of that connection."""
+        self._answering.channel = channel
+        try:
+            yield
+        finally:
+            self._answering.channel = None
+
+    def pull_trigger(self) -> None:
+        """Wake the loop. waitress does it behind every answer, and few answers need it."""
+        channel = getattr(self._answering, "channel", None)
+        if channel is None or channel.needs_the_loop or not self._has_room:
+            super().pull_trigger()
 
     def handle_accept(self) -> None:
         for _ in range(_AT_ONCE):
@@ -71,7 +91,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
         """Have the loop look at once, from another thread, whether more answers wait than there is room for."""
         if sum(channel.total_outbufs_len for channel in self._channels()) > self.limits.answers:
             self.next_channel_cleanup = 0
-            self.pull_trigger()
+            super().pull_trigger()
 
     def _channels(self) -> list[Channel]:
         return list(self.active_channels.values())
