@@ -8,6 +8,7 @@ parent.
 import contextlib
 import logging
 import math
+import mmap
 import os
 import signal
 import threading
@@ -84,25 +85,27 @@ class ForkedPublisher:
     def __init__(self, child: Callable[[], Publisher], *, instead: Callable[[], Publisher]) -> None:
         """Fork. `child` makes the publisher in the child, when it is first woken."""
         reader, self._writer = os.pipe()
+        self._is_woken = mmap.mmap(-1, 1)  # shared: 1 from a wake until the child has read it
         self._instead = instead
         self._successor: Publisher | None = None
         self._is_stopping = False
         self._pid = os.fork()
         if self._pid == 0:
             os.close(self._writer)
-            _be_the_child(reader, child)
+            _be_the_child(reader, self._is_woken, child)
         os.close(reader)
         os.set_blocking(self._writer, False)
         self._watcher = threading.Thread(target=self._succeed, name="publisher's watcher", daemon=True)
         self._watcher.start()
 
     def wake(self) -> None:
-        if self._successor is None:
+        if self._successor is not None:
+            self._successor.wake()
+        elif not self._is_woken[0]:
+            self._is_woken[0] = 1
             # A full pipe has a wake for the child already. A broken one has no reader: its successor publishes at once.
             with contextlib.suppress(BlockingIOError, BrokenPipeError):
                 os.write(self._writer, b".")
-        else:
-            self._successor.wake()
 
     def drain(self, timeout: float) -> None:
         deadline = time.monotonic() + timeout
@@ -121,7 +124,7 @@ class ForkedPublisher:
             self._successor.wake()
 
 
-def _be_the_child(reader: int, make: Callable[[], Publisher]) -> None:
+def _be_the_child(reader: int, is_woken: mmap.mmap, make: Callable[[], Publisher]) -> None:
     """Sleep until woken, publish, and end when the parent's end of the pipe closes. Never returns."""
     # All processes of a pod get SIGTERM at once; this one ends when its parent does.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -129,6 +132,7 @@ def _be_the_child(reader: int, make: Callable[[], Publisher]) -> None:
     publisher = None
     try:
         while os.read(reader, 65_536):
+            is_woken[0] = 0  # before it looks: what is committed from now on wakes it again
             publisher = publisher or make()
             publisher.wake()
             time.sleep(_GATHER_SECONDS)  # so that one read takes the wakes of a burst
