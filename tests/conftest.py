@@ -6,20 +6,23 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 from knative.local.embedded import Server, postgres
 from tests.support import brokers, tokens
 from tests.support.brokers import Kafka
 from tests.support.command_line import migrate, prepare
 from tests.support.function_pack import Pack
+from tests.support.sizes import size
 from tests.support.skipped import pytest_terminal_summary
 from tests.support.spread import spread
 
 __all__ = ["pytest_terminal_summary"]
 
 # How long an example takes to make or to run is the machine's business.
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "unhurried", max_examples=size(50, 200), deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("unhurried")
 
 
@@ -36,6 +39,12 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.disable()  # until all is collected: what is made meanwhile stays
     if config.getoption("--broker") == "given":
         brokers.take_given(os.environ)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A property has more examples in a thorough run."""
+    if is_hypothesis_test(getattr(item, "obj", None)):
+        item.add_marker(pytest.mark.thorough)
 
 
 @pytest.hookimpl(trylast=True)

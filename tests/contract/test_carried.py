@@ -24,6 +24,7 @@ from taskmaster.identity.callers import checked_user_id, is_user_id
 from tests.programs.fuzz.targets import Record
 from tests.support.fake_store import FakeStore
 from tests.support.function_pack import Json, Pack
+from tests.support.sizes import size
 
 NASTY = [
     "line1\nline2", "a\r\nb", "a\n b", "a\tb", "a\x00b", "a\x01b", "a\x7fb", "a\x85b", "\x9f", " a", "a ", "\xa0a",
@@ -34,7 +35,7 @@ VALUES = st.sampled_from(NASTY) | st.text(max_size=30) | st.text(st.characters(c
 NAMES = st.sampled_from(["id", "source", "userid", "correlationid", "partitionkey", "subject", "traceparent", "note"])
 ATTRIBUTES = st.dictionaries(NAMES, VALUES, max_size=4)
 OFTEN = settings(
-    max_examples=150,
+    max_examples=size(75, 300),
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -19,6 +19,7 @@ from taskmaster.domain import reminders
 from taskmaster.domain.task import EARLIEST, LATEST, Task
 from tests.support.fake_store import FakeStore, Tables
 from tests.support.function_pack import Json, Pack
+from tests.support.sizes import size
 
 FIRST, LAST = datetime(EARLIEST, 1, 1, tzinfo=UTC), datetime(LATEST, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
@@ -156,7 +157,7 @@ HOW = {
 }
 
 
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=size(30, 120), suppress_health_check=list(HealthCheck))
 @given(
     now=st.sampled_from([NOW, NOW, FIRST, FIRST + timedelta(hours=30), LAST - timedelta(days=400), LAST]),
     new=NEW,
@@ -179,7 +180,7 @@ def test_no_command_fails_at_an_end_of_the_range(
     world.hold()
 
 
-@settings(max_examples=50, suppress_health_check=list(HealthCheck))
+@settings(max_examples=size(25, 100), suppress_health_check=list(HealthCheck))
 @given(start=DUE, pattern=PATTERNS, zone=ZONES)
 def test_no_preview_fails_at_an_end_of_the_range(world: World, start: Json, pattern: str, zone: str) -> None:
     from urllib.parse import urlencode

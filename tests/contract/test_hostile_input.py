@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from tests.support.function_pack import INTERNAL, Json, Pack
+from tests.support.sizes import size
 from update_task import UpdateTask
 
 DOCUMENTED = {200, 201, 204, 400, 401, 404, 405, 409, 412, 413, 415, 422}
@@ -412,7 +413,9 @@ ANYTHING = st.recursive(
 FIELDS = st.sampled_from([*UpdateTask.model_fields])
 NEARLY = st.dictionaries(FIELDS, ANYTHING, max_size=6).map(lambda fields: {"title": "x", "task_id": 1, **fields})
 SOON = settings(
-    max_examples=60, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=size(30, 120),
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

@@ -21,6 +21,7 @@ from taskmaster.domain.paging import ListTasks, Sort, page, position_of
 from taskmaster.domain.search import folded
 from taskmaster.domain.task import Priority, Task
 from tests.support.fake_store import FakeStore
+from tests.support.sizes import size
 
 Store = FakeStore | Database
 
@@ -142,7 +143,7 @@ def expected(tasks: list[Task], asked: dict[str, Any]) -> list[list[Task]]:
     return [within[start : start + command.limit] for start in starts]
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=size(30, 120), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     of_users=st.lists(st.lists(drafts(), max_size=12), min_size=2, max_size=3),
     asked=st.lists(questions(), min_size=1, max_size=6),

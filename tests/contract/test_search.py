@@ -13,6 +13,7 @@ from taskmaster.domain.paging import ListTasks
 from taskmaster.domain.search import folded, folded_texts
 from taskmaster.domain.task import Task
 from tests.support.fake_store import FakeStore
+from tests.support.sizes import size
 
 Store = FakeStore | Database
 
@@ -102,7 +103,7 @@ def test_what_is_found_follows_a_change(store: Store, user: str) -> None:
             assert bool(found(store, user, term)) == expected, (task, term)
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=size(25, 100), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     kept=st.lists(st.tuples(texts.filter(bool), st.none() | texts), min_size=1, max_size=12),
     terms=st.lists(texts, min_size=1, max_size=12),

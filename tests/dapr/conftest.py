@@ -9,13 +9,12 @@ import pytest
 from knative.local.dapr.side import missing
 from tests.dapr.stage import Stage, staged
 
-HERE = Path(__file__).parent
 KINDS = ("dapr-kafka", "dapr-redis")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if HERE in item.path.parents:
+        if item.nodeid.startswith("tests/dapr/"):
             with_jobs = "with_jobs" in getattr(item, "fixturenames", ())
             if said := missing(with_redis=True, has_jobs=with_jobs):
                 item.add_marker(pytest.mark.skip(reason=said))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.support.change_feed import INSERT, asked
 from tests.support.command_line import migrate
 from tests.support.function_pack import Pack
+from tests.support.sizes import size
 from tests.support.task_copy import TaskCopy
 
 SESSIONS, TASKS = 4, 5
@@ -84,6 +85,7 @@ def sessions(environment: dict[str, str]) -> Iterator[list["psycopg.Connection[A
             each.close()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("limit", [1, 3])
 def test_nothing_is_missed_or_told_twice_in_any_order_of_commits(
     environment: dict[str, str], sessions: list["psycopg.Connection[Any]"], limit: int
@@ -91,7 +93,7 @@ def test_nothing_is_missed_or_told_twice_in_any_order_of_commits(
     user = ""
     ask = None
 
-    @settings(max_examples=60, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=size(30, 120), suppress_health_check=list(HealthCheck), database=None)
     @given(steps=STEPS)
     def holds(steps: list[tuple[str, int, int]]) -> None:
         nonlocal user, ask

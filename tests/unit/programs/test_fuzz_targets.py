@@ -17,9 +17,10 @@ from taskmaster.domain.task import Task
 from taskmaster.events import cloudevent
 from taskmaster.events.outgoing import Origin, Outgoing, outgoing
 from tests.programs.fuzz.targets import TARGETS, Record, decode
+from tests.support.sizes import size
 
 SEEDS = sorted((Path(__file__).parents[2] / "programs" / "fuzz" / "seeds").glob("*/*"))
-AT_RANDOM = settings(max_examples=100, derandomize=True)
+AT_RANDOM = settings(max_examples=size(50, 200), derandomize=True)
 
 
 class Empty(BaseModel):
