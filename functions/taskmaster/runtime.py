@@ -155,9 +155,13 @@ class LazyRuntime:
     passes it on as an argument. Several threads may call at once.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        """`settings` are those of the process where it serves this function; else they are read when needed."""
+    def __init__(self, settings: Settings | None = None, *, acts_for_users: bool = False) -> None:
+        """`settings` are those of the process where it serves this function; else they are read when needed.
+
+        `acts_for_users`: what it does, it does in transactions of users.
+        """
         self._settings = settings
+        self._acts_for_users = acts_for_users
         self._making = Lock()
         self._runtime: Runtime | None = None
         self._publisher: Publisher | None = None
@@ -179,11 +183,6 @@ class LazyRuntime:
                 atexit.register(self.close)
             return self._runtime
 
-    @property
-    def is_made(self) -> bool:
-        """Whether there is a runtime: the first request of a process finds none."""
-        return self._runtime is not None
-
     def use(self, runtime: Runtime) -> None:
         """Serve with a runtime that somebody else made and closes."""
         self._runtime = runtime
@@ -195,6 +194,14 @@ class LazyRuntime:
         """
         spans.fork_exporter(self.settings.otel_exporter_otlp_endpoint, service=_service())
         self._publisher = ForkedPublisher(lambda: self.get().publisher, instead=lambda: self.get().publishing_thread())
+
+    def connect_ahead(self) -> None:
+        """Open the connection of which the first request will have need, while the server starts to listen.
+
+        To be called behind fork_publisher: it starts threads.
+        """
+        if self._acts_for_users:
+            self.get().database.connect_ahead()
 
     def stop(self) -> None:
         """End the requests that wait, if there is a runtime."""

@@ -43,6 +43,7 @@ def main() -> None:
 
     log.configure_process(runtime.settings.log_level)  # before there is anybody who might have something to say
     runtime.fork_publisher()  # before there is any thread
+    runtime.connect_ahead()
     sys.setswitchinterval(SWITCH_SECONDS)
 
     from bounded_waitress import create

@@ -1,7 +1,7 @@
 """A database whose compute is suspended, as Neon's free plan has it: a relay before the real one that wakes slowly.
 
-Whoever connects first wakes it, and waits. What connects meanwhile waits too, and all of it is dropped at the end of
-that time. Then the address refuses connections for a while. From then on it is an ordinary database.
+Who connects wakes it, and waits. What connects meanwhile waits too, and all of it is dropped at the end of that time.
+Then the address refuses connections for a while. From then on it is an ordinary database.
 """
 
 import contextlib
@@ -14,12 +14,13 @@ from tests.support.database_relay import DatabaseRelay, forward
 
 
 class SleepingDatabase(DatabaseRelay):
-    """Asleep until somebody connects to `port`. `slow` and `refusing` are seconds."""
+    """Asleep until so many clients have connected to `port`. `slow` and `refusing` are seconds."""
 
-    def __init__(self, url: str, *, slow: float, refusing: float) -> None:
+    def __init__(self, url: str, *, slow: float, refusing: float, clients: int) -> None:
         super().__init__(url, port=free_port())
         self._slow = slow
         self._refusing = refusing
+        self._clients = clients
         self._awake = threading.Event()
         self._over = False
         self._held: list[socket.socket] = []
@@ -35,8 +36,7 @@ class SleepingDatabase(DatabaseRelay):
 
     def _serve(self) -> None:
         with contextlib.suppress(OSError):
-            first, _ = self._listener.accept()
-            self._held.append(first)
+            self._held += [self._listener.accept()[0] for _ in range(self._clients)]
             self._listener.settimeout(0.05)
             until = time.monotonic() + self._slow
             while time.monotonic() < until:

@@ -8,7 +8,9 @@ statement with a secret is sent separately, with parameters of the protocol: the
 
 import select
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
+from threading import Thread
 from typing import Any, LiteralString, NamedTuple, TypeVar
 
 import psycopg
@@ -186,6 +188,22 @@ class Login:
             kwargs={"autocommit": True, "prepare_threshold": None, "connect_timeout": max(2, int(timeout))},
             open=True,
         )
+        self._opening: Future[None] | None = None
+
+    def connect_ahead(self) -> None:
+        """Have a thread open the first connection. Returns at once; where it fails, a transaction tries again."""
+        self._opening = opening = Future[None]()
+
+        def connect() -> None:
+            try:
+                with self._pool.connection():
+                    pass
+            except Exception as error:
+                opening.set_exception(error)
+            else:
+                opening.set_result(None)
+
+        Thread(target=connect, name="connecting", daemon=True).start()
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -218,6 +236,9 @@ class Login:
     @contextmanager
     def _connection(self) -> Iterator[Connection[Any]]:
         """A connection that is open. The pool's own check waits ever longer, and after a failover all are closed."""
+        opening, self._opening = self._opening, None
+        if opening is not None and not opening.done():
+            opening.result()  # the pool would open another one beside it
         while True:
             with self._pool.connection() as connection:
                 if _is_open(connection):

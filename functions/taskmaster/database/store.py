@@ -28,6 +28,10 @@ class Database:
         with self._system.transaction() as session:
             yield SystemTransaction(session)
 
+    def connect_ahead(self) -> None:
+        """Have a thread open a connection for the first transaction of a user. Returns at once, and never raises."""
+        self._user.connect_ahead()
+
     def user_of_calendar(self, digest: bytes) -> str | None:
         """Whose feed the secret with this digest opens; None for none. Raises Unavailable or Busy."""
         from taskmaster.database.calendar import user_of_calendar

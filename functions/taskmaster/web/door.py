@@ -131,11 +131,12 @@ def served(
 ) -> Function:
     """A function as functions-framework calls it: with a request of Flask, for a response as Flask takes it."""
     is_served = os.environ.get("FUNCTION_TARGET") == target  # else it is only imported; wrong settings end the process
-    lazy = LazyRuntime(read(os.environ, needs=needs) if is_served else None)
+    lazy = LazyRuntime(read(os.environ, needs=needs) if is_served else None, acts_for_users=publishes)
+    from_zero = iter([True])
     name = target.replace("_", "-")
 
     def serve(flask_request: Any) -> Response:
-        began, is_first = time.time_ns(), not lazy.is_made
+        began, is_first = time.time_ns(), next(from_zero, False)
         with log.invoked(name, from_zero=is_first) as line, ExitStack() as tracing:
             span: Span | NoSpan = NoSpan()
             error: Exception | None = None

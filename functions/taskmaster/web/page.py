@@ -155,6 +155,9 @@ class _NoConnections:
     def fork_publisher(self) -> None:
         pass
 
+    def connect_ahead(self) -> None:
+        pass
+
     def stop(self) -> None:
         pass
 
