@@ -139,7 +139,7 @@ def test_a_correlation_that_no_header_carries_ends_its_record_and_holds_up_no_ot
         ]
         assert replayed(mailboxes, "--all") == "replayed 6 events, of 6 dead letters"
         parked(mailboxes, 12)  # as they were, they are refused again
-        assert running.done("create-task") >= 13
+        fed(running, "create-task", 13)
     assert mailboxes.titles() == ["behind them"]
 
 
