@@ -61,12 +61,12 @@ def test_nobody_else_sees_it(viewer: Pack, method: str, path: str, stranger: str
 
 
 def test_a_call_and_an_event_are_shown_without_whose_they_are(viewer: Pack) -> None:
-    before = len(now(viewer)["commands"])
+    before = now(viewer)["commands"]
     viewer.call("create-task", "POST", "/tasks", {"title": "SECRET"}, Idempotency_Key="key-of-mine")
     viewer.event("complete-task", "task.complete", {"task_id": 999_999_999}, source="/program-of-mine", event_id="mine")
     shown = now(viewer)
-    assert len(shown["commands"]) == min(before + 2, 50)
-    event, call = shown["commands"][:2]
+    event, call, *earlier = shown["commands"]
+    assert earlier[:1] == before[:1]
     assert (call["function"], call["sender"], call["type"], call["outcome"]) == (
         "create-task", "call", "task.create", "handled",
     )  # fmt: skip
