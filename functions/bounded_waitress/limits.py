@@ -1,15 +1,16 @@
 """The bounds of one server, and what is said to whoever goes beyond them."""
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
 
 MIN_RATE = 8_192  # bytes a second that a client takes of an answer, over each `send_seconds`
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 4_194_304
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(NamedTuple):
     """`bodies` and `answers` are for all connections together: what has come and is not handled yet, and what nobody
     has taken yet. Seconds are of real time, from the first byte of a request."""
 
@@ -25,15 +26,14 @@ class Limits:
     idle_seconds: float = 120.0  # more than the 90 after which proxies written in Go let go of a connection
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
+class Refusal(NamedTuple):
     """What a client is told whose request never reaches the application: problem details (RFC 9457)."""
 
     status: int
     phrase: str
     title: str
     detail: str
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def content(self) -> bytes:
         problem = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail}

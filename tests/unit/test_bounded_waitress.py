@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -288,18 +287,18 @@ def connected(server: WebServer, clients: int) -> None:
 
 
 def test_an_answer_that_nobody_takes_is_given_up() -> None:
-    with running(replace(SMALL, answers=100_000_000, send_seconds=1)) as server:
+    with running(SMALL._replace(answers=100_000_000, send_seconds=1)) as server:
         assert all(taken < 30_000_000 for taken in taken_late(server.port, 2, lambda: connected(server, 0)))
 
 
 def test_an_answer_that_is_taken_late_is_whole() -> None:
-    with serving(replace(SMALL, answers=100_000_000, send_seconds=30)) as port:
+    with serving(SMALL._replace(answers=100_000_000, send_seconds=30)) as port:
         assert all(taken >= 30_000_000 for taken in taken_late(port, 2, lambda: time.sleep(1)))
 
 
 def test_answers_that_nobody_takes_do_not_fill_the_memory() -> None:
     """What is more than all may be together goes, the largest first; others are answered."""
-    with running(replace(SMALL, answers=40_000_000, send_seconds=30)) as server:
+    with running(SMALL._replace(answers=40_000_000, send_seconds=30)) as server:
         taken = taken_late(server.port, 4, lambda: connected(server, 1))
     assert sorted(amount >= 30_000_000 for amount in taken) == [False, False, False, True]
 

@@ -2,18 +2,19 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg.rows import args_row, kwargs_row, tuple_row
 
-from taskmaster.database.changes import purge_deleted_tasks, readers_with_changes
 from taskmaster.database.history import purge_history
 from taskmaster.database.inbox_rows import InboxKey, InboxRow, InboxTransaction, outbox_row
 from taskmaster.database.queries import named
-from taskmaster.domain.changes import ChangePosition
 from taskmaster.domain.reminder_rows import ReminderDue
 from taskmaster.events.outgoing import Outgoing
 from taskmaster.telemetry.trace_context import TraceContext
+
+if TYPE_CHECKING:
+    from taskmaster.domain.changes import ChangePosition
 
 _INBOX, _OUTBOX, _REMINDERS = named("inbox.sql"), named("outbox.sql"), named("reminders.sql")
 _BYTES_A_ROUND = 2_000_000  # of the events of one claim
@@ -110,10 +111,16 @@ class SystemTransaction(InboxTransaction):
 
     def purge_deleted_tasks(self, batch: int) -> int:
         """Delete up to `batch` notes of tasks that were deleted more than 30 days ago. Returns how many."""
+        from taskmaster.database.changes import purge_deleted_tasks
+
         return purge_deleted_tasks(self._session, batch)
 
-    def readers_with_changes(self, readers: Sequence[tuple[str, ChangePosition]]) -> list[tuple[str, ChangePosition]]:
+    def readers_with_changes(
+        self, readers: Sequence[tuple[str, "ChangePosition"]]
+    ) -> list[tuple[str, "ChangePosition"]]:
         """Those of these users, each at a position, who have changes behind it. Ends the transaction."""
+        from taskmaster.database.changes import readers_with_changes
+
         return readers_with_changes(self._session, readers)
 
     def purge_history(self, batch: int) -> int:

@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from psycopg.rows import class_row, dict_row, kwargs_row, tuple_row
 from psycopg.types.json import Jsonb
 
-from taskmaster.database.changes import read_changes
 from taskmaster.database.history import insert_history, read_history
 from taskmaster.database.inbox_rows import InboxTransaction, outbox_row
-from taskmaster.database.lists import read_page
 from taskmaster.database.queries import named
 from taskmaster.database.session import Query, Session
-from taskmaster.domain.changes import ChangePosition, Found
 from taskmaster.domain.history import HistoryEntry
 from taskmaster.domain.paging import PagePosition, Sort
 from taskmaster.domain.preferences import Preferences
@@ -24,6 +21,9 @@ from taskmaster.domain.task import Task
 from taskmaster.events.ids import new_id
 from taskmaster.events.outgoing import Outgoing
 from taskmaster.telemetry.trace_context import TraceContext
+
+if TYPE_CHECKING:
+    from taskmaster.domain.changes import ChangePosition, Found
 
 _TASKS, _REMINDERS, _PREFERENCES = named("tasks.sql"), named("reminders.sql"), named("preferences.sql")
 _AS_TASK, _AS_SERIES = kwargs_row(Task.model_construct), kwargs_row(Series.model_construct)
@@ -88,10 +88,14 @@ class UserTransaction(InboxTransaction):
         return self._task("lock_latest_after", series_id=series_id, occurrence=occurrence)
 
     def list_tasks(self, filters: Mapping[str, Any], sort: Sort, beyond: PagePosition | None, limit: int) -> list[Task]:
+        from taskmaster.database.lists import read_page
+
         return read_page(self._session, filters, sort, beyond, limit)
 
-    def read_changes(self, position: ChangePosition | None, limit: int) -> Found:
+    def read_changes(self, position: "ChangePosition | None", limit: int) -> "Found":
         """What changed since a position, in the order of the transactions that wrote it. Ends the transaction."""
+        from taskmaster.database.changes import read_changes
+
         return read_changes(self._session, position, limit)
 
     def insert_history(self, task_id: int, entry: HistoryEntry) -> None:

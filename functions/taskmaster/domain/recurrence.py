@@ -13,9 +13,10 @@ Pure: no clock, no I/O, every instant is a parameter. What holds throughout, aft
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from taskmaster.domain.pattern import RuleError, parse
@@ -34,8 +35,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecurrenceInstance:
+class RecurrenceInstance(NamedTuple):
     """One occurrence of a series.
 
     `position` counts from 1, the start. `due` is an aware datetime in UTC where the task is due at a
@@ -46,8 +46,7 @@ class RecurrenceInstance:
     due: datetime | date
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Next:
+class Next(NamedTuple):
     """The next occurrence; the `skipped` ones before it count for COUNT."""
 
     position: int

@@ -4,7 +4,6 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from taskmaster.domain import recurrence
 from taskmaster.domain.task import Refused, Task
 
 
@@ -36,6 +35,8 @@ def check_recurrence(task: Task, *, rule: bool = True) -> Task:
 
 
 def _check_rule(pattern: str, task: Task) -> None:
+    from taskmaster.domain import recurrence
+
     start = local_start(task)
     try:
         recurrence.check(recurrence.parse(pattern), start["starts_at"] or start["starts_on"], ZoneInfo(task.time_zone))

@@ -1,20 +1,24 @@
 """A series: what a recurring task repeats, its present position, and the effect of an edit. Pure.
 
-The dates of a rule are in `recurrence`; here is the effect of completing, reopening and editing on the series.
+The dates of a rule are in `recurrence`, imported when there is a rule; here is what completing, reopening and editing
+do to the series.
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, time
 from itertools import takewhile
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from taskmaster.domain import recurrence, reminders
+from taskmaster.domain import reminders
 from taskmaster.domain.recurring_task import local_day, local_start
 from taskmaster.domain.task import FrozenModel, RecurrenceFrom, Task, is_kept, moment_of
+
+if TYPE_CHECKING:
+    from taskmaster.domain import recurrence
 
 _TEMPLATE = frozenset({"title", "description", "priority", "tags", "reminders"})
 DATE = frozenset({"due_at", "due_on", "time_zone"})
@@ -75,7 +79,7 @@ class Series(FrozenModel):
         """Whether the completion of this occurrence is answered by another one."""
         return self.ended_at is None and self.paused_at is None and self.head == task.occurrence
 
-    def next(self, due: Due | None, *, done_at: datetime) -> recurrence.Next | None:
+    def next(self, due: Due | None, *, done_at: datetime) -> "recurrence.Next | None":
         """The date that follows a head of this due date, done with at a moment, or None where the series has ended.
 
         It ends with its rule, or where an occurrence could not be kept: its date or a reminder is behind the year 9000.
@@ -83,6 +87,8 @@ class Series(FrozenModel):
         From the due date: the first date of the rule later than that moment and than the head's own date. From the
         completion: the rule begun anew on the local day of that moment, at the wall time of the start; a later day.
         """
+        from taskmaster.domain import recurrence
+
         zone = ZoneInfo(self.time_zone)
         rule = recurrence.parse(self.recurrence_pattern)
         start, anchor, later_than = self.start, self.anchor, self._later_than(due, done_at)
@@ -94,7 +100,7 @@ class Series(FrozenModel):
         )
         if found is None or not self._can_keep(found.due):
             return None
-        return replace(found, position=found.position + anchor - 1)
+        return found._replace(position=found.position + anchor - 1)
 
     def upcoming(self, due: Due | None, *, now: datetime) -> Iterator[Due]:
         """The dates behind a head of this due date, as they come if each is done on its date, or now if that is later.
@@ -118,7 +124,7 @@ class Series(FrozenModel):
             return due
         return moment_of(due, time(12), ZoneInfo(self.time_zone))
 
-    def occurrence(self, following: recurrence.Next, *, task_id: int, at: datetime) -> Task:
+    def occurrence(self, following: "recurrence.Next", *, task_id: int, at: datetime) -> Task:
         """The task that is the next occurrence. `at` is business time."""
         return Task(
             **{**self.template, **self.date(following)},
@@ -131,7 +137,7 @@ class Series(FrozenModel):
             updated_at=at,
         )
 
-    def date(self, following: recurrence.Next) -> dict[str, Any]:
+    def date(self, following: "recurrence.Next") -> dict[str, Any]:
         """A date of the rule as fields of a task, its reminders moved along."""
         moment = following.due if isinstance(following.due, datetime) else None
         return {
@@ -143,11 +149,11 @@ class Series(FrozenModel):
             ),
         }
 
-    def moved(self, *, to: recurrence.Next) -> Self:
+    def moved(self, *, to: "recurrence.Next") -> Self:
         """The head is another date of the rule: those before it were skipped."""
         return self._with(position=to.position)
 
-    def advanced(self, *, to: recurrence.Next) -> Self:
+    def advanced(self, *, to: "recurrence.Next") -> Self:
         return self._with(head=self.head + 1, position=to.position, previous_position=self.position)
 
     def ended(self, *, at: datetime) -> Self:
@@ -207,8 +213,10 @@ class Series(FrozenModel):
         kept = _on_day(day, start["starts_at"] or start["starts_on"])
         return self._with(**{**start, "starts_at" if isinstance(kept, datetime) else "starts_on": kept})
 
-    def _dates(self, *, first: int, after: Due | None = None) -> Iterator[recurrence.RecurrenceInstance]:
+    def _dates(self, *, first: int, after: Due | None = None) -> "Iterator[recurrence.RecurrenceInstance]":
         """The dates of the rule from a position on. Their own positions count from the anchor."""
+        from taskmaster.domain import recurrence
+
         rule = _counting_from(self.anchor, recurrence.parse(self.recurrence_pattern))
         first -= self.anchor - 1
         return recurrence.occurrences(rule, self.start, ZoneInfo(self.time_zone), first=first, after=after)
@@ -252,7 +260,7 @@ class Followed(Task):
         return cls(**successor.model_dump(), follows=task.task_id, skipped=skipped)
 
 
-def _counting_from(anchor: int, rule: recurrence.RecurrenceRule) -> recurrence.RecurrenceRule:
+def _counting_from(anchor: int, rule: "recurrence.RecurrenceRule") -> "recurrence.RecurrenceRule":
     """The rule as it goes on at an anchor: COUNT less what came before."""
     return rule if rule.count is None else replace(rule, count=rule.count - anchor + 1)
 

@@ -9,7 +9,6 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -84,15 +83,15 @@ def _decoded(headers: Iterable[tuple[str, str]]) -> tuple[dict[str, str], dict[s
     return found, undecoded
 
 
-@dataclass(frozen=True)
 class Received:
     """One request that carries an event, parsed once: its attributes as received, and the event.
 
     For a record that KafkaSource wrapped, the attributes are those of the record, and the event is the one inside.
     """
 
-    headers: Mapping[str, str]
-    body: bytes
+    def __init__(self, headers: Mapping[str, str], body: bytes) -> None:
+        self.headers = headers
+        self.body = body
 
     @cached_property
     def is_structured(self) -> bool:

@@ -4,8 +4,8 @@ An event that a KafkaSource could not pass on unchanged is refused here: see hea
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from pydantic import BaseModel
 
@@ -25,8 +25,7 @@ MISNAMED = "misnamed"  # NAME=VALUE, both percent-encoded, of attributes whose n
 _LISTINGS = (ENCODED, UNDECODED, MISNAMED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """An outgoing event: the content of one outbox row, which each of its topics receives."""
 
     key: str  # the partition key: the task id for facts, the user id for commands and their refusals
@@ -35,8 +34,7 @@ class Outgoing:
     value: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class Origin(NamedTuple):
     """What an outgoing event inherits from the request it follows from."""
 
     function: str
@@ -108,7 +106,7 @@ def dead_letter(attrs: Mapping[str, str], content_type: str, body: bytes, **why:
 def without_data(event: Outgoing) -> Outgoing:
     """A dead letter without its data; `datacut` is how many bytes there were."""
     headers = {**event.headers, "ce_datacut": str(len(event.value))}
-    return replace(event, headers=headers, value=b"")
+    return event._replace(headers=headers, value=b"")
 
 
 def key_of(attrs: Mapping[str, str]) -> str:

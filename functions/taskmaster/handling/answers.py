@@ -1,37 +1,39 @@
 """Answers to a caller, before they are written as HTTP: a result, or problem details (RFC 9457) that say what to do."""
 
 import json
-from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pydantic import ValidationError
 
-from taskmaster.domain.changes import ChangeStream
 from taskmaster.domain.task import Command, FrozenModel, Task
 from taskmaster.errors import TaskmasterError
 from taskmaster.handling.preconditions import Preconditions, tag_of
+
+if TYPE_CHECKING:
+    from taskmaster.domain.changes import ChangeStream
 
 JSON = "application/json"
 _LONGEST_REASON = 500
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(NamedTuple):
     """`reason` is the one sentence of a refusal that KafkaSource passes on to the dead letter sink."""
 
     status: int
     body: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     content_type: str = JSON
     reason: str = ""
-    stream: ChangeStream | None = None  # the body, which is written over time
+    stream: "ChangeStream | None" = None  # the body, which is written over time
     document: "Document | None" = None  # the body, which is written where the reader has it not yet
 
     def remembered(self) -> dict[str, Any]:
         """What the inbox stores beside the status, to answer a repeat."""
         return {
             "body": self.body,
-            "headers": self.headers,
+            "headers": dict(self.headers),
             "content_type": self.content_type,
             "reason": self.reason,
         }
@@ -58,14 +60,14 @@ class Document:
         raise NotImplementedError
 
 
-def of(result: FrozenModel | ChangeStream | Document | None, *, status: int = 200) -> Answer:
+def of(result: "FrozenModel | ChangeStream | Document | None", *, status: int = 200) -> Answer:
     """The result of an operation: a task with its version as ETag, any other record, a stream, or nothing."""
     if result is None:
         return NO_CONTENT
     if isinstance(result, Document):
         headers = {"Cache-Control": "private, no-cache", "ETag": f'"{result.tag}"'}
         return Answer(status=status, headers=headers, content_type=result.media, document=result)
-    if isinstance(result, ChangeStream):
+    if not isinstance(result, FrozenModel):
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # for proxies: pass on what there is
         return Answer(status=status, headers=headers, content_type="text/event-stream", stream=result)
     headers = {}
@@ -89,7 +91,7 @@ def conditional(answer: Answer, preconditions: Preconditions) -> Answer:
         case "If-None-Match":
             return Answer(status=304, headers=headers)
     body = answer.document.text if answer.document else answer.body
-    return replace(answer, headers=headers, body=body, document=None)
+    return answer._replace(headers=headers, body=body, document=None)
 
 
 def problem(status: int, title: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any) -> Answer:

@@ -1,7 +1,6 @@
 """An event at the door of a function, and the command that was decoded from it: each part computed once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,12 +14,12 @@ if TYPE_CHECKING:
     from cloudevents.http import CloudEvent
 
 
-@dataclass(frozen=True)
 class Arrival:
     """An event that was delivered to a function: its attributes, its inbox keys and its digests."""
 
-    function: str
-    received: Received
+    def __init__(self, function: str, received: Received) -> None:
+        self.function = function
+        self.received = received
 
     @cached_property
     def attributes(self) -> Mapping[str, str]:

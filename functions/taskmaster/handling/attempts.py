@@ -5,7 +5,6 @@ Each method is one transaction of the system's login, apart from the transaction
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, replace
 
 from taskmaster.database.inbox_rows import InboxKey, InboxRow
 from taskmaster.database.session import Busy, TooSlow, Unavailable
@@ -20,13 +19,13 @@ from taskmaster.settings import Settings
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempts:
     """The inbox rows of one function's events."""
 
-    function: str
-    settings: Settings
-    database: Database
+    def __init__(self, function: str, settings: Settings, database: Database) -> None:
+        self.function = function
+        self.settings = settings
+        self.database = database
 
     def count(self, arrival: Arrival) -> Answer | InboxRow:
         """Count an attempt, before the event is decoded. An answer where there is nothing left to do.
@@ -101,7 +100,7 @@ class Attempts:
         """Give an event up: into the outbox, for the dead letters, and answered, in one transaction."""
         why = f"failed {attempts} times"
         event = arrival.received.as_dead_letter(knativeerrordest=self.function, reason=why)
-        event = replace(event, topics=tuple(map(self.settings.topic, event.topics)))
+        event = event._replace(topics=tuple(map(self.settings.topic, event.topics)))
         with self.database.as_system() as transaction:
             row = transaction.lock_inbox(key)
             if row and row.status is not None:  # another attempt has been answered meanwhile

@@ -5,9 +5,7 @@ answered: every repeat gets that answer. A command whose attempts pass the limit
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 
 from pydantic import ValidationError
 
@@ -51,17 +49,14 @@ class _RowLost(TaskmasterError):
     """A crash of the database took the row of a counted attempt."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Invoker:
     """What one function of this pack does with commands, whichever way they come."""
 
-    function: str
-    settings: Settings
-    database: Database
-
-    @cached_property
-    def attempts(self) -> Attempts:
-        return Attempts(function=self.function, settings=self.settings, database=self.database)
+    def __init__(self, *, function: str, settings: Settings, database: Database) -> None:
+        self.function = function
+        self.settings = settings
+        self.database = database
+        self.attempts = Attempts(function, settings, database)
 
     # By call ----------------------------------------------------------------------------------------------------
 

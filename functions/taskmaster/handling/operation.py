@@ -4,16 +4,14 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import UnionType
-from typing import Any, get_args, get_origin
+from typing import Any, NamedTuple, get_args, get_origin
 
 from taskmaster.domain.task import Command, Task
 from taskmaster.events.cloudevent import Malformed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
+class Operation(NamedTuple):
     """One thing that can be asked of the pack."""
 
     name: str
@@ -64,8 +62,7 @@ class Operation:
         return self.command.model_validate(data)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SideEffect:
+class SideEffect(NamedTuple):
     """What a handler of an event returns when its effect lies outside of the database, such as a webhook.
 
     `run` is called after the handler's transaction has committed; then `conclude(result of run, work)` in another
@@ -76,8 +73,7 @@ class SideEffect:
     conclude: Callable[[Any, Any], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """A method and a path such as /tasks/{task_id}; its parameters are fields of the command."""
 
     method: str

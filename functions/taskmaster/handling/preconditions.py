@@ -7,8 +7,7 @@ tag of the pack is strong. The pack sends no Last-Modified, so it ignores If-Unm
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 _BETWEEN = re.compile(r"[ \t]*,[ \t,]*")
@@ -23,8 +22,7 @@ class Unparsable(ValueError):
     """A header that is neither * nor a list of entity tags (400). The text says what to send."""
 
 
-@dataclass(frozen=True, slots=True)
-class EntityTags:
+class EntityTags(NamedTuple):
     """What a header names: `any` is *, whatever is there."""
 
     any: bool = False
@@ -54,8 +52,7 @@ class EntityTags:
         return ["*"] if self.any else sorted([f'"{tag}"' for tag in self.strong] + [f'W/"{tag}"' for tag in self.weak])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preconditions:
+class Preconditions(NamedTuple):
     """The preconditions of one request. Falsy where it has none."""
 
     if_match: EntityTags | None = None

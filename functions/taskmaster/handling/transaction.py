@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from taskmaster.domain.changes import ChangePosition, Found
 from taskmaster.domain.history import HistoryEntry
 from taskmaster.domain.paging import PagePosition, Sort
 from taskmaster.domain.preferences import Preferences
@@ -13,6 +12,9 @@ from taskmaster.domain.series import Series
 from taskmaster.domain.task import Task
 from taskmaster.events.outgoing import Outgoing
 from taskmaster.telemetry.trace_context import TraceContext
+
+if TYPE_CHECKING:
+    from taskmaster.domain.changes import ChangePosition, Found
 
 
 class Transaction(Protocol):
@@ -26,7 +28,7 @@ class Transaction(Protocol):
     def list_tasks(
         self, filters: Mapping[str, Any], sort: Sort, beyond: PagePosition | None, limit: int
     ) -> list[Task]: ...
-    def read_changes(self, position: ChangePosition | None, limit: int) -> Found: ...
+    def read_changes(self, position: "ChangePosition | None", limit: int) -> "Found": ...
     def insert_history(self, task_id: int, entry: HistoryEntry) -> None: ...
     def read_history(self, task_id: int, before: int, limit: int) -> list[HistoryEntry]: ...
     def lock_series(self, series_id: int) -> Series | None: ...

@@ -6,10 +6,9 @@ Writes are queued until the operation has returned: one that refuses half-way wr
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taskmaster.domain import reminders
-from taskmaster.domain.changes import ChangePosition, Found
 from taskmaster.domain.history import ChangedTask, Door, FieldChange, HistoryEntry, changed_fields
 from taskmaster.domain.paging import PagePosition, Sort
 from taskmaster.domain.preferences import Preferences
@@ -22,6 +21,9 @@ from taskmaster.handling.reminder_work import Look, ReminderWork
 from taskmaster.handling.transaction import Transaction
 from taskmaster.telemetry import spans
 from taskmaster.telemetry.trace_context import TraceContext
+
+if TYPE_CHECKING:
+    from taskmaster.domain.changes import ChangePosition, Found
 
 
 class Work:
@@ -145,7 +147,7 @@ class Work:
         """Tasks of this user in an order, not locked: those behind a position."""
         return self._transaction.list_tasks(filters, sort, beyond, limit)
 
-    def changes(self, position: ChangePosition | None, *, limit: int) -> Found:
+    def changes(self, position: "ChangePosition | None", *, limit: int) -> "Found":
         """What changed of this user's tasks since a position."""
         return self._transaction.read_changes(position, limit)
 

@@ -4,7 +4,6 @@ It has the door of any other function for people: token, pace, routes, fields an
 given the pack instead of a unit of work, since what they show is of no user.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +28,6 @@ _NOT_YOU = "You are none of those who see the pack at work here: the operator na
 _DATABASE_AWAY = "The database does not answer, so that it cannot be said what the functions take up."
 
 
-@dataclass(frozen=True, kw_only=True)
 class PackAtWork(Invoker):
     """What a handler is given: the pack as it is now. It calls the handler itself, for a viewer."""
 

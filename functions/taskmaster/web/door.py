@@ -9,12 +9,11 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taskmaster import log
 from taskmaster.broker.transport import BrokerUnavailable
 from taskmaster.database.session import Busy, Unavailable
-from taskmaster.domain.changes import ChangeStream
 from taskmaster.events import cloudevent
 from taskmaster.events.outgoing import Outgoing
 from taskmaster.handling.answers import NO_CONTENT, Answer, HttpRefusal, problem
@@ -29,6 +28,9 @@ from taskmaster.telemetry.spans import NoSpan, Span
 from taskmaster.web.http_call import answer_call
 from taskmaster.web.request import Request
 from taskmaster.web.tracing import request_span
+
+if TYPE_CHECKING:
+    from taskmaster.domain.changes import ChangeStream
 
 logger = logging.getLogger(__name__)
 
@@ -198,7 +200,7 @@ def outcome_of(answer: Answer, error: Exception | None) -> str:
     return "failed"
 
 
-def _streamed(stream: ChangeStream, response: Response, runtime: Runtime, environ: Mapping[str, Any]) -> Response:
+def _streamed(stream: "ChangeStream", response: Response, runtime: Runtime, environ: Mapping[str, Any]) -> Response:
     """An answer whose body is written over time, on our own server without a thread of it. Raises HttpRefusal."""
     from taskmaster.streaming.sinks import QueueSink
     from taskmaster.streaming.streams import TooManyStreams

@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from math import ceil
 from typing import Any
 
@@ -128,7 +127,7 @@ def _answer_event(
         return problem(400, "Malformed event", str(error))
     except ValidationError as error:
         return answers.invalid(error, chosen.command)
-    origin = replace(origin, trace=origin.trace or cloudevent.trace_of(event.get_attributes()))
+    origin = origin._replace(trace=origin.trace or cloudevent.trace_of(event.get_attributes()))
     digest = digest_of(event["type"], command, preconditions.canonical())
     return invoker.handle_call(chosen, command, origin, key=key, digest=digest, preconditions=preconditions)
 

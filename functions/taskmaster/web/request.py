@@ -4,16 +4,14 @@ Both speak WSGI (PEP 3333), so a request is read from its environ. Flask itself 
 """
 
 from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 from urllib.parse import parse_qs
 
 _DISCARDED = 262_144  # bytes beyond the limit that are read, for a client that reads no answer before it has sent all
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(NamedTuple):
     """`headers` have lower-case names; `body` is None where it is larger than the limit.
 
     `postpone` has the server call again with this request after some seconds, and does not return; None where the
