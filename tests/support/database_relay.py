@@ -43,6 +43,12 @@ class DatabaseRelay:
     def _serve(self) -> None:
         raise NotImplementedError
 
+    def _let_through(self, client: socket.socket) -> None:
+        """Connect a client with the server. Returns at once."""
+        server = socket.create_connection(self._upstream)
+        for pair in ((client, server), (server, client)):
+            threading.Thread(target=forward, args=pair, daemon=True).start()
+
 
 def forward(reader: socket.socket, writer: socket.socket) -> None:
     """Pass on what one side says until it ends, and then its end."""

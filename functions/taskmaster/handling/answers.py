@@ -67,7 +67,7 @@ def of(result: "FrozenModel | ChangeStream | Document | None", *, status: int = 
     if isinstance(result, Document):
         headers = {"Cache-Control": "private, no-cache", "ETag": f'"{result.tag}"'}
         return Answer(status=status, headers=headers, content_type=result.media, document=result)
-    if not isinstance(result, FrozenModel):
+    if not isinstance(result, FrozenModel):  # a stream: the module of its class is not imported for the others
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # for proxies: pass on what there is
         return Answer(status=status, headers=headers, content_type="text/event-stream", stream=result)
     headers = {}
